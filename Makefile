@@ -1,0 +1,50 @@
+# Everything a fresh machine needs is Python >= 3.11 and this file: each target sets up what it lacks.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SUITE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup bench report test lint format perf lock clean
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## virtual environment in .venv, as pinned in requirements.lock (about 5.5 GB: torch brings CUDA's libraries)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "metabench needs Python 3.11 or later; say which with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+bench: $(READY) ## run the default suite (SUITE=name for another) and render its report
+	$(BIN)/metabench run $(SUITE)
+
+report: $(READY) ## render the report of the default suite (SUITE=name for another) again
+	$(BIN)/metabench report $(SUITE)
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## let ruff put style right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+perf: $(READY) ## benchmarks of metabench itself: what is fast, and by how much
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+
+lock: $(READY) ## write requirements.lock from what is installed
+	$(BIN)/python tools/lock.py > requirements.lock
+
+clean: ## remove the virtual environment and caches; reports stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
