@@ -1,0 +1,155 @@
+"""Fits and cells: what a suite expands to, and their identity.
+
+A fit is one training, a cell is one evaluation of it. Both are plain frozen data: they pickle to a worker process and serialise to JSON.
+Their ids hash what shapes the numbers and nothing else (see `identity`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from metabench.identity import PROTOCOL, digest, without_defaults
+
+
+@dataclass(frozen=True)
+class Part:
+    """A method, model or dataset by its registered name, with all of its settings resolved.
+
+    Attributes
+    ----------
+    name : the registered name (`maml`, `conv4`, `omniglot`).
+    version : the implementation's integer, raised whenever the same settings come to mean other numbers.
+    settings : every setting of the part's `Settings` dataclass, defaults included.
+    said : the settings that differ from their defaults: all that enters the identity.
+    """
+
+    name: str
+    version: int
+    settings: Mapping[str, Any]
+    said: Mapping[str, Any]
+
+    def identity(self) -> dict[str, Any]:
+        """What of this part enters an id."""
+        return {"name": self.name, "version": self.version, "settings": dict(self.said)}
+
+
+@dataclass(frozen=True)
+class Train:
+    """The training recipe. Exactly one of `iterations`, `tasks`, `seconds` is the budget.
+
+    `schedule` scales the outer learning rate: `linear` and `cosine` fall from 1 to 0 over the budget, `step` multiplies by `step_factor` every `step_every` iterations.
+    """
+
+    iterations: int | None = None
+    tasks: int | None = None
+    seconds: float | None = None
+    tasks_per_batch: int = 4
+    ways: int | None = None
+    shots: int | None = None
+    query_shots: int = 15
+    schedule: Literal["constant", "linear", "cosine", "step"] = "constant"
+    step_every: int = 2000
+    step_factor: float = 0.5
+
+
+@dataclass(frozen=True)
+class Validate:
+    """Validation within training: every how many iterations, on how many episodes of which shape, and what follows from it.
+
+    `select` says which weights go to test: `best` (highest validation score) or `last`. `patience` validations without a better score end the training.
+    """
+
+    every: int = 500
+    episodes: int = 100
+    ways: int | None = None
+    shots: int | None = None
+    query_shots: int = 15
+    select: Literal["best", "last"] = "best"
+    target: float | None = None
+    patience: int | None = None
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """How finished weights are tested. `batch_norm` None means that the model has none; `on` None means the dataset of the fit."""
+
+    ways: int | None
+    shots: int
+    query_shots: int = 15
+    episodes: int = 600
+    sampling: Literal["with_replacement", "disjoint"] = "with_replacement"
+    batch_norm: str | None = None
+    on: Part | None = None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One training: algorithm x model x dataset x recipe x seed. `algorithm` is a label and enters no id."""
+
+    algorithm: str
+    method: Part
+    model: Part
+    dataset: Part
+    train: Train
+    validate: Validate
+    seed: int
+    root_seed: int
+
+    @cached_property
+    def id(self) -> str:
+        """64 hex digits over everything that shapes the weights."""
+        return digest(self.identity())
+
+    def identity(self) -> dict[str, Any]:
+        """The canonical configuration that `id` hashes."""
+        return {
+            "protocol": PROTOCOL,
+            "method": self.method.identity(),
+            "model": self.model.identity(),
+            "dataset": self.dataset.identity(),
+            "train": without_defaults(self.train),
+            "validate": without_defaults(self.validate),
+            "seed": self.seed,
+            "root_seed": self.root_seed,
+        }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the grid: a fit and how it is evaluated.
+
+    Attributes
+    ----------
+    labels : what the suite calls this cell: `algorithm`, `dataset`, `model`, `on`, and one entry an axis (`algorithm.inner_lr`). Labels enter no id.
+    """
+
+    fit: Fit
+    evaluate: Evaluate
+    labels: Mapping[str, Any]
+
+    @cached_property
+    def id(self) -> str:
+        """64 hex digits over everything that shapes the cell's result."""
+        return digest(self.identity())
+
+    def identity(self) -> dict[str, Any]:
+        """The canonical configuration that `id` hashes."""
+        evaluate = without_defaults(dataclasses.replace(self.evaluate, on=None))
+        if self.evaluate.on is not None:
+            evaluate["on"] = self.evaluate.on.identity()
+        return {"fit": self.fit.identity(), "evaluate": evaluate}
+
+    @property
+    def stem(self) -> str:
+        """File name of the record without its ending: `<algorithm>-<dataset>-<5w1s>-s<seed>-<12 hex>`."""
+        shape = f"{self.evaluate.ways}w{self.evaluate.shots}s" if self.evaluate.ways else f"{self.evaluate.shots}s"
+        return f"{self.labels['algorithm']}-{self.labels['dataset']}-{shape}-s{self.fit.seed}-{self.id[:12]}"
+
+    def group(self) -> dict[str, Any]:
+        """The coordinates that cells of one group share: every label and the evaluation, without the seed."""
+        evaluate = {key: value for key, value in dataclasses.asdict(self.evaluate).items() if key != "on"}
+        return {**self.labels, "method": self.fit.method.name, **evaluate}

@@ -1,0 +1,49 @@
+"""Every error a user can meet, in one tree.
+
+The command line turns a `MetabenchError` into one message on stderr and the exit status that its class names; nothing else is caught there.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MetabenchError(Exception):
+    """Root of the tree: something a user can understand and mend."""
+
+    exit_status = 2
+
+
+class ConfigError(MetabenchError):
+    """A suite, `benchmark.toml`, or an option says something impossible. Nothing has been run or written."""
+
+
+class DataError(MetabenchError):
+    """A dataset is missing, incomplete or not what it was; the message says which files to put where."""
+
+    exit_status = 3
+
+
+class FolderError(MetabenchError):
+    """A run folder cannot be used: read-only, locked by another run, full, or not a run folder."""
+
+
+class UnwritableError(FolderError):
+    """A record could not be written while a run was under way: the disk is full, or the folder has vanished. Nothing half-written is left."""
+
+    exit_status = 3
+
+
+class StaleError(MetabenchError):
+    """Records were made under other conditions, and the user has not said what to do about them."""
+
+
+class RecordError(MetabenchError):
+    """A record on disk is damaged or of an unknown schema."""
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Return ` (did you mean 'x'?)` for the candidate nearest to `word`, or an empty string when none is near."""
+    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
+    return f" (did you mean '{close[0]}'?)" if close else ""
