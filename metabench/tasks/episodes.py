@@ -1,0 +1,60 @@
+"""What an episode is: the one shape of data that passes between datasets and methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class EpisodeShape:
+    """How large an episode is. `ways` is None for regression, where `shots` and `query_shots` count points."""
+
+    ways: int | None
+    shots: int
+    query_shots: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a network and a method must know of a dataset before they see any of it.
+
+    Attributes
+    ----------
+    kind : ``"classification"`` or ``"regression"``.
+    input_shape : shape of one input without the batch axis: ``(channels, height, width)`` or ``(features,)``.
+    outputs : number of scores per query: the ways of an episode, or the dimensions of the regressed value.
+    """
+
+    kind: str
+    input_shape: tuple[int, ...]
+    outputs: int
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """A batch of E episodes of one shape, on one device.
+
+    Attributes
+    ----------
+    support_x : ``[E, N*K, ...]`` float32. Classification: class-major order (all shots of class 0, then of class 1, ...).
+    support_y : ``[E, N*K]`` int64 labels 0 ... N-1, or ``[E, K, 1]`` float32 for regression.
+    query_x : ``[E, N*Q, ...]`` float32, in an order that carries no information about the class.
+    query_y : as `support_y`.
+
+    Which class is called 0 is drawn anew for each episode: before adaptation accuracy is chance.
+    """
+
+    support_x: Tensor
+    support_y: Tensor
+    query_x: Tensor
+    query_y: Tensor
+
+    def __len__(self) -> int:
+        return self.support_x.shape[0]
+
+    def to(self, device: torch.device) -> Episodes:
+        """Return the same episodes on `device`."""
+        return Episodes(*(t.to(device, non_blocking=True) for t in (self.support_x, self.support_y, self.query_x, self.query_y)))

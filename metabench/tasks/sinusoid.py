@@ -1,0 +1,94 @@
+"""Sinusoid regression (Finn, Abbeel, Levine 2017, "Model-agnostic meta-learning for fast adaptation of deep networks", section 5.1)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metabench.tasks.dataset import Dataset, Draw, Metric, Split
+from metabench.tasks.episodes import Episodes, EpisodeShape, Task
+
+
+@dataclass(frozen=True)
+class SinusoidSettings:
+    """Ranges that tasks and points are drawn from, uniformly; the defaults are the paper's.
+
+    Attributes
+    ----------
+    amplitude_low, amplitude_high : A of a task.
+    phase_low, phase_high : phase of a task, in radians.
+    x_low, x_high : x of a point, in radians.
+    """
+
+    amplitude_low: float = 0.1
+    amplitude_high: float = 5.0
+    phase_low: float = 0.0
+    phase_high: float = math.pi
+    x_low: float = -5.0
+    x_high: float = 5.0
+
+    def __post_init__(self) -> None:
+        for name in ("amplitude", "phase", "x"):
+            low, high = getattr(self, f"{name}_low"), getattr(self, f"{name}_high")
+            if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+                raise ValueError(f"{name}_low is {low} and {name}_high is {high}; both must be finite, and the first at most the second")
+
+
+class Sinusoid(Dataset):
+    """Regression of y = A sin(x - phase), amplitude and phase drawn anew for each task.
+
+    The splits are streams apart and nothing else: every task is new with probability one.
+    """
+
+    kind: ClassVar[Literal["classification", "regression"]] = "regression"
+    metric: ClassVar[Metric] = Metric("mse", "squared units of y", higher_is_better=False)
+    default_model: ClassVar[str] = "mlp"
+    licence: ClassVar[str] = "none needed: generated"
+    source: ClassVar[str] = "Finn et al. 2017, arXiv 1703.03400"
+    Settings: ClassVar[type[SinusoidSettings]] = SinusoidSettings
+    settings: SinusoidSettings
+
+    def task(self, ways: int | None) -> Task:  # noqa: ARG002
+        """One number in, one number out."""
+        return Task("regression", (1,), 1)
+
+    def load(self, root: Path) -> None:
+        """Nothing to read."""
+
+    def content_digest(self) -> str | None:
+        """None: there is no content."""
+        return None
+
+    def draw(self, split: Split, shape: EpisodeShape, count: int, rng: np.random.Generator) -> Draw:  # noqa: ARG002
+        """Draw ``amplitude`` and ``phase`` ``[E]``, ``support_x`` ``[E, K, 1]`` and ``query_x`` ``[E, Q, 1]``, in float64."""
+        at = self.settings
+        return {
+            "amplitude": rng.uniform(at.amplitude_low, at.amplitude_high, count),
+            "phase": rng.uniform(at.phase_low, at.phase_high, count),
+            "support_x": rng.uniform(at.x_low, at.x_high, (count, shape.shots, 1)),
+            "query_x": rng.uniform(at.x_low, at.x_high, (count, shape.query_shots, 1)),
+        }
+
+    def draw_disjoint(self, split: Split, shape: EpisodeShape, count: int, rng: np.random.Generator) -> Draw:
+        """As `draw`: episodes of a continuous distribution share nothing."""
+        return self.draw(split, shape, count, rng)
+
+    def gather(self, draw: Draw, device: torch.device) -> Episodes:
+        """Compute y in float64 and return float32 tensors."""
+        amplitude, phase = draw["amplitude"][:, None, None], draw["phase"][:, None, None]
+
+        def tensor(values: np.ndarray) -> Tensor:
+            return torch.from_numpy(values.astype(np.float32)).to(device)
+
+        return Episodes(
+            support_x=tensor(draw["support_x"]),
+            support_y=tensor(amplitude * np.sin(draw["support_x"] - phase)),
+            query_x=tensor(draw["query_x"]),
+            query_y=tensor(amplitude * np.sin(draw["query_x"] - phase)),
+        )

@@ -1,0 +1,49 @@
+"""Sinusoids: the ranges of Finn et al., and y that is what it says."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import kstest
+
+from metabench.tasks.episodes import EpisodeShape
+from metabench.tasks.sinusoid import Sinusoid, SinusoidSettings
+
+SHAPE, CPU = EpisodeShape(None, 5, 10), torch.device("cpu")
+
+
+def test_draws_are_uniform_over_the_ranges_of_the_paper() -> None:
+    draw = Sinusoid(SinusoidSettings()).draw("train", SHAPE, 5000, np.random.default_rng(3))
+    for name, low, high in (("amplitude", 0.1, 5.0), ("phase", 0.0, math.pi), ("support_x", -5.0, 5.0), ("query_x", -5.0, 5.0)):
+        assert draw[name].dtype == np.float64
+        assert kstest(draw[name].ravel(), "uniform", args=(low, high - low)).pvalue > 1e-3
+
+
+def test_gathered_y_is_the_sine_in_double_precision() -> None:
+    dataset = Sinusoid(SinusoidSettings())
+    draw = dataset.draw("test", SHAPE, 7, np.random.default_rng(0))
+    episodes = dataset.gather(draw, CPU)
+    assert episodes.support_x.shape == episodes.support_y.shape == (7, 5, 1)
+    assert episodes.query_x.shape == episodes.query_y.shape == (7, 10, 1)
+    assert {tensor.dtype for tensor in vars(episodes).values()} == {torch.float32}
+    for e, (amplitude, phase) in enumerate(zip(draw["amplitude"], draw["phase"], strict=True)):
+        expected = [np.float32(amplitude * math.sin(x - phase)) for x in draw["query_x"][e, :, 0]]
+        np.testing.assert_allclose(episodes.query_y[e, :, 0].numpy(), expected, rtol=2e-7)
+
+
+def test_it_is_a_regression_without_data() -> None:
+    dataset = Sinusoid(SinusoidSettings())
+    dataset.load(Path("nowhere"))
+    assert dataset.content_digest() is None
+    assert (dataset.task(None).kind, dataset.task(None).input_shape, dataset.task(None).outputs) == ("regression", (1,), 1)
+    assert (dataset.metric.name, dataset.metric.higher_is_better, dataset.metric.chance(None)) == ("mse", False, None)
+
+
+@pytest.mark.parametrize("said", [{"amplitude_low": 6.0}, {"x_high": -6.0}, {"phase_high": math.inf}, {"x_low": math.nan}])
+def test_impossible_ranges_are_refused(said: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(said))):
+        SinusoidSettings(**said)
