@@ -1,0 +1,1 @@
+"""Methods. One file a method; `method.py` is their interface, `inner_loop.py` the pure core of the gradient-based ones, `metric.py` of the metric-based ones."""

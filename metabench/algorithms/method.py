@@ -1,0 +1,141 @@
+"""The interface of a method: `init`, `step`, `predict`. Nothing here knows records, runner or command line."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from metabench.tasks.episodes import Episodes, Task
+
+BatchNormMode = Literal["query", "joint", "support", "support_plus_one", "running"]
+"""Whose statistics normalise the queries: their own; support and all queries together; the support set's; the support set and that one query; those kept from training."""
+TrainBatchNormMode = Literal["query", "joint", "support", "support_plus_one"]
+TRANSDUCTIVE = frozenset({"query", "joint"})
+"""Modes in which the prediction for a query depends on the other queries of its episode."""
+
+
+class State(nn.Module):
+    """What training changes: the network, whatever else a method learns, and the optimiser that moves them.
+
+    Everything that a finished fit must keep is a parameter or a buffer, so `state_dict` is the whole of it.
+
+    Attributes
+    ----------
+    model : the network.
+    optimizer : the outer optimiser, or None for a method that does not train.
+    rate : factor on the outer learning rate, set by the training loop before each step: the schedule is not the method's business.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
+        super().__init__()
+        self.model = model
+        self.optimizer = optimizer
+        self.rate = 1.0
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """Loss and score of one outer iteration, as scalars on the device: reading them is the loop's business."""
+
+    loss: Tensor
+    score: Tensor
+
+
+class Method(ABC):
+    """A meta-learning method under one setting.
+
+    Attributes
+    ----------
+    kinds : task kinds served, of ``classification`` and ``regression``.
+    trains : whether there is an outer loop at all.
+    chooses_step : whether the number of adaptation steps is chosen on validation; otherwise it is `test_steps`.
+    version : raised whenever the same settings come to mean other numbers.
+    Settings : frozen dataclass; its fields are the keys of ``[algorithms.NAME]``. Has at least `test_batch_norm`.
+    """
+
+    kinds: ClassVar[frozenset[str]]
+    trains: ClassVar[bool] = True
+    chooses_step: ClassVar[bool] = False
+    version: ClassVar[int] = 1
+    Settings: ClassVar[type[Any]]
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+
+    @property
+    def curve(self) -> tuple[int, ...]:
+        """Numbers of adaptation steps after which `predict` scores the queries; ``(0,)`` for a method that does not adapt."""
+        return (0,)
+
+    @property
+    def test_steps(self) -> int:
+        """The entry of `curve` whose score counts, unless it is chosen on validation."""
+        return self.curve[-1]
+
+    @property
+    def gradients_per_task(self) -> int:
+        """Gradient evaluations (a Hessian-vector product counts as one) that one training task costs."""
+        return 1 if self.trains else 0
+
+    def candidates(self) -> Sequence[Method]:
+        """The method under each setting that is to be chosen among on validation episodes; itself alone when there is no choice."""
+        return (self,)
+
+    @abstractmethod
+    def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
+        """Return the state before training. `model` has its initial weights; `generator` serves the method's own noise."""
+
+    def step(self, state: State, batch: Episodes) -> StepResult:
+        """Do one outer iteration on a batch of training episodes, changing `state`."""
+        raise TypeError(f"{type(self).__name__} does not train")
+
+    @abstractmethod
+    def predict(self, state: State, support_x: Tensor, support_y: Tensor, query_x: Tensor, batch_norm: BatchNormMode | None) -> Tensor:
+        """Score the queries of each episode after each number of steps in `curve`, leaving `state` as it was.
+
+        Parameters
+        ----------
+        support_x, support_y, query_x : as in `Episodes`. batch_norm : whose statistics normalise the queries; None for a model without.
+
+        Returns
+        -------
+        ``[E, P, N*Q, C]``, P the length of `curve`.
+        """
+
+    def adapted_weights(self, state: State) -> int:
+        """How many weights adapting to one episode changes."""
+        return 0
+
+
+def task_losses(scores: Tensor, y: Tensor) -> Tensor:
+    """Mean loss of each task, ``[T]``: cross-entropy for ``[T, B, C]`` against ``[T, B]`` labels, squared error against ``[T, B, 1]`` values."""
+    if y.is_floating_point():
+        return (scores - y).square().mean((1, 2))
+    return F.cross_entropy(scores.flatten(0, 1), y.flatten(), reduction="none").view(y.shape).mean(1)
+
+
+def batch_score(scores: Tensor, y: Tensor) -> Tensor:
+    """Score of a training batch in the unit of its metric: accuracy for labels, mean squared error for values."""
+    if y.is_floating_point():
+        return (scores - y).square().mean()
+    return (scores.argmax(-1) == y).float().mean()
+
+
+def adam(parameters: Any, lr: float) -> torch.optim.Adam:
+    """Adam as every method here uses it: fused, which on these small networks is several times as fast as the plain loop."""
+    return torch.optim.Adam(parameters, lr=lr, fused=True)
+
+
+def outer_step(state: State, lr: float) -> None:
+    """Let the outer optimiser move the weights by the gradients they hold, at the scheduled rate, and drop the gradients."""
+    assert state.optimizer is not None
+    for group in state.optimizer.param_groups:
+        group["lr"] = lr * state.rate
+    state.optimizer.step()
+    state.optimizer.zero_grad(set_to_none=True)
