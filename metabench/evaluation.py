@@ -1,0 +1,156 @@
+"""Test and validation episodes to scores: every number that says how good a method is passes through here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from metabench.algorithms.method import BatchNormMode, Method, State, task_losses
+from metabench.algorithms.metric import MetricMethod
+from metabench.streams import EpisodeStream
+from metabench.tasks.dataset import Draw
+from metabench.tasks.images import ImageDataset
+
+EPISODES_AT_ONCE = 32
+EMBEDDED_EPISODES_AT_ONCE = 512
+IMAGES_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a method made of E episodes.
+
+    Attributes
+    ----------
+    scores, losses : ``[E, P]`` float64, after each number of steps in the method's curve.
+    truth, prediction : ``[E, N*Q]`` labels (``[E, Q]`` values) at the step that counts.
+    confidence : ``[E, N*Q]`` float32, probability of the predicted class; None for regression.
+    draw : the episodes as drawn.
+    seconds : per episode, data included.
+    """
+
+    scores: NDArray[np.float64]
+    losses: NDArray[np.float64]
+    truth: NDArray[np.generic]
+    prediction: NDArray[np.generic]
+    confidence: NDArray[np.float32] | None
+    draw: Draw
+    seconds: float
+
+    @property
+    def finite(self) -> bool:
+        """Whether every score and loss is a number."""
+        return bool(np.isfinite(self.scores).all() and np.isfinite(self.losses).all())
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What validation settled: the method under the setting that did best, and the index in its curve of the step that counts.
+
+    `curve` holds the mean validation score after each number of steps under that setting, `loss` the mean loss at the chosen step.
+    """
+
+    method: Method
+    point: int
+    score: float
+    loss: float
+
+
+def evaluate(
+    method: Method,
+    state: State,
+    stream: EpisodeStream,
+    episodes: int,
+    batch_norm: BatchNormMode | None,
+    device: torch.device,
+    *,
+    point: int,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Evaluation:
+    """Score `method` on the first `episodes` of `stream`; `point` is the index in its curve whose predictions are kept."""
+    started = time.perf_counter()
+    scores, losses, truths, predictions, confidences = [], [], [], [], []
+    done = 0
+    for predicted, query_y in _predictions(method, state, stream, episodes, batch_norm, device):
+        scores.append(stream.dataset.metric.per_episode(predicted, query_y).cpu())
+        losses.append(torch.stack([task_losses(predicted[:, p], query_y) for p in range(predicted.shape[1])], 1).double().cpu())
+        at_point = predicted[:, point]
+        if query_y.is_floating_point():
+            predictions.append(at_point.flatten(1).cpu())
+            truths.append(query_y.flatten(1).cpu())
+        else:
+            confidence, label = at_point.softmax(-1).max(-1)
+            predictions.append(label.to(torch.int16).cpu())
+            confidences.append(confidence.cpu())
+            truths.append(query_y.to(torch.int16).cpu())
+        done += len(query_y)
+        progress(done)
+    return Evaluation(
+        scores=torch.cat(scores).numpy(),
+        losses=torch.cat(losses).numpy(),
+        truth=torch.cat(truths).numpy(),
+        prediction=torch.cat(predictions).numpy(),
+        confidence=torch.cat(confidences).numpy() if confidences else None,
+        draw=stream.draw(0, episodes),
+        seconds=(time.perf_counter() - started) / episodes,
+    )
+
+
+def choose(
+    method: Method,
+    state: State,
+    stream: EpisodeStream,
+    episodes: int,
+    batch_norm: BatchNormMode | None,
+    device: torch.device,
+) -> Choice:
+    """Settle on validation episodes what a method leaves open: its setting among `candidates`, and the number of steps. Ties go to the first."""
+    sign = 1.0 if stream.dataset.metric.higher_is_better else -1.0
+    best: Choice | None = None
+    for candidate in method.candidates():
+        fixed = candidate.curve.index(candidate.test_steps)
+        result = evaluate(candidate, state, stream, episodes, batch_norm, device, point=fixed)
+        scores, losses = result.scores.mean(0), result.losses.mean(0)
+        usable = np.where(np.isfinite(scores) & np.isfinite(losses), sign * scores, -np.inf)
+        point = int(usable.argmax()) if candidate.chooses_step else fixed
+        if best is None or usable[point] > sign * best.score or not np.isfinite(best.loss):
+            best = Choice(candidate, point, float(scores[point]), float(losses[point]))
+    assert best is not None
+    return best
+
+
+def _predictions(
+    method: Method, state: State, stream: EpisodeStream, episodes: int, batch_norm: BatchNormMode | None, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Scores ``[e, P, N*Q, C]`` and truths of a few episodes at a time."""
+    if isinstance(method, MetricMethod) and isinstance(stream.dataset, ImageDataset) and batch_norm in ("running", None):
+        yield from _compare_embedded(method, state, stream, stream.dataset, episodes, device)
+        return
+    for start in range(0, episodes, EPISODES_AT_ONCE):
+        batch = stream.episodes(start, min(EPISODES_AT_ONCE, episodes - start), device)
+        yield method.predict(state, batch.support_x, batch.support_y, batch.query_x, batch_norm), batch.query_y
+
+
+@torch.no_grad()
+def _compare_embedded(
+    method: MetricMethod, state: State, stream: EpisodeStream, dataset: ImageDataset, episodes: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The same for embeddings that depend on the image alone: each image that is met is embedded once."""
+    draws = [stream.draw(start, min(EMBEDDED_EPISODES_AT_ONCE, episodes - start)) for start in range(0, episodes, EMBEDDED_EPISODES_AT_ONCE)]
+    met = np.unique(np.concatenate([draw[part].ravel() for draw in draws for part in ("support", "query")]))
+    embedded = torch.cat([method.embed(state, dataset.images(part, device)) for part in _portions(met, IMAGES_AT_ONCE)])
+    for draw in draws:
+        support, query = (torch.from_numpy(np.searchsorted(met, draw[part])).to(device) for part in ("support", "query"))
+        ways = draw["classes"].shape[1]
+        support_y = torch.arange(ways, device=device).repeat_interleave(support.shape[1] // ways).repeat(len(support), 1)
+        yield method.compare(embedded[support], support_y, embedded[query]).unsqueeze(1), torch.from_numpy(draw["query_y"]).to(device)
+
+
+def _portions(indices: NDArray[np.int64], size: int) -> Sequence[NDArray[np.int64]]:
+    return [indices[start : start + size] for start in range(0, len(indices), size)]

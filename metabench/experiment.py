@@ -1,0 +1,216 @@
+"""The whole experiment on one page: one fit and its cells, from seed to scores.
+
+1. Open the dataset.  2. Make the network; its initial weights depend on seed and model, not on the method.  3. Train on training episodes,
+selecting weights on validation episodes.  4. For each cell: settle on validation episodes what the method leaves open, then meet the test
+episodes, once.  Every random number comes from a named stream (see `streams`), so nothing here depends on what ran before or beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from metabench import registry
+from metabench.algorithms.method import Method, State
+from metabench.cells import Cell, Fit, Part
+from metabench.evaluation import Choice, Evaluation, choose, evaluate
+from metabench.measure import MemoryPeaks
+from metabench.outcome import arrays_of, measured_of, result_of
+from metabench.settings import build
+from metabench.streams import EpisodeStream, torch_generator
+from metabench.tasks.dataset import Dataset, Split
+from metabench.tasks.episodes import EpisodeShape
+from metabench.training import Training, train
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a fit is: `iteration` of `total` (None: unknown) of a phase, with the last loss that was read."""
+
+    phase: Literal["load", "train", "validate", "test"]
+    iteration: int
+    total: int | None
+    loss: float | None = None
+
+
+@dataclass(frozen=True)
+class CellOutcome:
+    """What a cell came to, in the parts of its record."""
+
+    cell: Cell
+    result: dict[str, Any]
+    measured: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+    provenance_extra: dict[str, Any]
+
+
+def run_fit(
+    cells: Sequence[Cell],
+    *,
+    data: Path,
+    device: str,
+    threads: int,
+    workers: int,
+    keep_weights: Path | None,
+    progress: Callable[[Progress], None],
+) -> Iterator[CellOutcome]:
+    """Run the fit that `cells` share, then each of them.
+
+    Parameters
+    ----------
+    data : the data folder. device : ``cpu``, ``cuda`` or ``cuda:N``. workers : how many fits run at once (recorded beside the times).
+    keep_weights : folder for ``<fit id>.safetensors``, or None.
+
+    Raises
+    ------
+    DataError : data is missing, or cannot fill the episodes.
+    """
+    started = time.perf_counter()
+    where = torch.device(device)
+    be_deterministic(threads)
+    fit = cells[0].fit
+
+    progress(Progress("load", 0, None))
+    dataset = open_dataset(fit.dataset, data)
+    method = make_method(fit.method)
+    state = initial_state(fit, method, dataset, where)
+
+    memory = MemoryPeaks(where)
+    memory.start()
+    training = train_fit(cells[0], method, state, dataset, where, progress)
+    training_peaks = memory.read()
+    if keep_weights is not None and training.stopped != "diverged":
+        save_weights(state, keep_weights / f"{fit.id}.safetensors")
+    fit_seconds = time.perf_counter() - started
+
+    for cell in cells:
+        cell_started = time.perf_counter()
+        memory.start()
+        test_dataset = dataset if cell.evaluate.on is None else open_dataset(cell.evaluate.on, data)
+        choice: Choice | None = None
+        tested: Evaluation | None = None
+        if training.stopped != "diverged":
+            choice = settle(cell, method, state, dataset, where, progress)
+            tested = test(cell, choice, state, test_dataset, where, progress)
+        test_peaks = memory.read()
+        measured = measured_of(fit, training, tested)
+        measured |= {name: {"training": peak, "test": test_peaks[name]} for name, peak in training_peaks.items()}
+        measured |= {"wall_seconds": fit_seconds + time.perf_counter() - cell_started, "workers": workers}
+        result = result_of(cell, method, state, training, choice, tested, test_dataset)
+        yield CellOutcome(cell, result, measured, arrays_of(training, choice, tested), {"data_digest": dataset.content_digest()})
+
+
+def train_fit(
+    cell: Cell, method: Method, state: State, dataset: Dataset, device: torch.device, progress: Callable[[Progress], None]
+) -> Training:
+    """Train; validation sees the weights as the cells will, under the method's own batch normalisation mode."""
+    fit = cell.fit
+    mode = None if cell.evaluate.batch_norm is None else method.settings.test_batch_norm
+    validation = episodes_of(fit, fit.dataset, dataset, "validation", EpisodeShape(fit.validate.ways, fit.validate.shots, fit.validate.query_shots))
+    return train(
+        method,
+        state,
+        episodes_of(fit, fit.dataset, dataset, "train", EpisodeShape(fit.train.ways, fit.train.shots, fit.train.query_shots)),
+        fit.train,
+        fit.validate,
+        lambda: choose(method, state, validation, fit.validate.episodes, mode, device),
+        device,
+        lambda iteration, total, loss: progress(Progress("train", iteration, total, loss)),
+    )
+
+
+def settle(cell: Cell, method: Method, state: State, dataset: Dataset, device: torch.device, progress: Callable[[Progress], None]) -> Choice:
+    """Choose on validation episodes of the cell's own shape what the method leaves open; nothing is drawn where nothing is open."""
+    fit, at = cell.fit, cell.evaluate
+    if len(method.candidates()) == 1 and not method.chooses_step:
+        return Choice(method, method.curve.index(method.test_steps), float("nan"), float("nan"))
+    progress(Progress("validate", 0, None))
+    shape = EpisodeShape(at.ways, at.shots, fit.validate.query_shots)
+    stream = episodes_of(fit, fit.dataset, dataset, "validation", shape)
+    mode: Any = at.batch_norm
+    return choose(method, state, stream, fit.validate.episodes, mode, device)
+
+
+def test(cell: Cell, choice: Choice, state: State, dataset: Dataset, device: torch.device, progress: Callable[[Progress], None]) -> Evaluation:
+    """Meet the test episodes."""
+    fit, at = cell.fit, cell.evaluate
+    shape = EpisodeShape(at.ways, at.shots, at.query_shots)
+    stream = episodes_of(fit, at.on or fit.dataset, dataset, "test", shape, sampling=at.sampling, episodes=at.episodes)
+    mode: Any = at.batch_norm
+    return evaluate(
+        choice.method,
+        state,
+        stream,
+        at.episodes,
+        mode,
+        device,
+        point=choice.point,
+        progress=lambda done: progress(Progress("test", done, at.episodes)),
+    )
+
+
+def be_deterministic(threads: int) -> None:
+    """Let torch use deterministic algorithms alone, and seed the global generators, which nothing here draws from."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - for a plugin that draws from it all the same
+    torch.manual_seed(0)
+
+
+def open_dataset(part: Part, data: Path) -> Dataset:
+    """Return the dataset, loaded."""
+    registered = registry.get("datasets", part.name)
+    dataset: Dataset = registered(build(registered.Settings, part.settings))
+    dataset.load(data)
+    return dataset
+
+
+def make_method(part: Part) -> Method:
+    """Return the method under its settings."""
+    registered = registry.get("algorithms", part.name)
+    method: Method = registered(build(registered.Settings, part.settings))
+    return method
+
+
+def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.device) -> State:
+    """Return the state before training. The network's weights are the same for every method that meets this model and seed."""
+    task = dataset.task(fit.train.ways)
+    registered = registry.get("models", fit.model.name)
+    generator = torch_generator(fit.root_seed, "initial weights", seed=fit.seed, model=fit.model.identity())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator.initial_seed())
+        model = registered(build(registered.Settings, fit.model.settings), task).to(device)
+    return method.init(model, task, torch_generator(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity())).to(device)
+
+
+def episodes_of(
+    fit: Fit, part: Part, dataset: Dataset, split: Split, shape: EpisodeShape, *, sampling: Any = "with_replacement", episodes: int | None = None
+) -> EpisodeStream:
+    """The episodes of a split that every fit of this seed meets, whatever its algorithm."""
+    return EpisodeStream(
+        dataset, part.identity(), split, shape, root_seed=fit.root_seed, seed=fit.seed, sampling=sampling, episodes=episodes
+    )
+
+
+def save_weights(state: State, path: Path) -> None:
+    """Write everything the state has learned, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = safetensors.torch.save({name: value.detach().cpu().contiguous() for name, value in state.state_dict().items()})
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,85 @@
+"""Measurements that are never the same twice: time by iteration, and peaks of memory."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+WARM_UP_ITERATIONS = 10
+"""First iterations of a fit: measured and kept, but left out of the typical time."""
+
+
+class Stopwatch:
+    """Seconds of each of many repetitions. On CUDA the device marks them by events, which are read afterwards: measuring waits for nothing."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._cuda = device.type == "cuda"
+        self._host: list[float] = []
+        self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+
+    @contextmanager
+    def lap(self) -> Iterator[None]:
+        """Measure the block as one repetition."""
+        if self._cuda:
+            start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            start.record()
+            yield
+            end.record()
+            self._events.append((start, end))
+        else:
+            started = time.perf_counter()
+            yield
+            self._host.append(time.perf_counter() - started)
+
+    def seconds(self) -> NDArray[np.float64]:
+        """Seconds of every repetition so far, ``[I]``."""
+        if self._cuda:
+            torch.cuda.synchronize()
+            return np.array([start.elapsed_time(end) / 1e3 for start, end in self._events])
+        return np.array(self._host)
+
+
+def typical(seconds: NDArray[np.float64]) -> float | None:
+    """Median without the warm-up; with it where nothing else is there; None of nothing."""
+    kept = seconds[WARM_UP_ITERATIONS:] if len(seconds) > WARM_UP_ITERATIONS else seconds
+    return float(np.median(kept)) if len(kept) else None
+
+
+class MemoryPeaks:
+    """Peak memory of one phase of a fit, in bytes: resident on the host, allocated and reserved on the GPU (None on a CPU)."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def start(self) -> None:
+        """Forget earlier peaks."""
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")  # Linux: the high-water mark of resident memory starts anew
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+
+    def read(self) -> dict[str, int | None]:
+        """Peaks since `start`, under the names of the record's fields."""
+        cuda = self._device.type == "cuda"
+        return {
+            "peak_gpu_allocated_bytes": torch.cuda.max_memory_allocated(self._device) if cuda else None,
+            "peak_gpu_reserved_bytes": torch.cuda.max_memory_reserved(self._device) if cuda else None,
+            "peak_resident_bytes": _peak_resident_bytes(),
+        }
+
+
+def _peak_resident_bytes() -> int:
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # elsewhere the peak of the whole process
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,128 @@
+"""What a training and a test come to, in the shape of a record: `result`, which a re-run gives again to the bit, and `measured`, which none does."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from metabench.algorithms.method import TRANSDUCTIVE, Method, State
+from metabench.cells import Cell, Fit
+from metabench.evaluation import Choice, Evaluation
+from metabench.measure import WARM_UP_ITERATIONS, typical
+from metabench.stats.intervals import t_interval
+from metabench.tasks.dataset import Dataset
+from metabench.training import Training
+
+CURVE_BINS = 200
+"""Points of the training curve in the JSON; every iteration is in the arrays."""
+
+
+def result_of(
+    cell: Cell, method: Method, state: State, training: Training, choice: Choice | None, tested: Evaluation | None, dataset: Dataset
+) -> dict[str, Any]:
+    """The reproducible part. A fit that diverged, or a test with scores that are no numbers, scores what a guess would (regression: nothing)."""
+    fit, at = cell.fit, cell.evaluate
+    tasks = training.iterations * fit.train.tasks_per_batch
+    completed = choice is not None and tested is not None and tested.finite
+    return {
+        "outcome": "completed" if completed else "diverged",
+        "score": float(tested.scores[:, choice.point].mean()) if completed and tested and choice else dataset.metric.chance(at.ways),
+        "interval": _episode_interval(tested.scores[:, choice.point]) if completed and tested and choice else None,
+        "episodes": at.episodes,
+        "iterations": training.iterations,
+        "stopped": training.stopped,
+        "best_iteration": training.best_iteration,
+        "validation": {"iteration": training.validated, "score": training.validation_score, "loss": training.validation_loss},
+        "target": fit.validate.target,
+        "iterations_to_target": training.iterations_to_target,
+        "training": _binned(training),
+        "adaptation": {"steps": list(choice.method.curve), "score": tested.scores.mean(0).tolist()} if completed and tested and choice else None,
+        "choice": _chosen(method, choice) if choice else None,
+        "spent": {
+            "tasks": tasks,
+            "images": tasks * (fit.train.ways or 1) * ((fit.train.shots or 0) + fit.train.query_shots),
+            "gradient_evaluations": tasks * method.gradients_per_task,
+        },
+        "weights": {"trained": sum(p.numel() for p in state.parameters()) if method.trains else 0, "adapted": method.adapted_weights(state)},
+        "transductive": at.batch_norm in TRANSDUCTIVE,
+        "error": None if completed else _divergence(training, tested),
+    }
+
+
+def measured_of(fit: Fit, training: Training, tested: Evaluation | None) -> dict[str, Any]:
+    """Times. The typical iteration is the median after the warm-up, drawing its episodes included."""
+    iteration = typical(training.seconds)
+    return {
+        "seconds_per_iteration": iteration,
+        "seconds_per_task": None if iteration is None else iteration / fit.train.tasks_per_batch,
+        "seconds_per_episode": tested.seconds if tested else None,
+        "training_seconds": training.total_seconds - training.validation_seconds,
+        "validation_seconds": training.validation_seconds,
+        "test_seconds": tested.seconds * len(tested.scores) if tested else None,
+        "warm_up_iterations": min(WARM_UP_ITERATIONS, training.iterations),
+    }
+
+
+def arrays_of(training: Training, choice: Choice | None, tested: Evaluation | None) -> dict[str, np.ndarray]:
+    """What is too long for the JSON: every iteration, every test episode, every query."""
+    arrays: dict[str, np.ndarray] = {
+        "result/train_loss": np.array(training.loss),
+        "result/train_score": np.array(training.score),
+        "measured/iteration_seconds": training.seconds,
+    }
+    if tested is None or choice is None:
+        return arrays
+    arrays |= {
+        "result/scores": tested.scores[:, choice.point],
+        "result/adaptation": tested.scores,
+        "result/truth": tested.truth,
+        "result/prediction": tested.prediction,
+    }
+    if tested.confidence is not None:
+        arrays["result/confidence"] = tested.confidence
+    for part in ("support", "query"):
+        if part in tested.draw:
+            arrays[f"result/{part}_ids"] = tested.draw[part].astype(np.int32)
+    return arrays
+
+
+def _episode_interval(scores: np.ndarray) -> list[float] | None:
+    """95 % t interval over the episodes of this one model: what the literature's ± mostly is."""
+    interval = t_interval(scores).interval
+    return list(interval) if interval else None
+
+
+def _binned(training: Training) -> dict[str, list[float]]:
+    """Mean loss and score over at most `CURVE_BINS` equal spans of iterations, each named by its last."""
+    ends = np.unique(np.linspace(0, training.iterations, min(CURVE_BINS, training.iterations) + 1).astype(int))[1:]
+    starts = np.concatenate(([0], ends[:-1])) if len(ends) else ends
+    spans = list(zip(starts, ends, strict=True))
+    return {
+        "iteration": ends.tolist(),
+        "loss": [float(np.mean(training.loss[a:b])) for a, b in spans],
+        "score": [float(np.mean(training.score[a:b])) for a, b in spans],
+    }
+
+
+def _chosen(method: Method, choice: Choice) -> dict[str, Any] | None:
+    """What validation chose for this cell: the number of steps, and the settings that differ from the algorithm's own. None where nothing was open."""
+    if choice.method is method and not method.chooses_step:
+        return None
+    changed = {key: value for key, value in vars(choice.method.settings).items() if value != getattr(method.settings, key)}
+    return {"step": choice.method.curve[choice.point], "settings": changed, "validation_score": choice.score}
+
+
+def _divergence(training: Training, tested: Evaluation | None) -> dict[str, Any]:
+    if tested is None:
+        message = f"the training loss was {_loss(training)} at iteration {training.iterations}"
+    else:
+        bad = int((~np.isfinite(tested.scores) | ~np.isfinite(tested.losses)).any(1).sum())
+        message = f"{bad} of {len(tested.scores)} test episodes gave scores or losses that are no numbers"
+    return {"type": "Diverged", "message": message, "traceback": None}
+
+
+def _loss(training: Training) -> str:
+    last = training.loss[-1] if training.loss else math.nan
+    return "not a number" if math.isnan(last) else "infinite"
