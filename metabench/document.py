@@ -1,0 +1,268 @@
+"""TOML files as the user wrote them: reading, pointing at a line, writing back.
+
+A `Document` keeps the text beside the parsed data, so that every complaint can say which file, which line, which key and what stands there.
+`tomllib` knows lines for syntax errors alone; `Document.line` finds those of keys by reading headers and `key =` lines, which serves every
+usual way to write TOML and otherwise falls back to the nearest enclosing table.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from metabench.errors import ConfigError
+
+KeyPath = tuple[str | int, ...]
+"""Where a value stands: keys of tables and positions in arrays, from the root of the file."""
+
+MAX_DEPTH = 12
+MAX_PROBLEMS = 12
+_INT64 = 2**63
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_KEY_PART = r"(?:[A-Za-z0-9_-]+|\"(?:[^\"\\]|\\.)*\"|'[^']*')"
+_DOTTED_KEY = rf"{_KEY_PART}(?:\s*\.\s*{_KEY_PART})*"
+_HEADER = re.compile(rf"\s*(\[\[?)\s*({_DOTTED_KEY})\s*\]")
+_ASSIGNMENT = re.compile(rf"\s*({_DOTTED_KEY})\s*=")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A TOML file: its name as shown in messages, its text, and what the text says."""
+
+    name: str
+    text: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def error(self, *problems: tuple[KeyPath, str]) -> ConfigError:
+        """Return one error for several problems of a kind, a line each: `file:line: [table] key = value: what is wrong`."""
+        ordered = sorted(problems, key=lambda problem: self.line(problem[0]) or 0)
+        lines = [f"{self._where(path)}: {why}" for path, why in ordered[:MAX_PROBLEMS]]
+        if len(problems) > MAX_PROBLEMS:
+            lines.append(f"{self.name}: ... and {len(problems) - MAX_PROBLEMS} more")
+        return ConfigError("\n".join(lines))
+
+    def line(self, path: KeyPath) -> int | None:
+        """Return the line (from 1) where the value at `path` is said, else that of the nearest table around it, else None."""
+        wanted = _tokens(path)
+        best, depth = None, 0
+        for number, said in _said_on_lines(self.text):
+            for target in (wanted, [token for token in wanted if token != "0"]):  # one [grid] is the first of a list
+                agreed = said == target[: len(said)]
+                if agreed and len(said) > depth:
+                    best, depth = number, len(said)
+        return best
+
+    def value(self, path: KeyPath) -> Any:
+        """Return what stands at `path`, or None where nothing does (TOML itself has no null)."""
+        value: Any = self.data
+        for key in path:
+            if isinstance(value, dict):
+                value = value.get(key)
+            elif isinstance(value, list) and isinstance(key, int) and key < len(value):
+                value = value[key]
+            else:
+                return None
+        return value
+
+    def _where(self, path: KeyPath) -> str:
+        line = self.line(path)
+        parts = [f"{self.name}:{line}:" if line else f"{self.name}:"]
+        value = self.value(path)
+        table, key = _split(path)
+        if isinstance(value, dict) and key:
+            table, key = f"{table} {key}" if "[[" in table else f"[{_dotted(path)}]", ""
+        if table:
+            parts.append(table)
+        if key:
+            parts.append(key if value is None else f"{key} = {_preview(value)}")
+        return " ".join(parts).removesuffix(":")
+
+
+def read_document(path: Path) -> Document:
+    """Read a TOML file.
+
+    Raises
+    ------
+    ConfigError : it cannot be read, is not UTF-8 or not TOML, or holds what no key of any file takes (dates, nan, 65-bit integers, deep nesting).
+    """
+    name = _shown(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{name}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{name}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    except ValueError as error:  # a path that no file system takes, such as one with a null character
+        raise ConfigError(f"{name!r}: cannot be read: {error}") from None
+    try:
+        data = tomllib.loads(text)
+    except RecursionError:
+        raise ConfigError(f"{name}: tables or lists are nested too deeply") from None
+    except ValueError as error:  # TOMLDecodeError is one; so is an integer of thousands of digits
+        raise ConfigError(f"{name}: is not valid TOML: {error}") from None
+    document = Document(name, text, data)
+    if problems := list(_impossible_values(data)):
+        raise document.error(*problems)
+    return document
+
+
+def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value of nested tables with its dotted key."""
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def nested(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the table with quoted dotted keys (`"train.iterations" = 5`) as tables within tables.
+
+    Raises
+    ------
+    ValueError : two keys say the same thing; the message names it.
+    """
+    result: dict[str, Any] = {}
+    for key, value in flat(table):
+        *tables, last = key.split(".")
+        inside = result
+        for name in tables:
+            inside = inside.setdefault(name, {})
+            if not isinstance(inside, dict):
+                raise ValueError(f"'{key}' and '{name}' cannot both be said")
+        if last in inside:
+            raise ValueError(f"'{key}' is said twice")
+        inside[last] = value
+    return result
+
+
+def toml_text(data: Mapping[str, Any]) -> str:
+    """Return `data` as TOML: plain keys first, then a `[header]` for each table and a `[[header]]` for each table of a list."""
+    blocks = ["\n".join(f"{toml_key(key)} = {toml_value(value)}" for key, value in data.items() if not _is_table(value))]
+    for key, value in data.items():
+        if not _is_table(value):
+            continue
+        if isinstance(value, list):
+            blocks += [_block(f"[[{toml_key(key)}]]", table) for table in value]
+        elif value and all(isinstance(item, dict) for item in value.values()):
+            blocks += [_block(f"[{toml_key(key)}.{toml_key(name)}]", table) for name, table in value.items()]
+        else:
+            blocks.append(_block(f"[{toml_key(key)}]", value))
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def toml_value(value: Any) -> str:
+    """Return `value` as it would be written after `key =`; tables inline."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{toml_key(key)} = {toml_value(item)}" for key, item in value.items()) + " }" if value else "{}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
+    return str(value)  # numbers; dates too, in messages that refuse them
+
+
+def toml_key(key: str) -> str:
+    """Return `key` bare where TOML allows it, quoted elsewhere."""
+    return key if _BARE_KEY.fullmatch(key) else toml_value(key)
+
+
+def _block(header: str, table: Mapping[str, Any]) -> str:
+    return "\n".join([header, *(f"{toml_key(key)} = {toml_value(value)}" for key, value in table.items())])
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Mapping) or (isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value))
+
+
+def _impossible_values(data: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """Find what TOML can say and no setting can mean. A stack, not recursion: nesting is one of the things looked for."""
+    stack: list[tuple[KeyPath, Any]] = [((), data)]
+    while stack:
+        path, value = stack.pop()
+        if len(path) > MAX_DEPTH:
+            yield path[:3], f"tables or lists are nested more than {MAX_DEPTH} deep"
+            return
+        if isinstance(value, dict):
+            stack += [((*path, key), item) for key, item in reversed(value.items())]
+        elif isinstance(value, list):
+            stack += [((*path, place), item) for place, item in reversed(list(enumerate(value)))]
+        elif isinstance(value, float) and not math.isfinite(value):
+            yield path, "is no finite number"
+        elif isinstance(value, int) and not -_INT64 <= value < _INT64:
+            yield path, "does not fit in 64 bits"
+        elif not isinstance(value, str | int | float):
+            yield path, "is a date or a time, and no key takes one"
+
+
+def _said_on_lines(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, tokens of the full key) for every header and assignment that begins a line outside of multi-line strings."""
+    header: list[str] = []
+    counts: dict[tuple[str, ...], int] = {}
+    quote = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        outside = not quote
+        for mark in re.findall(r'"""|' + "'''", line):
+            quote = "" if quote == mark else quote or mark
+        if not outside:
+            continue
+        if match := _HEADER.match(line):
+            header = _keys(match[2])
+            if match[1] == "[[":
+                name = tuple(header)
+                counts[name] = counts.get(name, -1) + 1
+                header.append(str(counts[name]))
+            elif tuple(header[:1]) in counts:  # [override.train] below [[override]]
+                header.insert(1, str(counts[tuple(header[:1])]))
+            yield number, header
+        elif match := _ASSIGNMENT.match(line):
+            yield number, header + _keys(match[1])
+
+
+def _keys(dotted: str) -> list[str]:
+    """Split `a."b.c".d` into single words; quoted keys are split at their dots too, as `"train.iterations"` means what `train.iterations` does."""
+    return _tokens(part.strip("\"'") for part in re.findall(_KEY_PART, dotted))
+
+
+def _tokens(path: Iterable[str | int]) -> list[str]:
+    return [token for key in path for token in str(key).split(".")]
+
+
+def _split(path: KeyPath) -> tuple[str, str]:
+    """Return the enclosing table as `[header]` and the rest of the path as a dotted key."""
+    names = [key for key in path if isinstance(key, str)]
+    if len(path) >= 2 and isinstance(path[1], int):
+        ordinal = f" number {path[1] + 1}" if path[1] else ""
+        return f"[[{toml_key(names[0])}]]{ordinal}", _dotted(path[2:])
+    depth = 2 if names[:1] in (["algorithms"], ["models"], ["datasets"], ["profiles"], ["plugins"]) else 1
+    depth = min(depth, max(len(path) - 1, 0))
+    return (f"[{_dotted(path[:depth])}]" if depth else ""), _dotted(path[depth:])
+
+
+def _dotted(path: KeyPath) -> str:
+    text = ""
+    for key in path:
+        text += f"[{key}]" if isinstance(key, int) else ("." if text else "") + toml_key(key)
+    return text
+
+
+def _preview(value: Any, limit: int = 60) -> str:
+    if isinstance(value, list) and any(isinstance(item, list | dict) for item in value):
+        return f"a list of {len(value)}"
+    text = toml_value(value)
+    return text if len(text) <= limit else text[: limit - 4] + " ..."
+
+
+def _shown(path: Path) -> str:
+    try:
+        return path.absolute().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return str(path)

@@ -1,0 +1,190 @@
+"""How the recipe of one point of a grid comes together from everything that was said about it.
+
+Each table that says something is a `Layer`: what it says, section by section, and for which points. All of them have the same form, so
+precedence is the order of one list, and later ones win: `benchmark.toml`, the suite's own recipe, `[models.X]`, `[datasets.X]`,
+`[algorithms.X]`, each `[[override]]` in the order of the file, the profile. The values of axes come last, being coordinates of the point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from metabench.cells import Part, Train, Validate
+from metabench.document import Document, KeyPath
+from metabench.parsing import keys
+from metabench.project import Project
+from metabench.registry import Group, get
+from metabench.schema import BUDGETS, SECTIONS, EvaluateTable, SuiteTable, Table, TrainTable, ValidateTable
+from metabench.settings import check, make_part, unknown_key, wrong_value
+
+RECIPE_TABLES: dict[str, type[Table]] = {"train": TrainTable, "validate": ValidateTable, "evaluate": EvaluateTable}
+EPISODES_OF_VALIDATION = ("episodes", "ways", "shots", "query_shots")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of a grid before seeds, in the suite's own words. `ways` is None for regression."""
+
+    algorithm: str
+    method: str
+    model: str
+    dataset: str
+    ways: int | None
+    shots: int
+    axes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one table says, and for which points.
+
+    Attributes
+    ----------
+    document, path : where the table stands.
+    sections : section → key → value.
+    when : coordinate → the values it is for; empty means everywhere.
+    own : the section whose keys stand directly in the table (`algorithm` in `[algorithms.X]`), or `axes`, where keys are dotted.
+    """
+
+    document: Document
+    path: KeyPath
+    sections: Mapping[str, Mapping[str, Any]]
+    when: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    own: str = ""
+
+    def applies(self, point: Point) -> bool:
+        """Whether this layer speaks about `point`."""
+        return all(getattr(point, coordinate) in values for coordinate, values in self.when.items())
+
+    def place(self, section: str, key: str) -> KeyPath:
+        """Where in the document a key of a section stands."""
+        if self.own == "axes":
+            return (*self.path, f"{section}.{key}")
+        return (*self.path, key) if section == self.own else (*self.path, section, key)
+
+
+Said = dict[str, tuple[Any, Layer]]
+"""The values that hold in a section after all layers, each with the layer that said it."""
+
+
+def suite_layers(document: Document, table: SuiteTable, project: Project, profile: str | None) -> list[Layer]:
+    """Return every layer of a suite, in order of precedence, and refuse those that would give an algorithm test episodes of its own."""
+    layers = [Layer(project.document, (), project.recipe), Layer(document, (), table.sections())]
+    for name, model in table.models.items():
+        layers.append(Layer(document, ("models", name), {"model": model.settings()}, {"model": (name,)}, own="model"))
+    for name, dataset in table.datasets.items():
+        layers.append(Layer(document, ("datasets", name), dataset.sections() | {"dataset": dataset.settings()}, {"dataset": (name,)}, own="dataset"))
+    for name, entry in table.algorithms.items():
+        sections = entry.sections() | {"algorithm": entry.settings()}
+        layers.append(Layer(document, ("algorithms", name), sections, {"algorithm": (name,)}, own="algorithm"))
+    for place, override in enumerate(table.override):
+        layers.append(Layer(document, ("override", place), override.sections(), override.when.said()))
+    if profile is not None:
+        layers.append(Layer(document, ("profiles", profile), table.profiles[profile].sections()))
+    _refuse_own_episodes(document, layers)
+    return layers
+
+
+def axes_layer(document: Document, grid: int, axes: Mapping[str, Any]) -> Layer:
+    """Return the layer of one point's values on the axes of its grid."""
+    sections: dict[str, dict[str, Any]] = {}
+    for axis, value in axes.items():
+        section, _, key = axis.partition(".")
+        sections.setdefault(section, {})[key] = value
+    return Layer(document, ("grid", grid, "axes"), sections, own="axes")
+
+
+def checked_axes(document: Document, grid: int, axes: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse axes that are no settings, or whose values do not fit. Settings of methods, models and datasets are checked where they apply."""
+    problems: list[tuple[KeyPath, str]] = []
+    for axis, values in axes.items():
+        section, _, key = axis.partition(".")
+        path = ("grid", grid, "axes", axis)
+        if section not in SECTIONS or not key:
+            problems.append((path, unknown_key(section, SECTIONS, "an axis (SECTION.KEY)")))
+        elif section in RECIPE_TABLES:
+            annotations = keys(RECIPE_TABLES[section])
+            if key not in annotations:
+                problems.append((path, unknown_key(key, annotations, section)))
+            else:
+                problems += [(path, wrong_value(annotations[key], value)) for value in values if not _fits(section, key, value)]
+    if problems:
+        raise document.error(*problems)
+
+
+def merged(layers: Iterable[Layer], section: str) -> Said:
+    """Lay the layers over one another. A budget (iterations, tasks or seconds) replaces whichever was said before."""
+    said: Said = {}
+    for layer in layers:
+        table = layer.sections.get(section, {})
+        if section == "train" and not table.keys().isdisjoint(BUDGETS):
+            said = {key: value for key, value in said.items() if key not in BUDGETS}
+        said |= {key: (value, layer) for key, value in table.items()}
+    return said
+
+
+def values(said: Said) -> dict[str, Any]:
+    """Return key → value."""
+    return {key: value for key, (value, _) in said.items()}
+
+
+def resolve_part(group: Group, label: str, registered: str, layers: Sequence[Layer]) -> Part:
+    """Return the method, model or dataset behind `label`, with the settings that the layers give it."""
+    found = get(group, registered)
+    said = merged(layers, group[:-1])
+    for key, (value, layer) in said.items():
+        try:
+            check(found.Settings, registered, key, value)
+        except ValueError as error:
+            raise layer.document.error((layer.place(group[:-1], key), str(error))) from None
+    try:
+        return make_part(registered, found, values(said))
+    except ValueError as error:  # settings that are each right and together impossible
+        document = layers[-1].document
+        raise document.error(((group, label), str(error))) from None
+
+
+def resolve_recipe(document: Document, point: Point, layers: Sequence[Layer]) -> tuple[Train, Validate]:
+    """Return the training and validation of a point, ways and shots being the point's unless said."""
+    train, validate = merged(layers, "train"), merged(layers, "validate")
+    budgets = [key for key in BUDGETS if key in train]
+    if len(budgets) != 1:
+        path, why = (("train",), "lacks its budget") if not budgets else (train[budgets[0]][1].place("train", budgets[0]), "is not the only budget")
+        raise document.error((path, f"{why} (for {point.algorithm} on {point.dataset}); say exactly one of {', '.join(BUDGETS)}"))
+    shape = {"ways": point.ways, "shots": point.shots}
+    fixed = {"ways": None} if point.ways is None else {}
+    return Train(**shape | values(train) | fixed), Validate(**shape | values(validate) | fixed)
+
+
+def refuse_shadowed_axes(layers: Iterable[Layer], axes: Mapping[str, Any]) -> None:
+    """Refuse an override or a profile that sets what an axis sets: one of the two would be ignored in silence."""
+    for layer in layers:
+        for axis in axes:
+            section, _, key = axis.partition(".")
+            if layer.path[:1] in (("override",), ("profiles",)) and key in layer.sections.get(section, {}):
+                raise layer.document.error((layer.place(section, key), f"'{axis}' is an axis of a grid that this applies to; say it in one place"))
+
+
+def _refuse_own_episodes(document: Document, layers: Iterable[Layer]) -> None:
+    problems: list[tuple[KeyPath, str]] = []
+    for layer in layers:
+        if layer.when.keys().isdisjoint({"algorithm", "method"}):
+            continue
+        forbidden = [("evaluate", key) for key in layer.sections.get("evaluate", {}) if key != "batch_norm"]
+        forbidden += [("validate", key) for key in layer.sections.get("validate", {}) if key in EPISODES_OF_VALIDATION]
+        if layer.own != "dataset":
+            forbidden += [("dataset", key) for key in layer.sections.get("dataset", {})]
+        why = "validation and test episodes belong to the data: one algorithm cannot have its own; say it for all"
+        problems += [(layer.place(section, key), why) for section, key in forbidden]
+    if problems:
+        raise document.error(*problems)
+
+
+def _fits(section: str, key: str, value: Any) -> bool:
+    try:
+        RECIPE_TABLES[section].model_validate({key: value})
+    except ValueError:  # pydantic's ValidationError is one
+        return False
+    return True

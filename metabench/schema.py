@@ -1,0 +1,275 @@
+"""The shape of the TOML files, as pydantic models: which keys there are, and what may stand at each.
+
+The models hold what was *said*: every recipe key is optional here, because a recipe comes together from several layers (see `layers`), and the
+defaults are those of the dataclasses in `cells`. Nothing is coerced: `"5"` is no 5 and `true` is no 1. A key that a model does not have is
+refused. `parsing` reads documents into these models, and puts every refusal in words.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, TypeVar
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from metabench.document import toml_value
+from metabench.identity import canonical
+
+T = TypeVar("T")
+
+BUDGETS = ("iterations", "tasks", "seconds")
+SECTIONS = ("train", "validate", "evaluate", "algorithm", "model", "dataset")
+_NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,63}")
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` can name a suite, algorithm, dataset, model, profile or claim: such names become parts of file names."""
+    return _NAME.fullmatch(text) is not None
+
+
+def _a_name(text: str) -> str:
+    if not is_name(text):
+        raise PydanticCustomError("name", "a name has letters, digits and _ . + - only, at most 64, and begins with no . or -")
+    return text
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def _first_integers(value: Any) -> Any:
+    """`seeds = 5` means 0 ... 4."""
+    counts = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_SEEDS
+    return list(range(value)) if counts else value
+
+
+def _distinct(values: list[T]) -> list[T]:
+    seen: set[str] = set()
+    for value in values:
+        if (text := canonical(value)) in seen:
+            raise PydanticCustomError("duplicate", "{value} stands there twice", {"value": toml_value(value)})
+        seen.add(text)
+    return values
+
+
+MAX_SEEDS = 10_000
+Name = Annotated[str, AfterValidator(_a_name), "a name"]
+Count = Annotated[int, Ge(1), Le(1_000_000_000)]
+Ways = Annotated[int, Ge(2), Le(100_000)]
+OneOrMore = Annotated[list[T], BeforeValidator(_listed), MinLen(1), AfterValidator(_distinct)]
+Seed = Annotated[int, Ge(0), Le(2**31)]
+Seeds = Annotated[
+    list[Seed], BeforeValidator(_first_integers), MinLen(1), AfterValidator(_distinct), "a number of seeds, at least 1, or a list of seeds from 0 up"
+]
+BatchNorm = Literal["default", "query", "joint", "support", "support_plus_one", "running"]
+Setting = dict[str, Any]
+
+
+class Table(BaseModel):
+    """A TOML table with a fixed set of keys."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+    def said(self) -> dict[str, Any]:
+        """What the user wrote, without anything that was not."""
+        return self.model_dump(exclude_unset=True)
+
+
+class TrainTable(Table):
+    """[train]: the training recipe; exactly one of iterations, tasks, seconds is the budget. Meanings: `cells.Train`."""
+
+    iterations: Count | None = None
+    tasks: Count | None = None
+    seconds: Annotated[float, Gt(0)] | None = None
+    tasks_per_batch: Count | None = None
+    ways: Ways | None = None
+    shots: Count | None = None
+    query_shots: Count | None = None
+    schedule: Literal["constant", "linear", "cosine", "step"] | None = None
+    step_every: Count | None = None
+    step_factor: Annotated[float, Gt(0)] | None = None
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> TrainTable:
+        if len(budgets := [key for key in BUDGETS if key in self.model_fields_set]) > 1:
+            raise PydanticCustomError("budget", "{which} are each a budget; say one of iterations, tasks, seconds", {"which": " and ".join(budgets)})
+        return self
+
+
+class ValidateTable(Table):
+    """[validate]: how often, on what, and what follows from it. Meanings: `cells.Validate`."""
+
+    every: Count | None = None
+    episodes: Count | None = None
+    ways: Ways | None = None
+    shots: Count | None = None
+    query_shots: Count | None = None
+    select: Literal["best", "last"] | None = None
+    target: float | None = None
+    patience: Count | None = None
+
+
+class EvaluateTable(Table):
+    """[evaluate]: the test of finished weights. Each key takes one value or a list: cells that share a fit. Meanings: `cells.Evaluate`."""
+
+    query_shots: OneOrMore[Count] | None = None
+    episodes: OneOrMore[Count] | None = None
+    sampling: OneOrMore[Literal["with_replacement", "disjoint"]] | None = None
+    batch_norm: OneOrMore[BatchNorm] | None = None
+    on: OneOrMore[Name] | None = None
+
+
+class Sections(Table):
+    """The recipe sections that any table of the suite may carry."""
+
+    train: TrainTable = TrainTable()
+    validate_: ValidateTable = Field(ValidateTable(), alias="validate")
+    evaluate: EvaluateTable = EvaluateTable()
+
+    def sections(self) -> dict[str, dict[str, Any]]:
+        """Return section → key → value, for what was said."""
+        recipe = {"train": self.train.said(), "validate": self.validate_.said(), "evaluate": self.evaluate.said()}
+        return {section: table for section, table in recipe.items() if table}
+
+
+class Entry(Table):
+    """[models.X]: the registered name behind X (X itself if not said), and its settings: keys that the model's own dataclass checks."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: Name | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return the keys that are settings."""
+        return dict(self.model_extra or {})
+
+
+class AlgorithmEntry(Sections):
+    """[algorithms.X]: the method behind X (X itself if not said), its settings, and its own part of the recipe."""
+
+    model_config = ConfigDict(extra="allow")
+
+    method: Name | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return the keys that are settings."""
+        return dict(self.model_extra or {})
+
+
+class DatasetEntry(Sections):
+    """[datasets.X]: the dataset behind X (X itself if not said), its settings, and its own part of the recipe."""
+
+    model_config = ConfigDict(extra="allow")
+
+    dataset: Name | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return the keys that are settings."""
+        return dict(self.model_extra or {})
+
+
+class Layered(Sections):
+    """Recipe sections and settings sections together: what an override or a profile may say."""
+
+    algorithm: Setting = {}
+    model: Setting = {}
+    dataset: Setting = {}
+
+    def sections(self) -> dict[str, dict[str, Any]]:
+        """Return section → key → value, for what was said."""
+        settings = {"algorithm": self.algorithm, "model": self.model, "dataset": self.dataset}
+        return super().sections() | {section: table for section, table in settings.items() if table}
+
+
+class When(Table):
+    """Which part of the grid an override is for; a list means any of these."""
+
+    algorithm: OneOrMore[Name] | None = None
+    method: OneOrMore[Name] | None = None
+    model: OneOrMore[Name] | None = None
+    dataset: OneOrMore[Name] | None = None
+    ways: OneOrMore[Ways] | None = None
+    shots: OneOrMore[Count] | None = None
+
+
+class OverrideTable(Layered):
+    """[[override]]: a recipe that differs on a part of the grid. Later ones win."""
+
+    when: When = When()
+
+
+class ProfileTable(Layered):
+    """[profiles.X]: another size of the whole suite, chosen by `--profile X`. Wins over everything but axes."""
+
+    seeds: Seeds | None = None
+
+
+class GridTable(Table):
+    """[[grid]]: the product of its lists."""
+
+    algorithms: OneOrMore[Name]
+    datasets: OneOrMore[Name]
+    models: OneOrMore[Name] | None = None
+    ways: OneOrMore[Ways] | None = None
+    shots: OneOrMore[Count]
+    seeds: Seeds
+    axes: dict[str, Annotated[list[Any], MinLen(1), AfterValidator(_distinct)]] = {}
+
+
+class ClaimTable(Table):
+    """[[claims]]: a hypothesis about the group table, fixed before the data. Meanings: `claims.Claim`."""
+
+    id: Name
+    says: str
+    source: str = ""
+    metric: str
+    of: Name
+    against: str | float | None = None
+    published: Literal[True] | None = None
+    where: Setting = {}
+    versus_where: Setting | None = None
+    ratio_below: Annotated[float, Gt(0)] | None = None
+    ratio_above: Annotated[float, Gt(0)] | None = None
+    difference_above: float | None = None
+    difference_below: float | None = None
+    between: Annotated[list[float], MinLen(2)] | None = None
+    equivalent_within: Annotated[float, Gt(0)] | None = None
+
+
+class SuiteTable(Sections):
+    """A whole suite file."""
+
+    title: str = ""
+    description: str = ""
+    root_seed: Annotated[int, Ge(0)] = 0
+    reference: Name | None = None
+    grid: Annotated[list[GridTable], MinLen(1)]
+    algorithms: dict[Name, AlgorithmEntry] = {}
+    models: dict[Name, Entry] = {}
+    datasets: dict[Name, DatasetEntry] = {}
+    override: list[OverrideTable] = []
+    profiles: dict[Name, ProfileTable] = {}
+    claims: list[ClaimTable] = []
+
+
+class PluginsTable(Table):
+    """[plugins.GROUP] of `benchmark.toml`: name = "module:Class"."""
+
+    algorithms: dict[Name, str] = {}
+    datasets: dict[Name, str] = {}
+    models: dict[Name, str] = {}
+
+
+class ProjectTable(Sections):
+    """The whole of `benchmark.toml`; every key is optional."""
+
+    suite: str | None = None
+    suites: str = "suites"
+    reports: str = "reports"
+    data: str = "data"
+    workers: Annotated[int, Ge(0), Le(4096)] = 0
+    threads: Annotated[int, Ge(1), Le(4096)] = 1
+    confidence: Annotated[float, Gt(0.5), Lt(1)] = 0.95
+    plugins: PluginsTable = PluginsTable()

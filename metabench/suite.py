@@ -1,0 +1,203 @@
+"""Suites: a TOML file, found, read, checked, and expanded to its cells. Nothing is run or written here, and no data is needed.
+
+`load_suite` is the whole interface. What a suite may say is in `schema`, how a recipe comes together in `layers`, how grids become cells in
+`grids`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metabench.cells import Cell
+from metabench.claims import Claim, make_claims
+from metabench.document import Document, read_document, toml_text
+from metabench.errors import ConfigError, nearest
+from metabench.grids import Expansion
+from metabench.layers import RECIPE_TABLES, Layer, merged, suite_layers, values
+from metabench.parsing import keys, normalised, parse
+from metabench.project import Project
+from metabench.schema import MAX_SEEDS, SuiteTable, is_name
+
+_SEEDS = re.compile(r"(\d{1,10})(?:-(\d{1,10}))?")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite, ready to plan or to run.
+
+    Attributes
+    ----------
+    name : stem of the file, with `-<profile>` where one was chosen; names the run folder.
+    title, description : for the report.
+    reference : the algorithm that the others are tested against.
+    root_seed : root of every random stream.
+    cells : the whole suite, in the order to run: by seed, then point of the grid, then algorithm.
+    selected : ids of the cells that are wanted now (`--only`, `--seeds`); all, unless restricted.
+    claims : the hypotheses, fixed before the data.
+    resolved : the suite as TOML with the project's defaults and the profile worked in: it expands to the same cells without either.
+    source : the text as the user wrote it.
+    """
+
+    name: str
+    title: str
+    description: str
+    reference: str
+    root_seed: int
+    cells: tuple[Cell, ...]
+    selected: frozenset[str]
+    claims: tuple[Claim, ...]
+    resolved: str
+    source: str
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """Labels of the algorithms, in order of first appearance."""
+        return tuple(dict.fromkeys(cell.labels["algorithm"] for cell in self.cells))
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Labels of the datasets, in order of first appearance."""
+        return tuple(dict.fromkeys(cell.labels["dataset"] for cell in self.cells))
+
+
+def load_suite(
+    name_or_path: str | None, project: Project, *, profile: str | None = None, seeds: Sequence[int] | None = None, only: Sequence[str] = ()
+) -> Suite:
+    """Load a suite by its name in the project's `suites` folder, or by path.
+
+    Parameters
+    ----------
+    name_or_path : None means the project's default suite.
+    profile : one of the suite's profiles.
+    seeds : of these seeds only, among those of the suite.
+    only : restrictions such as `algorithm=maml,fomaml` or `ways=5`; all of them must hold.
+
+    Raises
+    ------
+    ConfigError : the suite cannot be found, or says something impossible; or a restriction leaves nothing.
+    """
+    path = find_suite(name_or_path, project)
+    document = normalised(read_document(path))
+    table = parse(document, SuiteTable)
+    if profile is not None and profile not in table.profiles:
+        known = ", ".join(table.profiles) or "none"
+        raise ConfigError(f"{document.name}: there is no profile '{profile}'; there are {known}{nearest(profile, table.profiles)}")
+    name = path.stem if profile is None else f"{path.stem}-{profile}"
+    if profile is not None and path.with_name(f"{name}.toml").exists():
+        raise ConfigError(f"{document.name}: profile '{profile}' and the suite '{name}' would share a run folder; rename one of them")
+    layers = suite_layers(document, table, project, profile)
+    profile_seeds = table.profiles[profile].seeds if profile is not None else None
+    cells = Expansion(document, table, layers, profile_seeds).cells()
+    reference = _reference(document, table, cells)
+    return Suite(
+        name=name,
+        title=table.title or name,
+        description=table.description,
+        reference=reference,
+        root_seed=table.root_seed,
+        cells=cells,
+        selected=_selected(cells, seeds, only),
+        claims=make_claims(document, table.claims, cells),
+        resolved=_resolved(document, layers, reference, profile, profile_seeds),
+        source=document.text,
+    )
+
+
+def find_suite(name_or_path: str | None, project: Project) -> Path:
+    """Return the file of a suite.
+
+    Raises
+    ------
+    ConfigError : there is none; the message lists those that there are.
+    """
+    known = suite_names(project)
+    wanted = name_or_path if name_or_path is not None else project.suite
+    there = f"there are {', '.join(known) or 'none'} in {project.suites.name}/"
+    if wanted is None:
+        raise ConfigError(f"which suite? Name one, or set suite in benchmark.toml; {there}")
+    is_path = "/" in wanted or wanted.endswith(".toml")
+    path = Path(wanted) if is_path else project.suites / f"{wanted}.toml"
+    if name_or_path is None and is_path:
+        path = project.root / path
+    if not is_name(path.stem):
+        raise ConfigError(f"'{wanted}' cannot name a suite: use letters, digits and _ . + - only, at most 64, with no . or - in front")
+    if not path.is_file():
+        where = "no such file" if is_path else f"no such suite; {there}{nearest(wanted, known)}"
+        raise ConfigError(f"'{wanted}': {where}")
+    return path
+
+
+def suite_names(project: Project) -> list[str]:
+    """Return the names of the project's suites, sorted."""
+    return sorted(path.stem for path in project.suites.glob("*.toml") if is_name(path.stem))
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Return the seeds that `0-4` or `0,2,7` names.
+
+    Raises
+    ------
+    ConfigError : it names none.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = _SEEDS.fullmatch(part.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if not first <= last < first + MAX_SEEDS:
+            raise ConfigError(f"--seeds {text}: expected seeds such as 0-4 or 0,2,7")
+        seeds += range(first, last + 1)
+    return sorted(set(seeds))
+
+
+def _reference(document: Document, table: SuiteTable, cells: Iterable[Cell]) -> str:
+    algorithms = list(dict.fromkeys(cell.labels["algorithm"] for cell in cells))
+    if table.reference is None:
+        return table.grid[0].algorithms[0]
+    if table.reference not in algorithms:
+        there = f"there are {', '.join(algorithms)}{nearest(table.reference, algorithms)}"
+        raise document.error((("reference",), f"no algorithm of the grids; {there}"))
+    return table.reference
+
+
+def _selected(cells: Sequence[Cell], seeds: Sequence[int] | None, only: Sequence[str]) -> frozenset[str]:
+    """Return the ids of the cells that the restrictions leave."""
+    there = sorted({cell.fit.seed for cell in cells})
+    if seeds is not None and (strange := sorted(set(seeds) - set(there))):
+        raise ConfigError(f"--seeds: the suite has no seed {', '.join(map(str, strange))}; it has {', '.join(map(str, there))}")
+    selected = [cell for cell in cells if seeds is None or cell.fit.seed in seeds]
+    for pattern in only:
+        key, equals, wanted = pattern.partition("=")
+        choices = {str(_coordinates(cell).get(key)) for cell in cells} - {"None"}
+        if not equals or not choices:
+            known = sorted({name for cell in cells for name in _coordinates(cell)})
+            raise ConfigError(f"--only {pattern}: expected KEY=VALUE[,VALUE] with a key of {', '.join(known)}{nearest(key, known)}")
+        for value in wanted.split(","):
+            if value not in choices:
+                raise ConfigError(f"--only {pattern}: no cell has {key}={value}; there are {', '.join(sorted(choices))}{nearest(value, choices)}")
+        selected = [cell for cell in selected if str(_coordinates(cell).get(key)) in wanted.split(",")]
+    if not selected:
+        raise ConfigError(f"--only {' '.join(only)}: no cell has all of this")
+    return frozenset(cell.id for cell in selected)
+
+
+def _coordinates(cell: Cell) -> Mapping[str, Any]:
+    return {**cell.labels, "method": cell.fit.method.name, "ways": cell.evaluate.ways, "shots": cell.evaluate.shots}
+
+
+def _resolved(document: Document, layers: Sequence[Layer], reference: str, profile: str | None, seeds: Sequence[int] | None) -> str:
+    """Write the suite as it stands after the project's defaults and the profile: those two are what a copy elsewhere would lack."""
+    data = {key: value for key, value in document.data.items() if key not in (*RECIPE_TABLES, "profiles", "reference")}
+    data["reference"] = reference
+    project, suite = layers[:2]
+    for section, table in RECIPE_TABLES.items():
+        said = values(merged([project, suite], section))
+        data |= {section: {key: said[key] for key in keys(table) if key in said}} if said else {}
+    if profile is not None and layers[-1].sections:
+        data["override"] = [*data.get("override", []), dict(layers[-1].sections)]
+    if seeds is not None:
+        data["grid"] = [{**grid, "seeds": list(seeds)} for grid in data["grid"]]
+    return toml_text({key: data[key] for key in keys(SuiteTable) if key in data})

@@ -1,0 +1,128 @@
+"""A small project on disk for the tests of suites: a good suite, and plugins that are a little odd."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from metabench.project import load_project
+from metabench.suite import Suite, load_suite
+
+GOOD = """\
+title = "A good suite"
+reference = "maml"
+
+[[grid]]
+algorithms = ["maml", "maml_5", "scratch"]
+datasets = ["sinusoid"]
+shots = [5, 10]
+seeds = 2
+
+[[grid]]
+algorithms = ["maml", "protonet"]
+datasets = ["omniglot"]
+ways = [5, 20]
+shots = 1
+seeds = 2
+axes = { "train.tasks_per_batch" = [4, 8] }
+
+[train]
+iterations = 1000
+query_shots = 10
+
+[validate]
+every = 100
+episodes = 50
+
+[evaluate]
+episodes = 200
+batch_norm = "default"
+
+[algorithms.maml_5]
+method = "maml"
+inner_steps = 5
+
+[models.conv4]
+filters = 32
+
+[datasets.omniglot]
+rotations = "train"
+
+[[override]]
+when = { method = "maml", dataset = "omniglot", ways = 20 }
+algorithm.inner_lr = 0.1
+train.iterations = 2000
+
+[profiles.short]
+train.iterations = 10
+
+[[claims]]
+id = "cheaper"
+says = "Five steps cost more than one"
+metric = "seconds_per_task"
+of = "maml_5"
+against = "maml"
+where = { dataset = "sinusoid" }
+ratio_above = 1.5
+"""
+
+PLUGINS = '''\
+"""Classes that keep the contract for plugins, and some that do not. Importing this must never be needed to list them."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Gt
+
+
+@dataclass(frozen=True)
+class Settings:
+    rate: Annotated[float, Gt(0)] = 0.1
+    steps: tuple[int, ...] = (1,)
+    mode: Literal["slow", "fast"] = "slow"
+    low: int = 0
+    high: int = 10
+    test_batch_norm: Literal["query", "running"] = "query"
+
+    def __post_init__(self):
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low}) is above high ({self.high})")
+
+
+class Odd:
+    """An odd method.
+
+    And more about it.
+    """
+
+    version = 1
+    kinds = frozenset({"classification", "regression"})
+    Settings = Settings
+
+
+class NoVersion:
+    Settings = Settings
+
+
+class BareSettings(Odd):
+    @dataclass(frozen=True)
+    class Settings:
+        rate: float
+
+
+not_a_class = Odd()
+'''
+
+
+def write_suite(folder: Path, text: str | bytes, name: str = "x") -> Path:
+    """Write a suite into `folder/suites`, and the plugins' module beside it."""
+    (folder / "suites").mkdir(exist_ok=True)
+    (folder / "oddities.py").write_text(PLUGINS)
+    path = folder / "suites" / f"{name}.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def load(folder: Path, text: str | bytes, **options: object) -> Suite:
+    """Write a suite and load it."""
+    write_suite(folder, text)
+    return load_suite("x", load_project(folder), **options)  # type: ignore[arg-type]

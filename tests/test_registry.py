@@ -1,0 +1,112 @@
+"""Names and the classes behind them: built-ins through entry points, plugins through benchmark.toml, nothing imported before its use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from suite_project import PLUGINS
+
+from metabench import registry
+from metabench.errors import ConfigError
+from metabench.project import load_project
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project with a module of odd classes; the process forgets its plugins afterwards."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "oddities", raising=False)
+    (tmp_path / "oddities.py").write_text(PLUGINS)
+    yield tmp_path
+    registry.use_plugins({}, tmp_path)
+
+
+def plug_in(project: Path, target: str) -> None:
+    """Name a class `odd` in benchmark.toml, and load that."""
+    (project / "benchmark.toml").write_text(f'[plugins.algorithms]\nodd = "{target}"\n')
+    load_project(project)
+
+
+def test_built_ins() -> None:
+    assert {"maml", "fomaml", "protonet", "scratch"} <= set(registry.names("algorithms"))
+    assert {"sinusoid", "omniglot"} <= set(registry.names("datasets"))
+    assert {"mlp", "conv4"} <= set(registry.names("models"))
+
+
+@pytest.mark.parametrize(("group", "name"), [(group, name) for group in registry.GROUPS for name in registry.names(group)])
+def test_every_registered_class_keeps_the_contract(group: registry.Group, name: str) -> None:
+    found = registry.get(group, name)
+    assert found.version >= 1
+    found.Settings()
+    assert registry.describe(group)[name] == (found.__doc__ or "").partition("\n")[0] != ""
+
+
+def test_an_unknown_name_is_told_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"no algorithm is called 'mamml'; there are .*fomaml.* \(did you mean 'maml'\?\)"):
+        registry.get("algorithms", "mamml")
+
+
+def test_plugin(project: Path) -> None:
+    plug_in(project, "oddities:Odd")
+    assert "odd" in registry.names("algorithms")
+    assert registry.describe("algorithms")["odd"] == "An odd method."
+    assert "oddities" not in sys.modules
+    assert registry.get("algorithms", "odd").version == 1
+
+
+def test_another_project_forgets_plugins(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    plug_in(project, "oddities:Odd")
+    load_project(tmp_path_factory.mktemp("empty"))
+    assert "odd" not in registry.names("algorithms")
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("nowhere:Odd", "cannot be imported: ModuleNotFoundError"),
+        ("oddities:Nobody", "cannot be imported: AttributeError"),
+        ("oddities:not_a_class", "is not a class"),
+        ("oddities:NoVersion", "lacks version, kinds"),
+        ("oddities:BareSettings", "has Settings without a default for rate"),
+    ],
+)
+def test_broken_plugins(project: Path, target: str, says: str) -> None:
+    plug_in(project, target)
+    with pytest.raises(ConfigError) as caught:
+        registry.get("algorithms", "odd")
+    assert f"algorithm 'odd' ({target}) {says}" in str(caught.value)
+
+
+def test_a_plugin_that_raises_anything(project: Path) -> None:
+    (project / "raising.py").write_text("1 / 0")
+    plug_in(project, "raising:Odd")
+    assert registry.describe("algorithms")["odd"] == ""
+    with pytest.raises(ConfigError, match="ZeroDivisionError"):
+        registry.get("algorithms", "odd")
+
+
+def test_listing_imports_no_torch(project: Path) -> None:
+    (project / "package").mkdir()
+    (project / "package" / "__init__.py").write_text("import torch")
+    (project / "package" / "inside.py").write_text("class Odd:\n    'Inside a package.'\n")
+    (project / "benchmark.toml").write_text('[plugins.algorithms]\nodd = "package.inside:Odd"')
+    code = (
+        "import sys; from metabench import registry, project; project.load_project();"
+        "print([line for group in registry.GROUPS for line in registry.describe(group).values()]); print('torch' in sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True).stdout
+    assert "Inside a package." in shown
+    assert "''" not in shown
+    assert shown.splitlines()[-1] == "False"
+
+
+def test_source_files() -> None:
+    file = registry.source_file("metabench.cells:Cell")
+    assert file is not None
+    assert file.name == "cells.py"
+    assert registry.source_file("metabench.nowhere:Cell") is None
+    assert registry.source_file("nowhere.at.all:Cell") is None
