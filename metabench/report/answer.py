@@ -1,0 +1,176 @@
+"""The first sentences: who leads, by how much, how sure. They say no more than the tables do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from metabench.report import words
+from metabench.report.blocks import Block
+from metabench.tables.frames import Row
+
+TIE = "tied"
+
+
+def headline(blocks: Sequence[Block], reference: str) -> list[str]:
+    """Return the answer to the suite's question in one or two sentences."""
+    scored = [block for block in blocks if block.scored]
+    if not scored:
+        return ["No cell has a score yet, so there is nothing to compare."]
+    if len(scored) == 1:
+        return [f"On {scored[0].title}: {answer(scored[0], reference)}"]
+    contested = [block for block in scored if len(block.scored) > 1]
+    if not contested:
+        return ["Only one algorithm has scores, so there is nothing to compare it with."]
+    leaders = Counter(TIE if len(_leaders(block)) > 1 else _leaders(block)[0]["algorithm"] for block in contested)
+    first, number = leaders.most_common(1)[0]
+    if number < len(contested) or first == TIE:
+        ranks = [
+            f"{times} {'is' if times == 1 else 'are'} {name}" if name == TIE else f"{name} leads in {times}" for name, times in leaders.most_common()
+        ]
+        return [
+            f"No algorithm leads everywhere: of {len(contested)} settings, {words.listed(ranks)}.",
+            _tally(contested, reference),
+        ]
+    everywhere = "both settings" if number == 2 else f"all {number} settings"
+    if first == reference:
+        return [f"{first}, the reference, has the best mean in {everywhere}.", _others(contested, reference)]
+    return [f"{first} has the best mean in {everywhere}{_lead(contested, reference)}."]
+
+
+def _lead(blocks: Sequence[Block], reference: str) -> str:
+    """By how much one algorithm leads the reference over several blocks, and where it is separated from it."""
+    leaders = [(_leaders(block)[0]["group"], block) for block in blocks]
+    found = [row for leader, block in leaders for row in block.comparisons if row["group"] == leader and row["pairs"]]
+    if len(found) < len(blocks):
+        return ""
+    gaps = sorted(found, key=lambda row: abs(row["difference"]))
+    side = "above" if gaps[0]["difference"] > 0 else "below"
+    text = ""
+    if len({row["metric_name"] for row in found}) == 1 and all((row["difference"] > 0) == (side == "above") for row in found):
+        text = f", {_range([abs(row['difference']) for row in found], gaps[0])} {side} the reference {reference}"
+    verdicts = Counter(row["verdict"] for row in found)
+    if verdicts["descriptive"] + verdicts["untested"] == len(found):
+        return f"{text}. With so few seeds that is described, not tested"
+    separated = [row for row in found if row["verdict"] == "better"]
+    if len(separated) == len(found):
+        return f"{text}, and is separated from it in each (Holm-adjusted {_worst(separated)})"
+    if separated:
+        return f"{text}, and is separated from it in {len(separated)} of {len(found)}"
+    return f"{text}, but is not separated from it in any"
+
+
+def _worst(found: Sequence[Row]) -> str:
+    p = max(row["p_holm"] for row in found)
+    return words.p_phrase(p) if p < 0.001 else words.p_phrase(p).replace("=", "≤")
+
+
+def _others(blocks: Sequence[Block], reference: str) -> str:
+    """How the others stand to a reference that leads everywhere: one by one where they are few."""
+    found: dict[str, list[Row]] = {}
+    for row in (row for block in blocks for row in block.comparisons):
+        found.setdefault(row["algorithm"], []).append(row)
+    one_metric = len({row["metric_name"] for rows in found.values() for row in rows}) == 1
+    if len(found) > 4 or not one_metric:
+        return _tally(blocks, reference)
+    phrases = {
+        "worse": "behind it",
+        "not separated": "not separated from it",
+        "descriptive": "described only, on three seeds or fewer",
+        "untested": "not tested",
+        "better": "ahead of it on the seeds that both have",
+    }
+    told = []
+    for name, rows in found.items():
+        verdicts = Counter(row["verdict"] for row in rows)
+        if len(verdicts) > 1:
+            said = words.listed([f"{phrase} in {verdicts[verdict]} of {len(rows)}" for verdict, phrase in phrases.items() if verdicts[verdict]])
+        else:
+            said = phrases[rows[0]["verdict"]]
+        if set(verdicts) == {"worse"}:
+            said += f" by {_range([abs(row['difference']) for row in rows], rows[0])}"
+        told.append(f"{name} is {said}")
+    return f"{'; '.join(told)}."
+
+
+def _range(values: Sequence[float], row: Row) -> str:
+    low, high = (words.score(value, row["unit"]) for value in (min(values), max(values)))
+    return f"{low if low == high else f'{low} to {high}'} {'points' if row['unit'] == 'fraction' else 'of ' + row['metric_name']}"
+
+
+def _tally(blocks: Sequence[Block], reference: str) -> str:
+    """What came of all comparisons with the reference."""
+    verdicts = Counter(row["verdict"] for block in blocks for row in block.comparisons)
+    phrases = {
+        "better": "came out better",
+        "worse": "came out worse",
+        "not separated": "could not be separated from it",
+        "descriptive": "rest on three seeds or fewer and are described, not tested",
+        "untested": "could not be tested",
+    }
+    told = [f"{verdicts[verdict]} {phrase}" for verdict, phrase in phrases.items() if verdicts[verdict]]
+    return f"Of {verdicts.total()} comparisons with {reference}, {words.listed(told)}." if told else f"{reference} has nothing to be compared with."
+
+
+def answer(block: Block, reference: str) -> str:
+    """Return one or two sentences for one block."""
+    scored = block.scored
+    if not scored:
+        return "No cell has a score yet."
+    if len(scored) == 1:
+        return f"{_at(scored[0])}; nothing else has a score to compare it with."
+    leader, *tied = _leaders(block)
+    if tied:
+        return f"{words.listed([group['name'] for group in (leader, *tied)])} share the best mean, {_at(leader, named=False)}."
+    if leader["is_reference"]:
+        first = f"{leader['name']}, the reference, has the best mean: {_at(leader, named=False)}."
+        return f"{first} {_rest(block.comparisons)}".strip()
+    row = next((row for row in block.comparisons if row["group"] == leader["group"]), None)
+    first = f"{leader['name']} has the best mean: {_at(leader, named=False)}"
+    if row is None or row["pairs"] == 0:
+        return f"{first}; there is nothing to test it against, since the reference {reference} has no score here."
+    return f"{first}, {_against(row)}."
+
+
+def _leaders(block: Block) -> list[Row]:
+    return [group for group in block.scored if group["leads"]]
+
+
+def _at(group: Row, named: bool = True) -> str:
+    unit = group["unit"]
+    sign = f"{words.NBSP}%" if unit == "fraction" else f" {group['metric_name']}"
+    spread = f" {words.interval(group['score_low'], group['score_high'], unit)}" if group["score_low"] is not None else ""
+    seeds = f"{group['scored']} seed{'s' if group['scored'] != 1 else ''}"
+    return f"{group['name'] + ' reaches ' if named else ''}{words.score(group['score'], unit)}{sign}{spread} over {seeds}"
+
+
+def _against(row: Row) -> str:
+    """How the leader stands to the reference."""
+    unit = row["unit"]
+    gap = f"{words.score(abs(row['difference']), unit)} {'points' if unit == 'fraction' else 'of ' + row['metric_name']}"
+    gap += " above" if row["difference"] > 0 else " below"
+    reference = f"the reference {row['reference']}"
+    if row["verdict"] in ("better", "worse"):
+        return f"{gap} {reference} ({words.p_phrase(row['p_holm'])}, Holm over {row['family_size']})"
+    if row["verdict"] == "not separated":
+        least = words.score(row["detectable_difference"], unit)
+        return f"{gap} {reference}, but not separated from it ({words.p_phrase(row['p_holm'])}; {row['pairs']} seeds could have found {least})"
+    why = f"{row['pairs']} seed{'s' if row['pairs'] != 1 else ''}: descriptive, not tested" if row["verdict"] == "descriptive" else row["caveats"]
+    return f"{gap} {reference} ({why})"
+
+
+def _rest(comparisons: Sequence[Row]) -> str:
+    """How the others stand to a reference that leads."""
+    phrases = {
+        "better": ("is", "are", "ahead of it on the seeds that both have"),
+        "worse": ("is", "are", "behind it"),
+        "not separated": ("is", "are", "not separated from it"),
+        "descriptive": ("is", "are", "described only, on three seeds or fewer"),
+        "untested": ("is", "are", "not tested"),
+    }
+    told = []
+    for verdict, (one, many, phrase) in phrases.items():
+        names = [row["name"] for row in comparisons if row["verdict"] == verdict]
+        if names:
+            told.append(f"{words.listed(names)} {one if len(names) == 1 else many} {phrase}")
+    return f"{'; '.join(told)}." if told else ""

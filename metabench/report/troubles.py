@@ -1,0 +1,67 @@
+"""What did not go as planned: groups that are not whole, and cells that came to nothing, equal errors told once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from metabench.errors import RecordError
+from metabench.report.blocks import Block
+from metabench.tables import Run, rows
+from metabench.tables.frames import Row
+
+LOG_LINES = 30
+QUIET = frozenset({"completed", "missing"})
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Cells that ended in the same way.
+
+    Attributes
+    ----------
+    outcome, message : how, and why as far as it is known. stems : which cells. traceback, log : of the first of them; the log's last lines.
+    """
+
+    outcome: str
+    message: str
+    stems: list[str]
+    traceback: str | None
+    log: str | None
+
+
+def troubles(run: Run) -> list[Trouble]:
+    """Return every kind of failure, divergence and damage, in the suite's order."""
+    kinds: dict[tuple[str, str, str], list[Row]] = {}
+    for cell in rows(run.cells):
+        if cell["outcome"] not in QUIET:
+            message = ": ".join(part for part in (cell["error_type"], cell["error_message"]) if part)
+            kinds.setdefault((cell["algorithm"] if not message else "", cell["outcome"], message), []).append(cell)
+    return [_trouble(run, outcome, message, cells) for (_, outcome, message), cells in kinds.items()]
+
+
+def incomplete(blocks: Sequence[Block]) -> list[Row]:
+    """Return the groups that lack a completed cell, with the title of their block."""
+    return [group | {"title": block.title} for block in blocks for group in block.groups if group["completed"] < group["seeds"]]
+
+
+def _trouble(run: Run, outcome: str, message: str, cells: list[Row]) -> Trouble:
+    traceback, log_name = None, f"{cells[0]['stem']}.log"
+    if cells[0]["cell"] in run.records:
+        try:
+            record = run.record(cells[0]["cell"])
+        except RecordError:
+            record = {"result": {}, "provenance": {}}
+        traceback = (record["result"].get("error") or {}).get("traceback")
+        log_name = (record["provenance"] or {}).get("log") or log_name
+    return Trouble(outcome.replace("_", " "), message, [cell["stem"] for cell in cells], traceback, _tail(run, log_name))
+
+
+def _tail(run: Run, name: str) -> str | None:
+    """The last lines of a log beside the records; None where there is nothing, or where the name leads elsewhere."""
+    folder = (run.folder / "records").resolve()
+    path = (folder / name).resolve()
+    if path.parent != folder or not path.is_file():
+        return None
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(lines[-LOG_LINES:]) or None

@@ -1,0 +1,101 @@
+"""How numbers are written for people. Unknown is always a dash."""
+
+from __future__ import annotations
+
+DASH = "–"
+MINUS = "\N{MINUS SIGN}"
+THIN = "\N{NARROW NO-BREAK SPACE}"
+NBSP = "\N{NO-BREAK SPACE}"
+
+
+def score(value: float | None, unit: str) -> str:
+    """A score without its unit: fractions in per cent with two decimals, others with three digits that count."""
+    if value is None:
+        return DASH
+    return _signs(f"{100 * value:.2f}" if unit == "fraction" else _digits(value))
+
+
+def difference(value: float | None, unit: str) -> str:
+    """A difference of scores, with its sign: in points for fractions."""
+    if value is None:
+        return DASH
+    return _signs(f"{100 * value:+.2f}" if unit == "fraction" else f"{'+' if value >= 0 else ''}{_digits(value)}")
+
+
+def interval(low: float | None, high: float | None, unit: str) -> str:
+    """`[95.39, 96.23]`."""
+    return DASH if low is None or high is None else f"[{score(low, unit)}, {score(high, unit)}]"
+
+
+def half_width(low: float | None, high: float | None, unit: str) -> str:
+    """`± 0.42`."""
+    return DASH if low is None or high is None else f"±{THIN}{score((high - low) / 2, unit)}"
+
+
+def p_value(value: float | None) -> str:
+    """A p with three decimals."""
+    if value is None:
+        return DASH
+    return f"<{THIN}0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def p_phrase(value: float) -> str:
+    """`p < 0.001` or `p = 0.021`, for a sentence."""
+    return f"p{NBSP}<{NBSP}0.001" if value < 0.001 else f"p{NBSP}={NBSP}{value:.3f}"
+
+
+def plain(value: float | None) -> str:
+    """A number with two decimals."""
+    return DASH if value is None else _signs(f"{value:.2f}")
+
+
+def count(value: float | None) -> str:
+    """A whole number with its thousands set apart."""
+    return DASH if value is None else f"{round(value):,}".replace(",", THIN)
+
+
+def seconds(value: float | None) -> str:
+    """A duration in the unit that suits it."""
+    if value is None:
+        return DASH
+    if value == 0:
+        return f"0{THIN}s"
+    for limit, factor, unit in ((1e-3, 1e6, "µs"), (1, 1e3, "ms"), (120, 1, "s"), (7200, 1 / 60, "min"), (float("inf"), 1 / 3600, "h")):
+        if value < limit:
+            return f"{_digits(value * factor)}{THIN}{unit}"
+    raise ValueError(f"{value} is no duration")
+
+
+def size(value: float | None) -> str:
+    """Bytes in the unit that suits them."""
+    if value is None:
+        return DASH
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{_digits(value)}{THIN}{unit}"
+        value /= 1024
+    return f"{_digits(value)}{THIN}GiB"
+
+
+def metric(name: str) -> str:
+    """A metric's name as a heading: `Accuracy`, `MSE`."""
+    return name.upper() if len(name) <= 4 else name.capitalize()
+
+
+def listed(names: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _digits(value: float) -> str:
+    """Three digits that count, and never an exponent where a plain number will do."""
+    if value and abs(value) < 1e-4:
+        return f"{value:.2e}"
+    if abs(value) < 1:
+        return f"{value:#.3g}"
+    decimals = max(0, 3 - len(str(int(abs(value)))))
+    return f"{value:,.{decimals}f}".replace(",", THIN)
+
+
+def _signs(text: str) -> str:
+    return text.replace("-", MINUS)

@@ -1,0 +1,8 @@
+"""Records as tables: one row a cell, one row a group of seeds, one row a comparison. All of a report's statistics are computed here."""
+
+from metabench.tables.curves import Curves, curves
+from metabench.tables.environment import environment
+from metabench.tables.frames import rows
+from metabench.tables.run import Run, load
+
+__all__ = ["Curves", "Run", "curves", "environment", "load", "rows"]

@@ -1,0 +1,118 @@
+"""One row a cell: its coordinates from `cells.json`, its numbers from its record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from metabench.identity import canonical, digest
+from metabench.tables.frames import Row
+
+SUBJECT = frozenset({"algorithm", "method", "model", "batch_norm"})
+"""Coordinates that tell what is compared. The others tell on what; cells that agree in those form one block of the tables."""
+
+MEASURED = (
+    "seconds_per_iteration",
+    "seconds_per_task",
+    "seconds_per_episode",
+    "training_seconds",
+    "validation_seconds",
+    "test_seconds",
+    "wall_seconds",
+)
+PEAKS = tuple(f"peak_{kind}_bytes_{phase}" for kind in ("resident", "gpu_allocated", "gpu_reserved") for phase in ("training", "test"))
+SPENT = ("tasks", "images", "gradient_evaluations")
+SCORED = frozenset({"completed", "diverged"})
+"""Outcomes that count: a divergence is a result."""
+
+NUMBERS = (
+    "score",
+    "episode_low",
+    "episode_high",
+    "episodes_tested",
+    "transductive",
+    "iterations",
+    "stopped",
+    "best_iteration",
+    "target",
+    "iterations_to_target",
+    "gain_first_step",
+    "chosen_step",
+    "weights_trained",
+    "weights_adapted",
+    *(f"{name}_spent" for name in SPENT),
+    *MEASURED,
+    *PEAKS,
+    "workers",
+)
+"""Columns of a cell that come from its record."""
+
+
+def coordinates(entry: Mapping[str, Any]) -> Row:
+    """Return the coordinates of a cell that cells of its group share; lists and tables as canonical text, so that they can be compared."""
+    return {key: canonical(value) if isinstance(value, list | dict) else value for key, value in entry["group"].items()}
+
+
+def block_of(place: Mapping[str, Any]) -> Row:
+    """Return the coordinates of the data alone: data set, shape, test episodes, axes. Algorithms are compared within these."""
+    return {key: value for key, value in place.items() if key not in SUBJECT and not key.startswith("evaluate.")}
+
+
+def cell_row(entry: Mapping[str, Any], record: Mapping[str, Any] | None, problem: str | None) -> Row:
+    """Return the row of one cell.
+
+    Parameters
+    ----------
+    entry : the cell's entry in `cells.json`. record : its record, or None. problem : why there is none although there is a file, or None.
+    """
+    place = coordinates(entry)
+    row = {
+        "cell": entry["cell"],
+        "fit": entry["fit"],
+        "group": digest(place)[:12],
+        "block": digest(block_of(place))[:12],
+        **place,
+        "seed": entry["seed"],
+        **{f"metric_{key}" if key == "name" else key: value for key, value in entry["metric"].items()},
+        "stem": entry["stem"],
+        "outcome": "missing" if problem is None else "damaged",
+        "error_message": problem,
+    }
+    return row if record is None else row | _numbers(record)
+
+
+def _numbers(record: Mapping[str, Any]) -> Row:
+    result, measured = record["result"], record["measured"] or {}
+    low, high = result.get("interval") or (None, None)
+    error, choice = result.get("error") or {}, result.get("choice") or {}
+    weights, spent = result.get("weights") or {}, result.get("spent") or {}
+    return {
+        "outcome": result["outcome"],
+        "error_type": error.get("type"),
+        "error_message": error.get("message"),
+        **{key: result.get(key) for key in NUMBERS if key in result},
+        "episode_low": low,
+        "episode_high": high,
+        "episodes_tested": result.get("episodes"),
+        "gain_first_step": _gain(result.get("adaptation")),
+        "chosen_step": choice.get("step"),
+        "weights_trained": weights.get("trained"),
+        "weights_adapted": weights.get("adapted"),
+        **{f"{name}_spent": spent.get(name) for name in SPENT},
+        **{key: measured.get(key) for key in (*MEASURED, "workers")},
+        **{peak: _peak(measured, peak) for peak in PEAKS},
+    }
+
+
+def _gain(adaptation: Mapping[str, Any] | None) -> float | None:
+    """Score after the first adaptation step less that before any, in the metric's own direction."""
+    scores = (adaptation or {}).get("score") or []
+    if len(scores) < 2 or scores[0] is None or scores[1] is None:
+        return None
+    return float(scores[1] - scores[0])
+
+
+def _peak(measured: Mapping[str, Any], column: str) -> int | None:
+    name, _, phase = column.rpartition("_")
+    value: int | None = (measured.get(name) or {}).get(phase)
+    return value

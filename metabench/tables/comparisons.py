@@ -1,0 +1,122 @@
+"""One row a comparison: every group against the reference's, on the same data, over the seeds that both have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from metabench import stats
+from metabench.tables.frames import Row
+
+RESULT = (
+    "family",
+    "family_size",
+    "pairs",
+    "difference",
+    "low",
+    "high",
+    "sd",
+    "ahead",
+    "correlation",
+    "t",
+    "df",
+    "p",
+    "p_holm",
+    "d_z",
+    "d_z_corrected",
+    "detectable_difference",
+    "verdict",
+    "caveats",
+)
+"""Columns of a comparison besides what is compared."""
+
+COMPARED = ("block", "metric_name", "unit", "higher_is_better", "seeds", "group", "algorithm", "model", "batch_norm")
+REFERENCE = ("group", "algorithm", "model", "batch_norm")
+
+
+def comparison_rows(cells: Sequence[Row], groups: Sequence[Row], confidence: float) -> list[Row]:
+    """Return the declared comparisons: each algorithm with the suite's reference, never with the best found by looking.
+
+    Two groups meet if they share the data: data set, ways, shots, query shots, test data set, number and sampling of test episodes, and the values on
+    every axis. Method, model and test batch norm may differ, since they belong to what is compared. Where the reference has several groups there
+    (two models, two batch norm modes), each algorithm meets the one that agrees with it in the model, and then in the batch norm mode.
+
+    Pairs are formed over the seeds for which both have a score. Holm's family is one metric in one block: all the declared comparisons there,
+    those that could not be made included. `difference` is algorithm minus reference in the metric's unit; `ahead` and `verdict`
+    (better, worse, not separated, descriptive, untested) know which direction is better.
+    """
+    scores: dict[str, dict[int, float]] = {}
+    for cell in cells:
+        if cell.get("score") is not None:
+            scores.setdefault(cell["group"], {})[cell["seed"]] = cell["score"]
+    table: list[Row] = []
+    for block in dict.fromkeys(group["block"] for group in groups):
+        inside = [group for group in groups if group["block"] == block]
+        references = [group for group in inside if group["is_reference"]]
+        if references:
+            pairs = [(group, _partner(group, references)) for group in inside if not group["is_reference"]]
+            table += _family(pairs, scores, confidence)
+    return table
+
+
+def _partner(group: Row, references: Iterable[Row]) -> Row:
+    return max(references, key=lambda other: (other["model"] == group["model"], other["batch_norm"] == group["batch_norm"]))
+
+
+def _family(pairs: Sequence[tuple[Row, Row]], scores: dict[str, dict[int, float]], confidence: float) -> list[Row]:
+    compared = [_compare(group, reference, scores, confidence) for group, reference in pairs]
+    name = "; ".join(dict.fromkeys(f"{group['metric_name']} against {reference['algorithm']}" for group, reference in pairs))
+    corrected = stats.correct_family(compared, name)
+    table = []
+    for (group, reference), result in zip(pairs, corrected, strict=True):
+        row = {key: group[key] for key in COMPARED} | {f"reference_{key}": reference[key] for key in REFERENCE}
+        table.append(row | _result(result, group))
+    return table
+
+
+def _compare(group: Row, reference: Row, scores: dict[str, dict[int, float]], confidence: float) -> stats.PairedComparison | None:
+    mine, theirs = scores.get(group["group"], {}), scores.get(reference["group"], {})
+    seeds = sorted(mine.keys() & theirs.keys())
+    if not seeds:
+        return None
+    return stats.paired_t_test(
+        [mine[seed] for seed in seeds],
+        [theirs[seed] for seed in seeds],
+        confidence=confidence,
+        unit=group["unit"],
+        higher_is_better=group["higher_is_better"],
+    )
+
+
+def _result(result: stats.PairedComparison | None, group: Row) -> Row:
+    if result is None:
+        return {"pairs": 0, "verdict": "untested", "caveats": "no seed has a score on both sides"}
+    caveats = [f"{result.n} of {group['seeds']} seeds have a score on both sides"] if result.n < group["seeds"] else []
+    low, high = result.interval or (None, None)
+    return {
+        "family": result.family,
+        "family_size": result.family_size,
+        "pairs": result.n,
+        "difference": result.estimate,
+        "low": low,
+        "high": high,
+        "sd": result.sd,
+        "ahead": result.ahead,
+        "correlation": result.correlation,
+        "t": result.statistic,
+        "df": result.df,
+        "p": result.p,
+        "p_holm": result.p_adjusted,
+        "d_z": result.effect,
+        "d_z_corrected": result.effect_corrected,
+        "detectable_difference": result.detectable_difference,
+        "verdict": _verdict(result, group["higher_is_better"]),
+        "caveats": "; ".join((*caveats, *result.caveats)),
+    }
+
+
+def _verdict(result: stats.PairedComparison, higher_is_better: bool) -> str:
+    if result.separated is None:
+        return "untested" if result.interval is None else "descriptive"
+    if not result.separated:
+        return "not separated"
+    return "better" if (result.estimate > 0) == higher_is_better else "worse"

@@ -1,0 +1,147 @@
+"""A run folder, read: exactly the suite's cells, whatever else lies there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from metabench.errors import RecordError
+from metabench.records import RecordStore, write_text
+from metabench.runner.folder import read_cells
+from metabench.tables.cells import NUMBERS, block_of, cell_row, coordinates
+from metabench.tables.comparisons import COMPARED, REFERENCE, RESULT, comparison_rows
+from metabench.tables.frames import Row, first_seen, frame
+from metabench.tables.groups import SUMMARY, group_rows
+
+
+@dataclass(frozen=True)
+class Run:
+    """The tables of one run.
+
+    Attributes
+    ----------
+    folder : where it lies.
+    info : what `cells.json` says of the suite (`suite`, `title`, `description`, `reference`, `claims` ...), without the cells.
+    confidence : of every interval and test here.
+    cells : one row a cell of the suite, with `outcome` "missing" or "damaged" where there is no record to read.
+    groups : one row a group of cells that differ in seed alone.
+    comparisons : one row a declared comparison with the reference (see `comparison_rows`).
+    blocks : for each value of the column `block` the coordinates of the data that it stands for.
+    records : path of the record of every cell that has one, by cell id.
+    foreign : files among the records that belong to no cell of the suite. They are listed and not read.
+    """
+
+    folder: Path
+    info: Mapping[str, Any]
+    confidence: float
+    cells: pd.DataFrame = field(repr=False)
+    groups: pd.DataFrame = field(repr=False)
+    comparisons: pd.DataFrame = field(repr=False)
+    blocks: Mapping[str, Row] = field(repr=False)
+    records: Mapping[str, Path] = field(repr=False)
+    foreign: tuple[Path, ...] = ()
+
+    def record(self, cell: str) -> dict[str, Any]:
+        """Return the whole record of a cell.
+
+        Raises
+        ------
+        KeyError : it has none. RecordError : it has become unreadable since.
+        """
+        return RecordStore(self.folder).load(self.records[cell])
+
+    def arrays(self, cell: str) -> Mapping[str, np.ndarray]:
+        """Open the arrays of a cell (`result/scores`, `result/prediction` ...); each is read when it is asked for.
+
+        Raises
+        ------
+        KeyError : the cell has no record. RecordError : the file is damaged.
+        """
+        return RecordStore(self.folder).arrays(self.records[cell])
+
+    def each_record(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield cell id and record of every cell that has one, in the suite's order."""
+        for cell in self.records:
+            yield cell, self.record(cell)
+
+    def write_csv(self) -> None:
+        """Write `tables/cells.csv`, `groups.csv` and `comparisons.csv` beside the records, each whole or not at all."""
+        folder = self.folder / "tables"
+        folder.mkdir(exist_ok=True)
+        for name in ("cells", "groups", "comparisons"):
+            table: pd.DataFrame = getattr(self, name)
+            write_text(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+
+
+def load(folder: str | Path, confidence: float | None = None) -> Run:
+    """Read a run folder into tables.
+
+    Parameters
+    ----------
+    confidence : of the intervals; by default that which the run declared.
+
+    Raises
+    ------
+    FolderError : `folder` is none of a run.
+    """
+    folder = Path(folder)
+    described = read_cells(folder)
+    entries = described.pop("cells")
+    level = confidence if confidence is not None else float(described.get("confidence", 0.95))
+    records, cells = _read(RecordStore(folder), entries)
+    places = first_seen(key for entry in entries for key in entry["group"])
+    groups = group_rows(cells, places, described["reference"], level)
+    comparisons = comparison_rows(cells, groups, level)
+    data = first_seen(key for entry in entries for key in block_of(coordinates(entry)))
+    blocks = {row["block"]: {key: row.get(key) for key in data} for row in groups}
+    for row in comparisons:
+        row |= blocks[row["block"]]
+    metric = ["metric_name", "unit", "higher_is_better", "chance"]
+    cell_columns = ["cell", "fit", "group", "block", *places, "seed", *metric, "stem", "outcome", *NUMBERS, "error_type", "error_message"]
+    return Run(
+        folder=folder,
+        info=described,
+        confidence=level,
+        cells=frame(cells, cell_columns),
+        groups=frame(groups, ["group", "block", *places, *metric, *SUMMARY]),
+        comparisons=frame(comparisons, [*COMPARED, *data, *(f"reference_{key}" for key in REFERENCE), *RESULT]),
+        blocks=blocks,
+        records=records,
+        foreign=_foreign(RecordStore(folder), entries),
+    )
+
+
+def _read(store: RecordStore, entries: list[Row]) -> tuple[dict[str, Path], list[Row]]:
+    """Read the record of every entry; a cell whose labels changed since keeps its record under the old stem."""
+    index = store.index()
+    records: dict[str, Path] = {}
+    cells = []
+    for entry in entries:
+        path = index.get(entry["cell"][:12])
+        try:
+            cells.append(cell_row(entry, _record(store, path, entry["cell"]) if path else None, None))
+        except RecordError as error:
+            cells.append(cell_row(entry, None, str(error).replace(f"{store.folder}/", "")))
+        else:
+            records |= {entry["cell"]: path} if path else {}
+    return records, cells
+
+
+def _record(store: RecordStore, path: Path, cell: str) -> Row:
+    record = store.load(path)
+    if record["cell"] != cell:
+        raise RecordError(f"{path}: is damaged: it is the record of another cell")
+    if not isinstance(record["result"], dict) or "outcome" not in record["result"]:
+        raise RecordError(f"{path}: is damaged: it has no outcome")
+    return record
+
+
+def _foreign(store: RecordStore, entries: list[Row]) -> tuple[Path, ...]:
+    index = store.index()
+    own = {index.get(entry["cell"][:12]) for entry in entries}
+    return tuple(sorted(path for path in store.folder.glob("*.json") if path not in own and not path.name.startswith(".")))

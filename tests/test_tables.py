@@ -1,0 +1,237 @@
+"""Tables against answers worked out by hand, and against what a folder may hold besides good records."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from synthetic_run import Synthetic, fail, troubled
+
+from metabench.errors import FolderError, RecordError
+from metabench.tables import curves, environment, load, rows
+from metabench.tables.curves import align
+
+
+def one_block(**settings):
+    return Synthetic(algorithms=("maml", "fomaml"), shots=(1,), **settings)
+
+
+def test_group_and_comparison_by_hand(tmp_path):
+    """Scores .90 .92 .94 .96 against .91 .94 .95 1.00: differences .01 .02 .01 .04."""
+    scores = {("maml", 1): [0.90, 0.92, 0.94, 0.96], ("fomaml", 1): [0.91, 0.94, 0.95, 1.00]}
+    run = load(one_block(seeds=(0, 1, 2, 3), scores=scores).write(tmp_path / "run"))
+    maml, fomaml = rows(run.groups)
+    assert maml["score"] == pytest.approx(0.93)
+    assert maml["score_sd"] == pytest.approx(math.sqrt(0.002 / 3))
+    half = 3.182446305284263 * math.sqrt(0.002 / 3) / 2  # t(3) at 97.5 %
+    assert (maml["score_low"], maml["score_high"]) == pytest.approx((0.93 - half, 0.93 + half))
+    assert (maml["is_reference"], maml["leads"], fomaml["leads"]) == (True, False, True)
+    assert (maml["seeds"], maml["completed"], maml["scored"]) == (4, 4, 4)
+    assert (maml["episode_low"], maml["episode_high"]) == pytest.approx((0.93 * 0.99, 0.93 * 1.01))
+
+    (comparison,) = rows(run.comparisons)
+    spread = math.sqrt(0.0006 / 3)  # mean .02, squares .0001 0 .0001 .0004
+    assert comparison["difference"] == pytest.approx(0.02)
+    assert comparison["t"] == pytest.approx(0.02 / (spread / 2))
+    assert comparison["d_z"] == pytest.approx(0.02 / spread)
+    assert comparison["d_z_corrected"] == pytest.approx(0.02 / spread * (1 - 3 / 11))
+    assert comparison["ahead"] == 1.0
+    assert comparison["detectable_difference"] == pytest.approx(2.12795 * spread, rel=1e-4)
+    assert comparison["p_holm"] == pytest.approx(comparison["p"])  # a family of one
+    assert (comparison["reference_algorithm"], comparison["family"], comparison["family_size"]) == ("maml", "accuracy against maml", 1)
+    assert comparison["verdict"] == "not separated"
+
+
+def test_lower_is_better_for_an_error(tmp_path):
+    scores = {("maml", 1): [0.50, 0.61, 0.55, 0.58, 0.52], ("fomaml", 1): [0.40, 0.52, 0.44, 0.49, 0.41]}
+    run = load(one_block(ways=None, scores=scores).write(tmp_path / "run"))
+    (comparison,) = rows(run.comparisons)
+    assert comparison["difference"] < 0
+    assert (comparison["ahead"], comparison["verdict"]) == (1.0, "better")
+    assert [group["leads"] for group in rows(run.groups)] == [False, True]
+
+
+def test_families_are_blocks_and_size_is_as_declared(tmp_path):
+    suite = Synthetic(change={("fomaml", 1, seed): "failed" for seed in range(5)})
+    run = load(suite.write(tmp_path / "run"))
+    table = rows(run.comparisons)
+    assert [row["shots"] for row in table] == [1, 1, 1, 5, 5, 5]
+    untested = table[0]
+    assert (untested["algorithm"], untested["pairs"], untested["verdict"], untested["p_holm"]) == ("fomaml", 0, "untested", None)
+    first_block = [row for row in table if row["shots"] == 1 and row["p"] is not None]
+    least = min(first_block, key=lambda row: row["p"])
+    assert least["p_holm"] == pytest.approx(min(1.0, 3 * least["p"]))  # the failed one still counts
+
+
+def test_pairs_are_the_seeds_that_both_have(tmp_path):
+    scores = {("maml", 1): [0.5, 0.6, 0.7, 0.8, 0.9], ("fomaml", 1): [0.6, 0.7, 0.85, 0.9, 0.95]}
+    change = {("maml", 1, 0): "missing", ("fomaml", 1, 4): "failed"}
+    run = load(one_block(scores=scores, change=change).write(tmp_path / "run"))
+    (comparison,) = rows(run.comparisons)
+    assert comparison["pairs"] == 3
+    assert comparison["difference"] == pytest.approx((0.1 + 0.15 + 0.1) / 3)
+    assert (comparison["verdict"], comparison["p"]) == ("descriptive", None)
+    assert comparison["caveats"].startswith("3 of 5 seeds have a score on both sides")
+
+
+def test_reference_group_agrees_in_model_and_batch_norm(tmp_path):
+    folder = Synthetic(shots=(1,), algorithms=("maml", "fomaml")).write(tmp_path / "run")
+    described = json.loads((folder / "cells.json").read_text())
+    twins = []
+    for entry in described["cells"]:
+        twin = json.loads(json.dumps(entry))
+        twin["group"]["batch_norm"] = "support"
+        twin["cell"] = twin["cell"][::-1]
+        twins.append(twin)
+    described["cells"] += twins
+    (folder / "cells.json").write_text(json.dumps(described))
+    run = load(folder)
+    assert [(row["batch_norm"], row["reference_batch_norm"]) for row in rows(run.comparisons)] == [("query", "query"), ("support", "support")]
+    assert len(run.blocks) == 1
+
+
+def test_axes_make_blocks(tmp_path):
+    run = load(Synthetic(shots=(1,), axes={"train.iterations": [10, 20]}).write(tmp_path / "run"))
+    assert [place["train.iterations"] for place in run.blocks.values()] == [10, 20]
+    assert len(run.comparisons) == 6
+
+
+def test_outcomes_are_told_apart(tmp_path):
+    folder = troubled().write(tmp_path / "run")
+    (folder / "records" / "foreign-0123456789ab.json").write_text("{}")
+    (folder / "records" / "notes.json").write_text("no record")
+    (folder / "records" / ".half.json.1.tmp").write_text("left by a kill")
+    run = load(folder)
+    outcomes = run.cells["outcome"].value_counts().to_dict()
+    assert outcomes == {"completed": 34, "diverged": 1, "failed": 1, "out_of_memory": 1, "timeout": 1, "missing": 1, "damaged": 1}
+    assert [path.name for path in run.foreign] == ["foreign-0123456789ab.json", "notes.json"]
+    damaged = run.cells[run.cells["outcome"] == "damaged"].iloc[0]
+    assert "is damaged" in damaged["error_message"]
+    assert str(tmp_path) not in damaged["error_message"]
+    by_name = {(row["algorithm"], row["shots"]): row for row in rows(run.groups)}
+    maml = by_name["maml", 1]
+    assert (maml["completed"], maml["diverged"], maml["scored"]) == (4, 1, 5)
+    assert "1 diverged, counted at chance" in maml["caveats"]
+    assert "passes the end of the scale" in maml["caveats"]
+    fomaml = by_name["fomaml", 1]
+    assert (fomaml["completed"], fomaml["failed"], fomaml["missing"]) == (4, 1, 0)
+    assert by_name["protonet", 5]["missing"] == 1
+    assert by_name["scratch", 1]["failed"] == 1
+
+
+def test_diverged_regression_has_no_score(tmp_path):
+    run = load(one_block(ways=None, change={("maml", 1, 0): "diverged"}).write(tmp_path / "run"))
+    maml = rows(run.groups)[0]
+    assert (maml["diverged"], maml["scored"]) == (1, 4)
+    assert "1 diverged, without a score" in maml["caveats"]
+    assert rows(run.comparisons)[0]["pairs"] == 4
+
+
+def test_costs_are_those_of_completed_cells(tmp_path):
+    def slow(record):
+        record["measured"]["training_seconds"] = 100.0
+        record["measured"]["peak_resident_bytes"]["training"] = 7 * 2**30
+
+    change = {("maml", 1, 0): slow, ("maml", 1, 1): "diverged"}
+    run = load(one_block(change=change).write(tmp_path / "run"))
+    cells = run.cells[(run.cells["algorithm"] == "maml") & (run.cells["outcome"] == "completed")]
+    maml = rows(run.groups)[0]
+    assert maml["training_seconds"] == pytest.approx(cells["training_seconds"].mean())
+    assert maml["peak_resident_bytes_training"] == 7 * 2**30
+    assert maml["peak_gpu_allocated_bytes_training"] is None
+
+
+def test_iterations_to_target_only_where_all_reached_it(tmp_path):
+    def never(record):
+        record["result"]["iterations_to_target"] = None
+
+    def early(record):
+        record["result"]["iterations_to_target"] = 500
+
+    everyone = {(algorithm, 1, seed): early for algorithm in ("maml", "fomaml") for seed in range(5)}
+    run = load(one_block(change=everyone | {("fomaml", 1, 2): never}).write(tmp_path / "run"))
+    maml, fomaml = rows(run.groups)
+    assert (maml["iterations_to_target"], maml["target_reached"], maml["target_of"]) == (500, 5, 5)
+    assert (fomaml["iterations_to_target"], fomaml["target_reached"], fomaml["target_of"]) == (None, 4, 5)
+
+
+def test_one_seed_and_nothing(tmp_path):
+    run = load(one_block(seeds=(0,)).write(tmp_path / "one"))
+    assert rows(run.groups)[0]["score_low"] is None
+    assert [(row["verdict"], row["p"]) for row in rows(run.comparisons)] == [("untested", None)]
+    nothing = one_block(change={(algorithm, 1, seed): "missing" for algorithm in ("maml", "fomaml") for seed in range(5)})
+    run = load(nothing.write(tmp_path / "nothing"))
+    assert [row["score"] for row in rows(run.groups)] == [None, None]
+    assert curves(run).bands.empty
+    assert environment(run).empty
+
+
+def test_curves(tmp_path):
+    run = load(one_block(change={("maml", 1, 0): "diverged"}).write(tmp_path / "run"))
+    told = curves(run)
+    group = run.groups["group"][0]
+    adaptation = told.bands[(told.bands["group"] == group) & (told.bands["curve"] == "adaptation")]
+    assert list(adaptation["x"]) == [0, 1, 2, 3, 5, 10]
+    assert adaptation["n"].unique() == [4]
+    scores = run.cells[(run.cells["group"] == group) & (run.cells["outcome"] == "completed")]["score"]
+    assert adaptation["mean"].iloc[-1] == pytest.approx(np.mean(0.2 + (scores - 0.2) * (1 - 0.25**10)))
+    validation = told.seeds[(told.seeds["group"] == group) & (told.seeds["curve"] == "validation")]
+    assert validation["seed"].nunique() == 5  # the diverged fit as far as it went
+
+
+def test_bands_end_with_the_first_seed():
+    long = (np.array([0.0, 10.0, 20.0, 30.0]), np.array([0.0, 1.0, 2.0, 3.0]))
+    short = (np.array([5.0, 15.0]), np.array([9.0, 9.0]))
+    x, y = align([long, short])
+    assert x.tolist() == [5.0, 15.0]
+    assert y.tolist() == [[0.5, 1.5], [9.0, 9.0]]
+
+
+def test_environment_lists_every_value(tmp_path):
+    def other_machine(record):
+        record["provenance"]["cpu"] = "Another"
+
+    run = load(one_block(change={("maml", 1, 0): other_machine}).write(tmp_path / "run"))
+    facts = [(row["value"], row["cells"]) for row in rows(environment(run)) if row["key"] == "cpu"]
+    assert sorted(facts) == [("Another", 1), ("Imaginary Epyc 9999", 9)]
+
+
+def test_access_to_records(tmp_path):
+    run = load(one_block().write(tmp_path / "run"))
+    cell = run.cells["cell"][0]
+    assert run.record(cell)["cell"] == cell
+    assert run.arrays(cell)["result/scores"].shape == (600,)
+    with pytest.raises(KeyError):
+        run.record("no such cell")
+    run.records[cell].write_text("{")
+    with pytest.raises(RecordError):
+        run.record(cell)
+
+
+def test_odd_records_are_damaged_not_a_crash(tmp_path):
+    def of_another_cell(record):
+        record["cell"] = "0" * 64
+
+    def without_result(record):
+        record["result"] = None
+
+    run = load(one_block(change={("maml", 1, 0): of_another_cell, ("maml", 1, 1): without_result}).write(tmp_path / "run"))
+    assert run.cells["outcome"].value_counts()["damaged"] == 2
+
+
+def test_not_a_run_folder(tmp_path):
+    with pytest.raises(FolderError, match=r"cells\.json"):
+        load(tmp_path)
+
+
+def test_csv(tmp_path):
+    run = load(one_block().write(tmp_path / "run"))
+    run.write_csv()
+    text = (run.folder / "tables" / "groups.csv").read_text()
+    assert repr(float(run.groups["score"][0])) in text
+
+
+def test_fail_makes_what_the_runner_writes():
+    record = {"result": {"score": 0.5, "outcome": "completed"}, "measured": {"wall_seconds": 1.0}}
+    fail(record, "killed")
+    assert record["result"]["score"] is None
