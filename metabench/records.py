@@ -1,0 +1,234 @@
+"""Records: what one cell left on disk, and the store that keeps them.
+
+A record is `<stem>.json` with `<stem>.npz` beside it: it exists whole or not at all. Both are written to temporary names in the same folder and
+flushed to disk; then the JSON of an earlier record goes, the arrays are renamed into place, and the new JSON comes last. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from metabench.errors import RecordError, UnwritableError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SCHEMA = 1
+"""Schema of the records written now. Records of earlier schemas are read, those of later ones refused."""
+
+Outcome = Literal["completed", "diverged", "failed", "timeout", "out_of_memory", "killed"]
+FINISHED: frozenset[str] = frozenset({"completed", "diverged"})
+"""Outcomes that are results. Cells with any other run again."""
+
+_RECORD_NAME = re.compile(r".*-([0-9a-f]{12})\.json")
+_REQUIRED = frozenset({"schema", "cell", "fit", "labels", "seed", "config", "metric", "result", "measured", "provenance"})
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """All records of a store: `records` by cell id, and one line about each file that could not be read."""
+
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
+
+
+class RecordStore:
+    """The records of one run folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "records"
+
+    def path(self, stem: str) -> Path:
+        """Where the record of this stem lies, or would lie."""
+        return self.folder / f"{stem}.json"
+
+    def index(self) -> dict[str, Path]:
+        """Path of every record by the first 12 hex digits of its cell id, from file names alone."""
+        found: dict[str, Path] = {}
+        with suppress(FileNotFoundError):
+            for path in sorted(self.folder.iterdir()):
+                if match := _RECORD_NAME.fullmatch(path.name):
+                    found[match[1]] = path
+        return found
+
+    def read(self, cell_id: str) -> dict[str, Any] | None:
+        """Record of the cell with this id, or None where there is none."""
+        path = self.index().get(cell_id[:12])
+        return None if path is None else self.load(path)
+
+    def load(self, path: Path) -> dict[str, Any]:
+        """Read one record.
+
+        Raises
+        ------
+        RecordError : the file is damaged, is no record, or has a schema from the future.
+        """
+        try:
+            record = json.loads(path.read_bytes())
+        except OSError as error:
+            raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise RecordError(f"{path}: is damaged: {error}. Delete it, and `metabench run` makes it again") from error
+        schema = record.get("schema") if isinstance(record, dict) else None
+        if not isinstance(schema, int):
+            raise RecordError(f"{path}: is no record of metabench: it has no schema number")
+        if schema > SCHEMA:
+            raise RecordError(f"{path}: has schema {schema}, and this metabench reads up to {SCHEMA}. Update metabench to read it")
+        if missing := sorted(_REQUIRED - record.keys()):
+            raise RecordError(f"{path}: is damaged: it lacks {', '.join(missing)}. Delete it, and `metabench run` makes it again")
+        return dict(record)
+
+    def arrays(self, path: Path) -> Mapping[str, np.ndarray]:
+        """Open the arrays beside the record at `path`; each is read when it is asked for. A record without arrays gives an empty mapping.
+
+        Raises
+        ------
+        RecordError : the file is damaged.
+        """
+        import numpy as np
+
+        npz = path.with_suffix(".npz")
+        try:
+            opened: Mapping[str, np.ndarray] = np.load(npz, allow_pickle=False)
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, EOFError) as error:
+            raise RecordError(f"{npz}: is damaged: {error}") from error
+        return opened
+
+    def scan(self, wanted: Iterable[str] | None = None) -> Scan:
+        """Read every record, or those of the cells with the ids `wanted`; damaged files are told, and stop nothing."""
+        found = Scan()
+        index = self.index()
+        paths = index.values() if wanted is None else [index[cell[:12]] for cell in wanted if cell[:12] in index]
+        for path in paths:
+            try:
+                record = self.load(path)
+            except RecordError as error:
+                found.damaged.append(str(error))
+            else:
+                found.records[record["cell"]] = record
+        return found
+
+    def write(self, stem: str, record: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> Path:
+        """Write a record and its arrays, whole or not at all; an earlier record of the stem stays until the new one is safe on disk.
+
+        Raises
+        ------
+        UnwritableError : the disk is full, or the folder has vanished or turned read-only.
+        """
+        path = self.path(stem)
+        npz = path.with_suffix(".npz")
+        with _told_when_unwritable(path):
+            try:
+                if arrays:
+                    with _temporary(npz).open("wb") as file:
+                        _write_arrays(file, arrays)
+                        _flush(file)
+                with _temporary(path).open("wb") as file:
+                    file.write(_dumps(record).encode())
+                    _flush(file)
+                path.unlink(missing_ok=True)
+                if arrays:
+                    _temporary(npz).replace(npz)
+                else:
+                    npz.unlink(missing_ok=True)
+                _temporary(path).replace(path)
+            finally:
+                for leftover in (_temporary(npz), _temporary(path)):
+                    with suppress(OSError):
+                        leftover.unlink(missing_ok=True)
+            _flush_folder(self.folder)
+        return path
+
+    def sweep(self) -> None:
+        """Delete the temporary files that a killed run has left. Only for the holder of the folder's lock."""
+        for leftover in self.folder.glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, durable: bool = True) -> None:
+    """Replace the file at `path` by `text`, whole or not at all; `durable` also against a loss of power.
+
+    Raises
+    ------
+    UnwritableError : the disk is full, or the folder has vanished or turned read-only.
+    """
+    with _told_when_unwritable(path):
+        try:
+            with _temporary(path).open("w", encoding="utf-8") as file:
+                file.write(text)
+                if durable:
+                    _flush(file)
+            _temporary(path).replace(path)
+        finally:
+            with suppress(OSError):
+                _temporary(path).unlink(missing_ok=True)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an exception says that the disk is full (libraries wrap the system's error in their own)."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in _DISK_FULL
+    return any(os.strerror(code) in str(error) for code in _DISK_FULL)
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON can hold it: numbers of NumPy as Python's own, and null for what is not finite."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _dumps(record: Mapping[str, Any]) -> str:
+    """JSON with one line a top-level key: quick to read for programs, and bearable for people."""
+    lines = (f"{json.dumps(key)}: {json.dumps(plain(value), allow_nan=False)}" for key, value in record.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _write_arrays(file: IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
+    import numpy as np
+
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _flush(file: IO[Any]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the renames themselves durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _told_when_unwritable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnwritableError(f"{path}: cannot be written: {error.strerror or error}. What was finished before is safe") from error

@@ -1,0 +1,65 @@
+"""Resuming only on the data that a run was begun with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metabench import registry
+from metabench.cells import Fit, Part
+from metabench.errors import DataError, StaleError
+from metabench.identity import digest
+from metabench.runner.plan import Plan, PlannedCell
+from metabench.settings import build
+
+if TYPE_CHECKING:
+    from metabench.tasks.dataset import Dataset
+
+
+def make_dataset(part: Part) -> Dataset:
+    """The dataset that a part of a cell names; nothing is read yet."""
+    registered = registry.get("datasets", part.name)
+    dataset: Dataset = registered(build(registered.Settings, part.settings))
+    return dataset
+
+
+def refuse_changed_data(plan: Plan, fits: Sequence[tuple[Fit, list[PlannedCell]]], data: Path) -> None:
+    """See that datasets about to be used are those of the results that stay.
+
+    Only what is to be run and has finished records is loaded; data that is missing is the matter of the fits that want it.
+
+    Raises
+    ------
+    StaleError : the content of a dataset is not what finished records were made on.
+    """
+    wanted = {digest(part.identity()) for _, cells in fits for planned in cells for part, _ in _used(planned)}
+    rerun = {planned.cell.id for _, cells in fits for planned in cells}
+    now: dict[str, str | None] = {}
+    for part, recorded in (used for planned in plan.cells if planned.cell.id not in rerun for used in _used(planned)):
+        key = digest(part.identity())
+        if recorded is None or key not in wanted:
+            continue
+        if key not in now:
+            now[key] = _content(part, data)
+        if now[key] not in (None, recorded):
+            raise StaleError(
+                f"the data of '{part.name}' in {data} has changed: finished records were made on content {recorded[:12]}, "
+                f"it is {str(now[key])[:12]} now. Put the former data back, or begin another run with --out FOLDER"
+            )
+
+
+def _used(planned: PlannedCell) -> Iterator[tuple[Part, str | None]]:
+    """The datasets of a cell, each with the content that its record was made on."""
+    made_on = planned.record["provenance"] if planned.record else {}
+    yield planned.cell.fit.dataset, made_on.get("training_data_digest")
+    yield planned.cell.evaluate.on or planned.cell.fit.dataset, made_on.get("data_digest")
+
+
+def _content(part: Part, data: Path) -> str | None:
+    dataset = make_dataset(part)
+    try:
+        dataset.load(data)
+    except DataError:
+        return None
+    return dataset.content_digest()

@@ -1,0 +1,155 @@
+"""The run folder: its lock, the descriptions that lie in it, and who is at work there."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from metabench.errors import FolderError, UnwritableError
+from metabench.identity import digest
+from metabench.records import RecordStore, plain, write_text
+from metabench.runner.describe import claims_of, metric_of, name_of
+
+if TYPE_CHECKING:
+    from metabench.suite import Suite
+
+CELLS_SCHEMA = 1
+
+
+class RunFolder:
+    """`reports/<suite>/`: the records of one suite. One run at a time works there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.store = RecordStore(path)
+        self._holder = path / ".run.json"
+        self._since = datetime.now(UTC).isoformat(timespec="seconds")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder, made if need be, against other runs.
+
+        Raises
+        ------
+        FolderError : another run holds it (the message says who), or it cannot be written.
+        """
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            self.store.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            raise FolderError(f"{self.path}: another run is at work there{self._who()}. Wait for it, or run into another folder with --out") from None
+        except OSError as error:
+            raise FolderError(f"{self.path}: cannot be written: {error.strerror or error}. Choose another folder with --out") from error
+        try:
+            self._prepare()
+            yield
+        finally:
+            with suppress(OSError):
+                self._holder.unlink(missing_ok=True)
+            lock.release()
+
+    def tell_running(self, names: list[str]) -> None:
+        """Note which fits run now, for `metabench status` of another terminal. After a loss of power nobody asks, so nothing is flushed to disk."""
+        told = {"pid": os.getpid(), "host": socket.gethostname(), "since": self._since, "fits": names}
+        write_text(self._holder, json.dumps(told), durable=False)
+
+    def holder(self) -> dict[str, Any] | None:
+        """Who runs here now: pid, host, since, fits. None where nobody does, or where a run on this host has died."""
+        try:
+            told: dict[str, Any] = json.loads(self._holder.read_bytes())
+            if told["host"] == socket.gethostname():
+                os.kill(told["pid"], 0)
+        except PermissionError:  # it lives, and is another user's
+            return told
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return told
+
+    def describe(self, suite: Suite, confidence: float) -> None:
+        """Write `suite.toml` and `cells.json`: with these the folder speaks for itself.
+
+        Claims are kept as they stood before the first record, beside those of now: what changed in between is post hoc.
+        """
+        claims = claims_of(suite)
+        before = self._described().get("claims_before_data", claims) if self.store.index() else claims
+        described = {
+            "schema": CELLS_SCHEMA,
+            "suite": suite.name,
+            "title": suite.title,
+            "description": suite.description,
+            "reference": suite.reference,
+            "root_seed": suite.root_seed,
+            "confidence": confidence,
+            "claims": claims,
+            "claims_digest": digest(claims),
+            "claims_before_data": before,
+        }
+        lines = [f"{json.dumps(key)}: {json.dumps(plain(value))}" for key, value in described.items()]
+        cells = ",\n".join(json.dumps(cell) for cell in _cell_entries(suite))
+        write_text(self.path / "cells.json", "{\n" + ",\n".join(lines) + f',\n"cells": [\n{cells}\n]\n}}\n')
+        write_text(self.path / "suite.toml", suite.resolved)
+
+    def refuse_other_suite(self, name: str) -> None:
+        """Raise FolderError where the folder holds the run of another suite: their reports would hide each other's cells."""
+        held = self._described().get("suite", name)
+        if held != name:
+            raise FolderError(f"{self.path}: holds the run of suite '{held}', not of '{name}'. Choose another folder with --out")
+
+    def _prepare(self) -> None:
+        try:
+            self.tell_running([])
+            self.store.sweep()
+        except UnwritableError as error:
+            raise FolderError(f"{error}. Choose another folder with --out") from error
+
+    def _described(self) -> dict[str, Any]:
+        return read_cells(self.path) if (self.path / "cells.json").exists() else {}
+
+    def _who(self) -> str:
+        holder = self.holder()
+        return f" (process {holder['pid']} on {holder['host']}, since {holder['since']})" if holder else ""
+
+
+def read_cells(folder: Path) -> dict[str, Any]:
+    """Read the `cells.json` of a run folder.
+
+    Raises
+    ------
+    FolderError : the folder is none of a run, or the file is damaged.
+    """
+    path = folder / "cells.json"
+    try:
+        described = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise FolderError(f"{folder}: is no run folder: it has no cells.json. `metabench run` makes one") from None
+    except (OSError, ValueError) as error:
+        raise FolderError(f"{path}: is damaged: {error}. `metabench run` writes it again once it is deleted") from error
+    if not isinstance(described, dict) or described.get("schema") != CELLS_SCHEMA:
+        raise FolderError(f"{path}: is not a cells.json that this metabench can read (schema {CELLS_SCHEMA})")
+    return described
+
+
+def _cell_entries(suite: Suite) -> Iterator[Mapping[str, Any]]:
+    """What `status`, tables and reports must know of each cell without its record."""
+    for cell in suite.cells:
+        yield plain(
+            {
+                "cell": cell.id,
+                "fit": cell.fit.id,
+                "stem": cell.stem,
+                "name": name_of(cell),
+                "labels": cell.labels,
+                "seed": cell.fit.seed,
+                "group": cell.group(),
+                "metric": metric_of(cell),
+            }
+        )

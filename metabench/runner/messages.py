@@ -1,0 +1,109 @@
+"""What passes through the pipe between a run and its fits: plain frozen data that unpickles without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from metabench.cells import Cell, Fit
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a child process needs to run one fit.
+
+    Attributes
+    ----------
+    cells : the cells of the fit that are to be run, with the stems of their records.
+    name : what people read: the algorithm, the dataset, the shape, the seed.
+    folder : the run folder.
+    log : file that takes what the child prints.
+    data : the data folder.
+    plugins, root : the project's plugins and the folder they are found from, which a child must be told.
+    provenance : what of a record's provenance is known before the fit starts, conditions included.
+    workers : how many fits run at once.
+    """
+
+    fit: Fit
+    cells: tuple[tuple[Cell, str], ...]
+    name: str
+    folder: Path
+    log: Path
+    data: Path
+    plugins: Mapping[str, Mapping[str, str]]
+    root: Path
+    provenance: Mapping[str, Any]
+    threads: int
+    workers: int
+    keep_weights: bool
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What fits of about the same speed share."""
+        labels = self.cells[0][0].labels
+        return (labels["algorithm"], labels["dataset"], labels["model"])
+
+
+@dataclass(frozen=True)
+class Started:
+    """A fit's process has been started."""
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """A fit tells where it is; `total` and `loss` are None where there is none."""
+
+    phase: str
+    iteration: int
+    total: int | None
+    loss: float | None
+
+
+@dataclass(frozen=True)
+class Wrote:
+    """The record of a cell is safe on disk."""
+
+    cell: str
+    outcome: str
+    score: float | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a fit ended without a result. `outcome` is one of the outcomes of a record that are no result."""
+
+    outcome: str
+    type: str
+    message: str
+    traceback: str | None = None
+
+    @property
+    def line(self) -> str:
+        """The failure in one line."""
+        first = self.message.strip().partition("\n")[0]
+        return f"{self.type}: {first}" if first else self.type
+
+
+@dataclass(frozen=True)
+class Unwritable:
+    """A record could not be written: the run cannot go on."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """All cells of the fit are written; the process is about to end."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A fit's process is gone, after `seconds`; `failure` is None where all of its cells were written."""
+
+    failure: Failure | None
+    seconds: float
+
+
+Message = Advanced | Wrote | Failure | Unwritable | Done

@@ -1,0 +1,129 @@
+"""What is to be done: every cell of a suite against the records on disk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from metabench import environment
+from metabench.cells import Cell, Fit
+from metabench.errors import RecordError, StaleError
+from metabench.records import FINISHED, RecordStore
+from metabench.runner.describe import plugin_targets
+
+if TYPE_CHECKING:
+    from metabench.suite import Suite
+
+State = Literal["done", "stale", "failed", "missing"]
+STATES: tuple[State, ...] = ("done", "stale", "failed", "missing")
+Stale = Literal["keep", "rerun"]
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell and what is on disk of it.
+
+    Attributes
+    ----------
+    state : `done`, `stale` (finished, under other conditions), `failed` (ended without a result) or `missing`.
+    stem : of the record: that of the record there is, which may carry an earlier label, or of the one to be written.
+    record : the record without its curves, or None.
+    differences : what the conditions of a stale record were, and are.
+    """
+
+    cell: Cell
+    state: State
+    stem: str
+    record: Mapping[str, Any] | None = None
+    differences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The selected cells of a suite, in their order, and one line about each record that could not be read."""
+
+    cells: tuple[PlannedCell, ...]
+    damaged: tuple[str, ...]
+
+    @cached_property
+    def counts(self) -> dict[State, int]:
+        """How many cells there are of each state."""
+        counted = Counter(planned.state for planned in self.cells)
+        return {state: counted[state] for state in STATES}
+
+    def fits(self, states: Iterable[State] = STATES) -> list[tuple[Fit, list[PlannedCell]]]:
+        """Fits with cells of these states, in the order of the suite, each with those cells."""
+        wanted = set(states)
+        grouped: dict[str, list[PlannedCell]] = {}
+        for planned in self.cells:
+            if planned.state in wanted:
+                grouped.setdefault(planned.cell.fit.id, []).append(planned)
+        return [(cells[0].cell.fit, cells) for cells in grouped.values()]
+
+    def to_run(self, stale: Stale | None) -> list[tuple[Fit, list[PlannedCell]]]:
+        """Fits that are to be run, each with the cells that lack a result.
+
+        Raises
+        ------
+        StaleError : there are stale records, and nobody has said what to do about them.
+        """
+        if stale is None and (found := [planned for planned in self.cells if planned.state == "stale"]):
+            what = "; ".join(sorted({difference for planned in found for difference in planned.differences}))
+            raise StaleError(
+                f"{len(found)} of {len(self.cells)} cells have records made under other conditions ({what}). "
+                "Say --stale keep to let them count, --stale rerun to make them again, or --out FOLDER to begin another run"
+            )
+        return self.fits(("failed", "missing", "stale") if stale == "rerun" else ("failed", "missing"))
+
+
+def survey(suite: Suite, store: RecordStore, conditions_of: Callable[[Fit], Mapping[str, Any]]) -> Plan:
+    """Hold the selected cells of a suite against the records of a store."""
+    index = store.index()
+    planned: list[PlannedCell] = []
+    damaged: list[str] = []
+    for cell in suite.cells:
+        if cell.id not in suite.selected:
+            continue
+        path = index.get(cell.id[:12])
+        record = None
+        try:
+            record = _slim(store.load(path)) if path else None
+        except RecordError as error:
+            damaged.append(str(error))
+        planned.append(_planned(cell, path.stem if path else cell.stem, record, conditions_of(cell.fit)))
+    return Plan(tuple(planned), tuple(damaged))
+
+
+class Conditions:
+    """Conditions of each fit under given threads and device; computed once for each set of plugins."""
+
+    def __init__(self, threads: int, device: str) -> None:
+        self._threads = threads
+        self._device = device
+        self._known: dict[tuple[str, ...], dict[str, Any]] = {}
+
+    def __call__(self, fit: Fit) -> dict[str, Any]:
+        plugins = plugin_targets(fit)
+        if plugins not in self._known:
+            self._known[plugins] = environment.conditions(self._threads, self._device, plugins)
+        return self._known[plugins]
+
+
+def _planned(cell: Cell, stem: str, record: Mapping[str, Any] | None, now: Mapping[str, Any]) -> PlannedCell:
+    if record is None:
+        return PlannedCell(cell, "missing", stem)
+    if record["result"]["outcome"] not in FINISHED:
+        return PlannedCell(cell, "failed", stem, record)
+    made_under = record["provenance"].get("conditions") or {}
+    if made_under.get("conditions_digest") == now["conditions_digest"]:
+        return PlannedCell(cell, "done", stem, record)
+    return PlannedCell(cell, "stale", stem, record, tuple(environment.differences(made_under, now)))
+
+
+def _slim(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record without its curves: thousands of them are held at once."""
+    kept = ("outcome", "iterations", "episodes", "score")
+    return {**record, "config": {}, "result": {key: record["result"].get(key) for key in kept}}

@@ -1,0 +1,235 @@
+"""A process per fit: starting, watching and ending them.
+
+On a CPU children are forked from a server that has imported torch once, which makes a start take milliseconds; CUDA does not survive a fork, so
+there (and where no such server exists) every child starts afresh.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import ModuleType, TracebackType
+
+from metabench.errors import UnwritableError
+from metabench.runner.messages import Done, Ended, Failure, Job, Message, Started, Unwritable
+from metabench.runner.worker import work
+
+TICK = 0.5
+"""Longest silence of `Pool.run`, in seconds: displays and clocks live on it."""
+
+PRELOADED = ("metabench.experiment", "metabench.runner.worker", "torch._inductor.config")
+"""What the fork server imports once. The last is what `torch.use_deterministic_algorithms` imports: more than a second in every child."""
+
+GRACE = 10.0
+"""Seconds that a process has to end after its fit is done."""
+
+
+@dataclass(eq=False)
+class _Child:
+    job: Job
+    device: str
+    process: BaseProcess
+    messages: Connection
+    lifeline: Connection
+    deadline: float
+    started: float = field(default_factory=time.monotonic)
+    oom_kills: int = field(default_factory=lambda: _oom_kills())
+    done: bool = False
+    failure: Failure | None = None
+
+
+class Pool:
+    """Runs jobs, one on each of `devices` at a time. Leaving the `with` block kills whatever still runs.
+
+    Parameters
+    ----------
+    devices : one entry for each fit that may run at once: `cpu` many times, or every GPU once.
+    threads : threads of each fit.
+    timeout : seconds after which a fit is killed, or None.
+    """
+
+    def __init__(self, devices: Sequence[str], threads: int, timeout: float | None = None) -> None:
+        self._free = list(devices)
+        self._threads = threads
+        self._timeout = timeout
+        self._context = _context(on_cuda=any(device.startswith("cuda") for device in devices))
+        self._children: list[_Child] = []
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for child in self._children:
+            _kill(child)
+        for child in self._children:
+            _close(child)
+        self._children.clear()
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Message | Started | Ended] | None]:
+        """Run jobs in their order; yield what happens as it happens, and None at least every `TICK` seconds.
+
+        Raises
+        ------
+        UnwritableError : a child could not write its record.
+        """
+        waiting = iter(jobs)
+        while True:
+            while self._free and (job := next(waiting, None)) is not None:
+                self._children.append(self._start(job))
+                yield job, Started()
+            if not self._children:
+                return
+            self._wait()
+            for child in list(self._children):
+                alive = child.process.is_alive()  # asked before the pipe is emptied: nothing that a dead child has said is lost
+                for message in self._messages(child):
+                    yield child.job, message
+                if alive:
+                    self._hold_to_deadline(child)
+                else:
+                    yield child.job, self._end(child)
+            yield None
+
+    def _start(self, job: Job) -> _Child:
+        device = self._free.pop(0)
+        lifeline, hold = self._context.Pipe(duplex=False)
+        messages, tell = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=work, args=(job, device, tell, lifeline), name=job.name)  # type: ignore[attr-defined]
+        with _thread_settings(self._threads), _ctrl_c_blocked(), _main_hidden():
+            process.start()
+        lifeline.close()
+        tell.close()
+        return _Child(job, device, process, messages, hold, deadline=time.monotonic() + (self._timeout or float("inf")))
+
+    def _wait(self) -> None:
+        now = time.monotonic()
+        longest = min([TICK, *(child.deadline - now for child in self._children)])
+        watched = [end for child in self._children for end in (child.messages, child.process.sentinel)]
+        multiprocessing.connection.wait(watched, timeout=max(0.0, longest))
+
+    def _messages(self, child: _Child) -> Iterator[Message]:
+        with suppress(EOFError, OSError):
+            while child.messages.poll():
+                message: Message = child.messages.recv()
+                match message:
+                    case Unwritable(reason):
+                        raise UnwritableError(reason)
+                    case Failure():
+                        child.failure = message
+                    case Done():
+                        child.done = True
+                        child.deadline = time.monotonic() + GRACE
+                    case _:
+                        yield message
+
+    def _hold_to_deadline(self, child: _Child) -> None:
+        if time.monotonic() < child.deadline:
+            return
+        if not child.done and child.failure is None:
+            child.failure = Failure("timeout", "Timeout", f"took more than {self._timeout:g} seconds; the log says where it stood")
+            os.kill(child.process.pid or 0, signal.SIGUSR1)  # faulthandler writes every thread's stack to the log
+            child.process.join(0.3)
+        _kill(child)
+        child.deadline = float("inf")
+
+    def _end(self, child: _Child) -> Ended:
+        failure = None if child.done else child.failure or _how_it_died(child)
+        _kill(child)  # what the fit may have started
+        _close(child)
+        self._children.remove(child)
+        self._free.append(child.device)
+        return Ended(failure, time.monotonic() - child.started)
+
+
+def _context(on_cuda: bool) -> BaseContext:
+    if on_cuda or "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    return context
+
+
+def _how_it_died(child: _Child) -> Failure:
+    """Why a process ended without a word."""
+    code = child.process.exitcode
+    if code is None or code >= 0:
+        return Failure("failed", "HardExit", f"the process exited with status {code} before the fit was done")
+    name = signal.Signals(-code).name if -code in {*signal.Signals} else f"signal {-code}"
+    if name == "SIGKILL" and _oom_kills() > child.oom_kills:
+        return Failure("out_of_memory", name, "the system ran out of memory and killed the process; fewer --workers need less")
+    return Failure("killed", name, f"the process was killed by {name}")
+
+
+def _kill(child: _Child) -> None:
+    """Kill a child and whatever it has started; it leads a process group, unless it has not come that far."""
+    pid = child.process.pid
+    if pid is None:
+        return
+    with suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
+    child.process.kill()
+
+
+def _close(child: _Child) -> None:
+    child.process.join()
+    child.process.close()
+    child.messages.close()
+    child.lifeline.close()
+
+
+@contextmanager
+def _thread_settings(threads: int) -> Iterator[None]:
+    """Set what libraries read when they are loaded, for the processes started within; on CUDA also what makes cuBLAS deterministic."""
+    wanted = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
+    wanted["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _ctrl_c_blocked() -> Iterator[None]:
+    """Keep Ctrl-C from this thread for a moment: a child starts with it blocked, and prints no traceback before it can ignore it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Keep a child from importing the script that runs the suite: it needs nothing from there, and would run it again if it has no guard."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _oom_kills() -> int:
+    """How many processes the kernel has killed for want of memory since it started; 0 where it does not tell."""
+    with suppress(OSError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0

@@ -1,0 +1,139 @@
+"""A child process: runs one fit, writes the records of its cells, and dies with its parent.
+
+The child leads a process group of its own, so that whatever a fit starts ends with it. It holds the read end of a pipe whose write end only the
+parent has: end of file means that the parent is gone, however it went.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metabench.errors import DataError, UnwritableError
+from metabench.records import RecordStore, is_disk_full
+from metabench.runner.describe import record_of
+from metabench.runner.messages import Advanced, Done, Failure, Job, Message, Unwritable, Wrote
+
+if TYPE_CHECKING:
+    from metabench.experiment import CellOutcome, Progress
+
+PROGRESS_INTERVAL = 0.2
+"""Seconds between two reports of progress within a phase."""
+
+
+def work(job: Job, device: str, messages: Connection, lifeline: Connection) -> None:
+    """Run a fit in this process, which is its own: the entry point of a child."""
+    _detach(lifeline)
+    try:
+        _log_to(job.log)
+        _run(job, device, messages)
+        messages.send(Done())
+    except BaseException as error:  # SystemExit and KeyboardInterrupt of a plugin are failures of its fit like any other
+        traceback.print_exc()
+        messages.send(_told(error))
+
+
+def _run(job: Job, device: str, messages: Connection) -> None:
+    import torch
+
+    from metabench import experiment, registry
+
+    torch.set_num_threads(job.threads)
+    registry.use_plugins(job.plugins, job.root)
+    store = RecordStore(job.folder)
+    stems = {cell.id: stem for cell, stem in job.cells}
+    started = datetime.now(UTC)
+    outcomes = experiment.run_fit(
+        [cell for cell, _ in job.cells],
+        data=job.data,
+        device=device,
+        threads=job.threads,
+        workers=job.workers,
+        keep_weights=job.folder / "weights" if job.keep_weights else None,
+        progress=Throttled(messages),
+    )
+    for outcome in outcomes:
+        _write(store, stems[outcome.cell.id], job, outcome, started)
+        messages.send(Wrote(outcome.cell.id, outcome.result["outcome"], outcome.result["score"]))
+
+
+def _write(store: RecordStore, stem: str, job: Job, outcome: CellOutcome, started: datetime) -> None:
+    sys.stdout.flush()
+    times = {"started": started.isoformat(), "ended": datetime.now(UTC).isoformat()}
+    log = job.log.name if job.log.stat().st_size else None
+    provenance = {**job.provenance, **outcome.provenance_extra, **times, "log": log}
+    store.write(stem, record_of(outcome.cell, outcome.result, outcome.measured, provenance), outcome.arrays)
+
+
+class Throttled:
+    """Passes progress on at once when the phase changes or ends, and otherwise a few times a second: a pipe is no place for every iteration."""
+
+    def __init__(self, messages: Connection) -> None:
+        self._messages = messages
+        self._phase = ""
+        self._sent = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if progress.phase == self._phase and now - self._sent < PROGRESS_INTERVAL and progress.iteration != progress.total:
+            return
+        self._phase, self._sent = progress.phase, now
+        self._messages.send(Advanced(progress.phase, progress.iteration, progress.total, progress.loss))
+
+
+def _detach(lifeline: Connection) -> None:
+    """Leave Ctrl-C to the parent, and see to it that nothing outlives the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.setpgid(0, 0)
+    threading.Thread(target=_die_with_parent, args=(lifeline,), name="lifeline", daemon=True).start()
+
+
+def _die_with_parent(lifeline: Connection) -> None:
+    try:
+        lifeline.recv_bytes()  # nothing is ever sent
+    except (EOFError, OSError):
+        os.killpg(0, signal.SIGKILL)
+
+
+def _log_to(log: Path) -> None:
+    """Send what this process and libraries in C print to the log; SIGUSR1 adds where every thread stands, and so does a crash."""
+    try:
+        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    except OSError as error:
+        raise UnwritableError(f"{log}: cannot be written: {error.strerror}") from error
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    os.close(target)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    faulthandler.enable(file=2)
+    faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
+
+
+def _told(error: BaseException) -> Message:
+    if isinstance(error, UnwritableError):
+        return Unwritable(str(error))
+    if is_disk_full(error):
+        return Unwritable(f"the disk is full: {error}")
+    outcome = "out_of_memory" if _is_out_of_memory(error) else "failed"
+    trace = None if isinstance(error, DataError) else "".join(traceback.format_exception(error))
+    return Failure(outcome, type(error).__name__, str(error), trace)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """A MemoryError, torch's own on a GPU, or what torch's allocator on a CPU and CUDA's libraries say in a RuntimeError."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    message = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in message for words in ("allocate memory", "not enough memory", "out of memory"))

@@ -1,0 +1,289 @@
+"""The command line as a user meets it: help, wrong words, verbs that need no torch, and how much time they take."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from workshop import Workshop, is_root
+
+import metabench
+from metabench.cli import main
+from metabench.records import RecordStore
+
+VERBS = ("plan", "run", "status", "report", "list", "data", "doctor")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """A project with a run in which one algorithm failed."""
+    workshop = Workshop(tmp_path_factory.mktemp("project"))
+    workshop.suite("mixed", "none", "raise")
+    workshop.run("mixed")
+    return workshop
+
+
+@pytest.fixture
+def in_project(finished: Workshop, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    monkeypatch.chdir(finished.folder)
+    return finished
+
+
+def exit_status(*arguments: str) -> int:
+    try:
+        return main(arguments)
+    except SystemExit as stop:
+        return int(str(stop.code))
+
+
+@pytest.mark.parametrize("verb", [(), *((verb,) for verb in VERBS), ("data", "prepare"), ("data", "check"), ("data", "list")])
+def test_every_verb_has_help_with_an_example(verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_status(*verb, "--help") == 0
+    text = capsys.readouterr().out
+    assert "example" in text
+    assert f"metabench {' '.join(verb)}".strip() in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("rnu",), "invalid choice: 'rnu'.*did you mean 'run'"),
+        (("run", "--worker", "2"), "no such option or argument: --worker .*did you mean '--workers'"),
+        (("plan", "--jsn"), "did you mean '--json'"),
+        (("run", "x", "y"), "no such option or argument: y"),
+        (("list", "dataset"), "did you mean 'datasets'"),
+        (("data",), "required: ACTION"),
+        (("data", "chek", "omniglot"), "did you mean 'check'"),
+        (("run", "--workers", "many"), "'many': expected a whole number, at least 1"),
+        (("run", "--threads", "0"), "'0': expected a whole number, at least 1"),
+        (("run", "--timeout", "-1"), "'-1'|expected"),
+        (("run", "--timeout", "nan"), "expected a number of seconds, greater than 0"),
+        (("run", "--stale", "keeep"), "did you mean 'keep'"),
+        (("report", "--confidence", "95"), "expected a number between 0.5 and 1"),
+    ],
+)
+def test_wrong_words_are_told_with_the_nearest_right_one(arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_status(*arguments) == 2
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert re.search(complaint, streams.err, flags=re.DOTALL)
+    assert "Traceback" not in streams.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("run", "mixd"), "did you mean 'mixed'"),
+        (("plan", "mixed", "--device", "tpu"), "--device tpu: expected auto, cpu, cuda or cuda:N"),
+        (("plan", "mixed", "--device", "cuda:99"), "--device cuda:99: torch finds"),
+        (("plan", "mixed", "--only", "algorthm=none"), "did you mean 'algorithm'"),
+        (("run", "mixed", "--seeds", "a-b"), "expected seeds such as"),
+        (("status", "mixd"), "did you mean 'mixed'"),
+        (("status", "suites"), "is no run folder: it has no cells.json"),
+        (("report", "mixed", "--profile", "short"), "has not been run yet"),
+        (("data", "check", "sinusoidd"), "did you mean 'sinusoid'"),
+        (("data", "prepare", "omniglott"), "did you mean 'omniglot'"),
+    ],
+)
+def test_errors_of_use_are_one_message(in_project: Workshop, arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(in_project.folder.rglob("*"))
+    assert exit_status(*arguments) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("metabench: ")
+    assert complaint in errors
+    assert [path for path in sorted(in_project.folder.rglob("*")) if "__pycache__" not in path.parts] == [
+        path for path in before if "__pycache__" not in path.parts
+    ]
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"metabench {metabench.__version__}\n"
+
+
+@pytest.mark.usefixtures("in_project")
+def test_list_shows_everything_with_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    text = capsys.readouterr().out
+    for line in ("suites:", "  mixed", "algorithms:", "  misbehaving  First-order MAML with a deed", "datasets:", "  sinusoid", "models:", "  conv4"):
+        assert line in text
+    assert main(["list", "models"]) == 0
+    assert capsys.readouterr().out.startswith("conv4")
+
+
+@pytest.mark.usefixtures("in_project")
+def test_status_counts_outcomes_and_shows_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("mixed", "reports/mixed", "suites/mixed.toml"):
+        assert main(["status", name]) == 3
+        text = capsys.readouterr().out
+        assert "2 of 4 cells done, 2 failed" in text
+        assert text.count("ValueError: the deed was done\n") == 2
+
+
+def test_plan_counts_states_and_expects_time(in_project: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "mixed", "--device", "cpu", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["cells"] == {"done": 2, "stale": 0, "failed": 2, "missing": 0}
+    assert (facts["fits"], facts["fits_to_run"], facts["expected_seconds"]) == (2, 1, None)
+    in_project.suite("longer", "none", iterations=40)
+    assert main(["plan", "longer", "--device", "cpu", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["cells"]["missing"] == 2
+    assert 0 < facts["expected_seconds"] < 600
+    assert main(["plan", "longer", "--device", "cpu"]) == 0
+    assert "expected time: unknown" not in capsys.readouterr().out
+    assert main(["plan", "mixed", "--device", "cpu", "--threads", "2"]) == 0
+    assert "stale because: threads 1 -> 2" in capsys.readouterr().out
+    assert not (in_project.folder / "reports" / "longer").exists()
+
+
+def test_data_says_where_a_dataset_stands(in_project: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("METABENCH_DATA", raising=False)
+    assert main(["data", "list"]) == 0
+    text = capsys.readouterr().out
+    assert "sinusoid: ready" in text
+    assert "omniglot: not ready" in text
+    assert main(["data", "check", "sinusoid"]) == 0
+    assert capsys.readouterr().out == "sinusoid: ready, made on the fly\n"
+    assert main(["data", "check", "omniglot"]) == 3
+    assert str(in_project.folder / "data") in capsys.readouterr().err
+
+
+def test_doctor_finds_all_well_and_says_what_to_do(in_project: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("METABENCH_DATA", raising=False)
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    for word in ("python", "torch", "threads", "reports", "suite mixed", "data omniglot", "->"):
+        assert word in text
+    (in_project.folder / "suites" / "broken.toml").write_text("grid = 3\n")
+    try:
+        assert main(["doctor"]) == 0
+        assert "suite broken" in capsys.readouterr().out
+    finally:
+        (in_project.folder / "suites" / "broken.toml").unlink()
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["status", "mixed"], ["--help"], ["run", "--help"]])
+def test_quick_verbs_never_import_torch(in_project: Workshop, arguments: list[str]) -> None:
+    code = (
+        "import sys, metabench.cli\n"
+        f"try: metabench.cli.main({arguments!r})\n"
+        "except SystemExit: pass\n"
+        "sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=in_project.folder, stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def test_the_door_imports_nothing() -> None:
+    code = "import sys; before = set(sys.modules); import metabench; print(len({m for m in set(sys.modules) - before if m.startswith('metabench')}))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "1"
+
+
+@pytest.mark.parametrize(("arguments", "limit"), [(["--help"], 0.5), (["list"], 1.5), (["status", "mixed"], 1.5)])
+def test_quick_verbs_are_quick(in_project: Workshop, arguments: list[str], limit: float) -> None:
+    def seconds() -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "metabench", *arguments], cwd=in_project.folder, stdout=subprocess.DEVNULL, check=False)
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(3)) < limit
+
+
+def test_a_reader_that_goes_away_is_no_error(in_project: Workshop) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "metabench", "list"], cwd=in_project.folder, stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert done.stderr == ""
+    assert done.returncode == 141
+
+
+def test_run_reports_failures_with_their_logs(in_project: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "mixed", "--device", "cpu", "--no-report"]) == 3
+    text = capsys.readouterr().out
+    assert "0 cells finished, 2 done before" in text
+    assert "failed: raise-sinusoid-5s-s0 (2 cells): ValueError: the deed was done\n" in text
+    assert f"log: {in_project.folder / 'reports' / 'mixed' / 'records'}" in text
+    assert "Traceback" not in text
+
+
+def test_a_finished_run_ends_with_a_report_and_nothing_to_do(in_project: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    in_project.suite("well", "none")
+    for cells in ("2 cells finished, 0 done before", "0 cells finished, 2 done before"):
+        assert main(["run", "well", "--device", "cpu"]) == 0
+        text = capsys.readouterr().out
+        assert cells in text
+        assert f"report: {in_project.folder / 'reports' / 'well' / 'index.html'}" in text
+    assert main(["report", "reports/well"]) == 0
+    assert (in_project.folder / "reports" / "well" / "index.html").stat().st_size > 1000
+
+
+def test_a_bad_suite_writes_nothing(in_project: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    path = in_project.suite("bad", "none")
+    path.write_text(path.read_text().replace("tasks_per_batch", "task_per_batch"))
+    try:
+        assert main(["run", "bad"]) == 2
+        assert "did you mean 'tasks_per_batch'" in capsys.readouterr().err
+        assert not (in_project.folder / "reports" / "bad").exists()
+    finally:
+        path.unlink()
+
+
+@pytest.fixture
+def read_only_folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder in which nothing can be written, for root neither."""
+    folder = tmp_path / "fixed"
+    folder.mkdir()
+    if not is_root():
+        folder.chmod(0o555)
+        yield folder
+        folder.chmod(0o755)
+    elif subprocess.run(["chattr", "+i", str(folder)], capture_output=True, check=False).returncode == 0:
+        yield folder
+        subprocess.run(["chattr", "-i", str(folder)], check=True)
+    else:
+        yield Path("/sys/kernel")  # refuses even root
+
+
+@pytest.mark.usefixtures("in_project")
+def test_a_read_only_folder_is_refused_before_anything_runs(read_only_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "mixed", "--device", "cpu", "--out", str(read_only_folder)]) == 2
+    streams = capsys.readouterr()
+    assert streams.err.startswith(f"metabench: {read_only_folder}: cannot be written: ")
+    assert streams.out == ""
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = (
+        is_root() and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(disk)], capture_output=True, check=False).returncode == 0
+    )
+    if not mounted:
+        pytest.skip("mounting a small disk needs root; tests/test_records.py has a stand-in")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_disk_stops_the_run_and_leaves_whole_records(in_project: Workshop, small_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    in_project.suite("many", "none", seeds=12)
+    assert main(["run", "many", "--device", "cpu", "--no-report", "--out", str(small_disk / "run")]) == 3
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert "No space left on device" in errors
+    store = RecordStore(small_disk / "run")
+    scan = store.scan()
+    assert scan.records
+    assert not scan.damaged
+    assert all(dict(store.arrays(path)) for path in store.index().values())
+    assert not list((small_disk / "run").rglob("*.tmp"))

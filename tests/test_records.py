@@ -1,0 +1,162 @@
+"""Records: whole or not at all, read back as written, and damage told."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from metabench.errors import RecordError, UnwritableError
+from metabench.records import SCHEMA, RecordStore, is_disk_full, plain, write_text
+
+CELL = "0123456789ab" + "c" * 52
+STEM = f"maml-sinusoid-5s-s0-{CELL[:12]}"
+
+
+def a_record(**result: Any) -> dict[str, Any]:
+    parts: dict[str, Any] = {key: {} for key in ("labels", "config", "metric", "measured", "provenance")}
+    return {"schema": SCHEMA, "cell": CELL, "fit": "f" * 64, "seed": 0, **parts, "result": {"outcome": "completed", **result}}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RecordStore:
+    (tmp_path / "records").mkdir()
+    return RecordStore(tmp_path)
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """A stand-in for a full disk that needs no privileges: no file may grow beyond a kilobyte."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_record_comes_back_as_it_was_written(store: RecordStore) -> None:
+    scores = np.linspace(0, 1, 7)
+    path = store.write(STEM, a_record(score=0.5), {"result/scores": scores})
+    assert store.load(path) == a_record(score=0.5)
+    assert store.read(CELL) == a_record(score=0.5)
+    assert store.index() == {CELL[:12]: path}
+    assert list(store.arrays(path)) == ["result/scores"]
+    np.testing.assert_array_equal(store.arrays(path)["result/scores"], scores)
+
+
+def test_json_holds_no_nan_and_no_numpy(store: RecordStore) -> None:
+    path = store.write(STEM, a_record(score=float("nan"), losses=np.array([1.0, np.inf]), count=np.int64(3)))
+    assert "NaN" not in path.read_text()
+    assert store.load(path)["result"] == {"outcome": "completed", "score": None, "losses": [1.0, None], "count": 3}
+    assert plain({1: (np.float32(0.5), True)}) == {"1": [0.5, True]}
+
+
+def test_a_record_without_arrays_has_none(store: RecordStore) -> None:
+    path = store.write(STEM, a_record(), {"result/scores": np.ones(3)})
+    store.write(STEM, a_record(outcome="failed"))
+    assert dict(store.arrays(path)) == {}
+    assert not path.with_suffix(".npz").exists()
+
+
+def test_arrays_are_never_unpickled(store: RecordStore) -> None:
+    with pytest.raises(ValueError, match="Object arrays"):
+        store.write(STEM, a_record(), {"result/scores": np.array([{}], dtype=object)})
+    assert not list(store.folder.iterdir())
+
+
+def test_a_full_disk_leaves_what_was_there(store: RecordStore, small_files: None) -> None:  # noqa: ARG001
+    path = store.write(STEM, a_record(score=0.5))
+    noise = np.random.default_rng(0).random(1000)
+    with pytest.raises(UnwritableError, match=f"{path}: cannot be written: File too large") as caught:
+        store.write(STEM, a_record(score=0.7), {"result/scores": noise})
+    assert caught.value.exit_status == 3
+    assert store.load(path)["result"]["score"] == 0.5
+    assert [file.name for file in store.folder.iterdir()] == [path.name]
+    with pytest.raises(UnwritableError):
+        write_text(path, "x" * 2000)
+    assert [file.name for file in store.folder.iterdir()] == [path.name]
+
+
+def test_the_arrays_of_a_record_are_never_those_of_another(store: RecordStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between the two renames, a record is missing rather than mixed."""
+    path = store.write(STEM, a_record(score=0.5), {"result/scores": np.zeros(3)})
+    replace = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        if self.name.endswith(f".json.{os.getpid()}.tmp"):
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        store.write(STEM, a_record(score=0.7), {"result/scores": np.ones(3)})
+    assert not path.exists()
+    assert store.index() == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("{", "is damaged: .*Delete it"),
+        ("[]", "is no record of metabench: it has no schema number"),
+        ("{}", "is no record of metabench"),
+        (json.dumps(a_record() | {"schema": SCHEMA + 1}), f"has schema {SCHEMA + 1}, and this metabench reads up to {SCHEMA}"),
+        (json.dumps({"schema": SCHEMA, "cell": CELL}), "is damaged: it lacks config, fit"),
+        ("\udcff", "is damaged"),
+    ],
+)
+def test_damage_is_told_and_stops_no_scan(store: RecordStore, content: str, complaint: str) -> None:
+    whole = store.write(f"maml-sinusoid-5s-s1-{'f' * 12}", a_record() | {"cell": "f" * 64})
+    damaged = store.path(STEM)
+    damaged.write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(RecordError, match=complaint):
+        store.load(damaged)
+    scan = store.scan()
+    assert list(scan.records) == [store.load(whole)["cell"]]
+    assert len(scan.damaged) == 1
+    assert str(damaged) in scan.damaged[0]
+
+
+def test_damaged_arrays_are_told(store: RecordStore) -> None:
+    path = store.write(STEM, a_record(), {"result/scores": np.ones(3)})
+    path.with_suffix(".npz").write_bytes(b"no zip")
+    with pytest.raises(RecordError, match=r"\.npz: is damaged"):
+        store.arrays(path)
+
+
+def test_foreign_files_and_leftovers_are_passed_over(store: RecordStore) -> None:
+    path = store.write(STEM, a_record())
+    for name in ("notes.txt", "other.json", f".{STEM}.json.17.tmp", f"{STEM}.log"):
+        (store.folder / name).write_text("{")
+    assert store.index() == {CELL[:12]: path}
+    store.sweep()
+    assert not (store.folder / f".{STEM}.json.17.tmp").exists()
+    assert (store.folder / "notes.txt").exists()
+
+
+def test_a_folder_without_records_is_empty(tmp_path: Path) -> None:
+    assert RecordStore(tmp_path / "nowhere").index() == {}
+
+
+def test_the_disk_is_full_however_a_library_says_it() -> None:
+    assert is_disk_full(OSError(28, "No space left on device"))
+    assert is_disk_full(RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"))
+    assert not is_disk_full(FileNotFoundError(2, "No such file or directory"))
+
+
+def test_loading_is_quick(store: RecordStore) -> None:
+    curve = np.random.default_rng(0).random(200)
+    path = store.write(STEM, a_record(training={"iteration": list(range(200)), "loss": curve, "score": curve}))
+    start = time.perf_counter()
+    for _ in range(200):
+        store.load(path)
+    assert (time.perf_counter() - start) / 200 < 2e-3  # a fifth of this when the machine is quiet
