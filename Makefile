@@ -39,8 +39,9 @@ format: $(READY) ## let ruff put style right
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-perf: $(READY) ## benchmarks of metabench itself: what is fast, and by how much
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+perf: $(READY) ## benchmarks of metabench itself, with the memory settings of its workers
+	MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
+	$(BIN)/python -m pytest tests/benchmarks --override-ini addopts=-q --benchmark-only
 
 lock: $(READY) ## write requirements.lock from what is installed
 	$(BIN)/python tools/lock.py > requirements.lock

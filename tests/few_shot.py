@@ -100,7 +100,7 @@ def fingerprint(module: nn.Module) -> str:
 
 def relative_error(ours: Mapping[str, Tensor] | list[Tensor], theirs: Mapping[str, Tensor] | list[Tensor]) -> float:
     """Return ‖ours - theirs‖ / ‖theirs‖ over all tensors together."""
-    one, other = (torch.cat([t.flatten() for t in (ts.values() if isinstance(ts, Mapping) else ts)]) for ts in (ours, theirs))
+    one, other = (torch.cat([t.detach().flatten() for t in (ts.values() if isinstance(ts, Mapping) else ts)]) for ts in (ours, theirs))
     return float((one - other).norm() / other.norm())
 
 
@@ -150,20 +150,20 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-def make_cell(algorithm: str, dataset: str = "sinusoid", *, method: Mapping[str, Any] | None = None, seed: int = 0, **changes: Any) -> Cell:
-    """Return a small cell. `changes` are to the tables `dataset`, `model`, `train`, `validate`, `evaluate` of `SMALL`."""
-    at = {table: {**said, **changes.get(table, {})} for table, said in SMALL[dataset].items()}
+def make_cell(algorithm: str, source: str = "sinusoid", *, method: Mapping[str, Any] | None = None, seed: int = 0, **changes: Any) -> Cell:
+    """Return a small cell over `source`. `changes` are to the tables `dataset`, `model`, `train`, `validate`, `evaluate` of `SMALL`."""
+    at = {table: {**said, **changes.get(table, {})} for table, said in SMALL[source].items()}
     fit = Fit(
         algorithm=algorithm,
         method=part("algorithms", algorithm, **(method or {})),
-        model=part("models", "mlp" if dataset == "sinusoid" else "conv4", **at["model"]),
-        dataset=part("datasets", dataset, **at["dataset"]),
+        model=part("models", "mlp" if source == "sinusoid" else "conv4", **at["model"]),
+        dataset=part("datasets", source, **at["dataset"]),
         train=Train(**at["train"]),
         validate=Validate(**at["validate"]),
         seed=seed,
         root_seed=0,
     )
-    return Cell(fit, Evaluate(**at["evaluate"]), {"algorithm": algorithm, "dataset": dataset})
+    return Cell(fit, Evaluate(**at["evaluate"]), {"algorithm": algorithm, "dataset": source})
 
 
 def run(*cells: Cell, data: Path, keep_weights: Path | None = None) -> list[CellOutcome]:

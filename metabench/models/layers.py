@@ -40,10 +40,16 @@ class Conv2d(nn.Conv2d):
 
 
 def pack_tasks(x: Tensor) -> Tensor:
-    """``[T, B, C, H, W]`` -> ``[B, T*C, H, W]``; without a task axis as it is. Channels last in memory: on a CPU pooling and statistics are several times as fast."""
+    """``[T, B, C, H, W]`` -> ``[B, T*C, H, W]``; without a task axis as it is.
+
+    Channels last in memory: on a CPU, pooling and statistics are several times as fast.
+    """
     if x.dim() == 5:
         x = x.transpose(0, 1).flatten(1, 2)
-    return x.contiguous(memory_format=torch.channels_last)
+    x = x.contiguous(memory_format=torch.channels_last)
+    if x.shape[1] == 1:  # a single channel lies both ways at once, and torch would take it for channels first
+        x = x.as_strided(x.shape, (x.stride(0), 1, x.stride(2), 1))
+    return x
 
 
 def unpack_tasks(x: Tensor, tasks: int | None) -> Tensor:
