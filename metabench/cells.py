@@ -41,7 +41,8 @@ class Part:
 class Train:
     """The training recipe. Exactly one of `iterations`, `tasks`, `seconds` is the budget.
 
-    `schedule` scales the outer learning rate: `linear` and `cosine` fall from 1 to 0 over the budget, `step` multiplies by `step_factor` every `step_every` iterations.
+    `schedule` scales the outer learning rate: `linear` and `cosine` fall from 1 to 0 over the budget, `step` multiplies by `step_factor` every
+    `step_every` iterations.
     """
 
     iterations: int | None = None
@@ -60,7 +61,7 @@ class Train:
 class Validate:
     """Validation within training: every how many iterations, on how many episodes of which shape, and what follows from it.
 
-    `select` says which weights go to test: `best` (highest validation score) or `last`. `patience` validations without a better score end the training.
+    `select` says which weights go to test: `best` (by validation score) or `last`. `patience` validations without a better score end the training.
     """
 
     every: int = 500

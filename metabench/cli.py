@@ -114,7 +114,7 @@ def _dispatch(arguments: Sequence[str]) -> int:
     return status
 
 
-def _terminate(signum: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a handler
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
     print("\nmetabench: terminated; what is finished is kept, and the same command goes on from there", file=sys.stderr)
     raise SystemExit(128 + signum)
 

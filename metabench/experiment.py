@@ -21,7 +21,7 @@ import torch
 
 from metabench import registry
 from metabench.algorithms.method import Method, State
-from metabench.cells import Cell, Fit, Part
+from metabench.cells import Cell, Fit, Part, Train, Validate
 from metabench.evaluation import Choice, Evaluation, choose, evaluate
 from metabench.measure import MemoryPeaks
 from metabench.outcome import arrays_of, measured_of, result_of
@@ -109,17 +109,15 @@ def run_fit(
         yield CellOutcome(cell, result, measured, arrays_of(training, choice, tested), {"data_digest": dataset.content_digest()})
 
 
-def train_fit(
-    cell: Cell, method: Method, state: State, dataset: Dataset, device: torch.device, progress: Callable[[Progress], None]
-) -> Training:
+def train_fit(cell: Cell, method: Method, state: State, dataset: Dataset, device: torch.device, progress: Callable[[Progress], None]) -> Training:
     """Train; validation sees the weights as the cells will, under the method's own batch normalisation mode."""
     fit = cell.fit
     mode = None if cell.evaluate.batch_norm is None else method.settings.test_batch_norm
-    validation = episodes_of(fit, fit.dataset, dataset, "validation", EpisodeShape(fit.validate.ways, fit.validate.shots, fit.validate.query_shots))
+    validation = episodes_of(fit, fit.dataset, dataset, "validation", shape_of(fit.validate))
     return train(
         method,
         state,
-        episodes_of(fit, fit.dataset, dataset, "train", EpisodeShape(fit.train.ways, fit.train.shots, fit.train.query_shots)),
+        episodes_of(fit, fit.dataset, dataset, "train", shape_of(fit.train)),
         fit.train,
         fit.validate,
         lambda: choose(method, state, validation, fit.validate.episodes, mode, device),
@@ -165,7 +163,7 @@ def be_deterministic(threads: int) -> None:
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
     random.seed(0)
-    np.random.seed(0)  # noqa: NPY002 - for a plugin that draws from it all the same
+    np.random.seed(0)
     torch.manual_seed(0)
 
 
@@ -195,13 +193,17 @@ def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.devi
     return method.init(model, task, torch_generator(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity())).to(device)
 
 
+def shape_of(recipe: Train | Validate) -> EpisodeShape:
+    """The shape of a recipe's episodes; in a fit it always says its shots."""
+    assert recipe.shots is not None
+    return EpisodeShape(recipe.ways, recipe.shots, recipe.query_shots)
+
+
 def episodes_of(
     fit: Fit, part: Part, dataset: Dataset, split: Split, shape: EpisodeShape, *, sampling: Any = "with_replacement", episodes: int | None = None
 ) -> EpisodeStream:
     """The episodes of a split that every fit of this seed meets, whatever its algorithm."""
-    return EpisodeStream(
-        dataset, part.identity(), split, shape, root_seed=fit.root_seed, seed=fit.seed, sampling=sampling, episodes=episodes
-    )
+    return EpisodeStream(dataset, part.identity(), split, shape, root_seed=fit.root_seed, seed=fit.seed, sampling=sampling, episodes=episodes)
 
 
 def save_weights(state: State, path: Path) -> None:

@@ -90,7 +90,7 @@ def arrays_of(training: Training, choice: Choice | None, tested: Evaluation | No
 
 def _episode_interval(scores: np.ndarray) -> list[float] | None:
     """95 % t interval over the episodes of this one model: what the literature's ± mostly is."""
-    interval = t_interval(scores).interval
+    interval = t_interval(scores.tolist()).interval
     return list(interval) if interval else None
 
 
@@ -107,7 +107,7 @@ def _binned(training: Training) -> dict[str, list[float]]:
 
 
 def _chosen(method: Method, choice: Choice) -> dict[str, Any] | None:
-    """What validation chose for this cell: the number of steps, and the settings that differ from the algorithm's own. None where nothing was open."""
+    """What validation chose for this cell: the number of steps, and settings other than the algorithm's own. None where nothing was open."""
     if choice.method is method and not method.chooses_step:
         return None
     changed = {key: value for key, value in vars(choice.method.settings).items() if value != getattr(method.settings, key)}

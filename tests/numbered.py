@@ -23,7 +23,7 @@ class Numbered(ImageDataset):
     def task(self, ways: int | None) -> Task:
         return Task("classification", (1, 16, 16), ways or 0)
 
-    def load(self, root: Path) -> None:  # noqa: ARG002
+    def load(self, root: Path) -> None:
         labels = np.arange(32).repeat(PER_CLASS)
         numbers = np.arange(len(labels))
         pixels = np.random.default_rng(0).integers(0, 256, (len(labels), 16, 16, 1), dtype=np.uint8)

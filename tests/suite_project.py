@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from metabench.project import load_project
 from metabench.suite import Suite, load_suite
+from metabench.suite.project import load_project
 
 GOOD = """\
 title = "A good suite"

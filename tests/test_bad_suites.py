@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from suite_project import GOOD, load, write_suite
 
-from metabench.document import read_document, toml_text
 from metabench.errors import ConfigError
-from metabench.project import load_project
 from metabench.suite import load_suite
+from metabench.suite.document import read_document, toml_text
+from metabench.suite.project import load_project
 
 # what is wrong: (what is replaced in the good suite, by what, what the message must say)
 BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {

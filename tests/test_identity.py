@@ -16,11 +16,11 @@ from suite_project import GOOD, load
 
 from metabench import registry
 from metabench.cells import Cell, Evaluate, Fit, Part, Train, Validate
-from metabench.document import toml_text
 from metabench.identity import canonical, digest, without_defaults
-from metabench.layers import RECIPE_TABLES
-from metabench.parsing import keys
 from metabench.settings import make_part
+from metabench.suite.document import toml_text
+from metabench.suite.layers import RECIPE_TABLES
+from metabench.suite.parsing import keys
 
 FIT = Fit("maml", Part("m", 1, {"a": 1}, {}), Part("n", 1, {}, {}), Part("d", 1, {}, {}), Train(iterations=10), Validate(), seed=0, root_seed=0)
 CELL = Cell(FIT, Evaluate(ways=5, shots=1), {"algorithm": "maml", "dataset": "d"})

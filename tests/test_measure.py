@@ -56,7 +56,7 @@ def test_memory_peaks_rise_with_what_is_used_and_start_anew() -> None:
     peaks.start()
     anew = peaks.read()["peak_resident_bytes"]
     assert before + 190 * MEGABYTE < during < before + 400 * MEGABYTE
-    assert after == during  # a peak does not go down by itself
+    assert after > during - 8 * MEGABYTE  # a peak does not go down by itself; the kernel counts resident pages in batches
     assert anew < during - 150 * MEGABYTE
 
 

@@ -73,7 +73,7 @@ def test_arrays_are_never_unpickled(store: RecordStore) -> None:
     assert not list(store.folder.iterdir())
 
 
-def test_a_full_disk_leaves_what_was_there(store: RecordStore, small_files: None) -> None:  # noqa: ARG001
+def test_a_full_disk_leaves_what_was_there(store: RecordStore, small_files: None) -> None:
     path = store.write(STEM, a_record(score=0.5))
     noise = np.random.default_rng(0).random(1000)
     with pytest.raises(UnwritableError, match=f"{path}: cannot be written: File too large") as caught:

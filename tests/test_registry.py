@@ -12,7 +12,7 @@ from suite_project import PLUGINS
 
 from metabench import registry
 from metabench.errors import ConfigError
-from metabench.project import load_project
+from metabench.suite.project import load_project
 
 
 @pytest.fixture(autouse=True)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from suite_project import GOOD, load, write_suite
 
 from metabench.cells import Cell
-from metabench.document import Document, read_document, toml_text
 from metabench.errors import ConfigError
-from metabench.project import load_project
 from metabench.suite import Suite, load_suite, parse_seeds, suite_names
+from metabench.suite.document import Document, read_document, toml_text
+from metabench.suite.project import load_project
 
 ROOT = Path(__file__).parents[1]
 GRID = '[grid]\nalgorithms = "maml"\ndatasets = "omniglot"\nways = 5\nshots = 1\nseeds = 1\n'

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import psutil
 
-from metabench.project import Project, load_project
 from metabench.records import RecordStore
 from metabench.runner.run import RunSummary, resources, run_suite
 from metabench.suite import load_suite
+from metabench.suite.project import Project, load_project
 
 SUITE = """
 [grid]

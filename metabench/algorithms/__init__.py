@@ -1,1 +1,4 @@
-"""Methods. One file a method; `method.py` is their interface, `inner_loop.py` the pure core of the gradient-based ones, `metric.py` of the metric-based ones."""
+"""Methods. One file a method.
+
+`method.py` is their interface, `inner_loop.py` the pure core of the gradient-based ones, `metric.py` that of the metric-based ones.
+"""

@@ -26,7 +26,8 @@ class MAML(Method):
         """Keys of an algorithm whose method is `maml` or `fomaml`.
 
         inner_lr : rate of adaptation, for the mean loss over a support set. inner_steps : steps of adaptation in training.
-        test_steps : steps after which the test score is taken (`inner_steps` when not said). curve : further step counts to score, for the adaptation curve.
+        test_steps : steps after which the test score is taken; `inner_steps` when not said.
+        curve : step counts of the adaptation curve; every one up to `test_steps` when not said.
         outer_lr : rate of the outer Adam. clip : bound on each element of the meta-gradient. engine : ``higher`` is the slow second opinion.
         """
 
@@ -54,7 +55,7 @@ class MAML(Method):
     def gradients_per_task(self) -> int:
         return self.settings.inner_steps * (2 if self.second_order else 1) + 1
 
-    def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:  # noqa: ARG002 - MAML has no noise of its own
+    def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
         return State(model, adam(model.parameters(), self.settings.outer_lr))
 
     def step(self, state: State, batch: Episodes) -> StepResult:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from metabench.tasks.episodes import Episodes, Task
 
 BatchNormMode = Literal["query", "joint", "support", "support_plus_one", "running"]
-"""Whose statistics normalise the queries: their own; support and all queries together; the support set's; the support set and that one query; those kept from training."""
+"""Whose statistics normalise the queries: their own; support's and all queries' together; the support set's; the support set's and that one
+query's; those kept from training."""
 TrainBatchNormMode = Literal["query", "joint", "support", "support_plus_one"]
 TRANSDUCTIVE = frozenset({"query", "joint"})
 """Modes in which the prediction for a query depends on the other queries of its episode."""

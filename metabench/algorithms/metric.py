@@ -39,7 +39,7 @@ class MetricMethod(Method):
     def compare(self, support_z: Tensor, support_y: Tensor, query_z: Tensor) -> Tensor:
         """Scores ``[E, N*Q, N]`` from embeddings ``[E, N*K, F]`` with labels ``[E, N*K]``, and ``[E, N*Q, F]``."""
 
-    def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:  # noqa: ARG002 - no noise of its own
+    def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
         body = model.body
         assert isinstance(body, nn.Module)
         return State(body, adam(body.parameters(), self.settings.outer_lr))

@@ -43,7 +43,7 @@ class Scratch(Method):
     def candidates(self) -> Sequence[Method]:
         return [type(self)(dataclasses.replace(self.settings, rates=(rate,))) for rate in self.settings.rates]
 
-    def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:  # noqa: ARG002 - no noise of its own
+    def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
         return State(model)
 
     def predict(self, state: State, support_x: Tensor, support_y: Tensor, query_x: Tensor, batch_norm: BatchNormMode | None) -> Tensor:

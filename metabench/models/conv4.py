@@ -38,7 +38,7 @@ class Conv4(nn.Module):
         self.head = Linear(settings.filters * height * width, task.outputs)
 
     @classmethod
-    def has_batch_norm(cls, settings: Settings) -> bool:  # noqa: ARG003 - the interface of every model
+    def has_batch_norm(cls, settings: Settings) -> bool:
         """Whether any layer normalises by batch statistics."""
         return True
 

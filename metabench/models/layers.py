@@ -78,7 +78,7 @@ class ChannelMoments(torch.autograd.Function):
         ctx.save_for_backward(inputs[0], output[0])
 
     @staticmethod
-    def backward(ctx: Any, grad_mean: Tensor, grad_variance: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, grad_mean: Tensor, grad_variance: Tensor) -> Tensor:
         # d mean / dx = 1/n and d variance / dx = 2 (x - mean) / n, gathered into one pass over x
         x, mean = ctx.saved_tensors
         n = x.numel() // x.shape[1]
@@ -144,10 +144,11 @@ class BatchNorm2d(nn.Module):
         return self.running_mean.repeat(tasks), self.running_var.repeat(tasks)
 
     def _keep(self, mean: Tensor, variance: Tensor, n: int) -> None:
-        channels = self.running_mean.shape[0]
-        unbiased = variance.view(-1, channels).mean(0) * (n / max(n - 1, 1))
-        self.running_mean.lerp_(mean.view(-1, channels).mean(0), self.momentum)
-        self.running_var.lerp_(unbiased, self.momentum)
+        """Move the running statistics by one step a task, in their order, however many tasks are packed together."""
+        mean, variance = (v.view(-1, self.running_mean.shape[0]) for v in (mean, variance * (n / max(n - 1, 1))))
+        for task in range(len(mean)):
+            self.running_mean.lerp_(mean[task], self.momentum)
+            self.running_var.lerp_(variance[task], self.momentum)
 
 
 @contextmanager
@@ -156,7 +157,8 @@ def normalising(model: nn.Module, statistics: Statistics, *, track: bool = False
 
     Parameters
     ----------
-    track : keep running statistics (in training alone). record : remember this batch's moments for later calls under ``recorded``.
+    track : keep running statistics (in training alone).
+    record : remember this batch's moments for the next block under ``recorded``, at whose end they are forgotten.
     """
     layers = [layer for layer in model.modules() if isinstance(layer, BatchNorm2d)]
     before = [(layer.statistics, layer.track, layer.record) for layer in layers]
@@ -167,3 +169,5 @@ def normalising(model: nn.Module, statistics: Statistics, *, track: bool = False
     finally:
         for layer, (old, was_tracking, was_recording) in zip(layers, before, strict=True):
             layer.statistics, layer.track, layer.record = old, was_tracking, was_recording
+            if statistics == "recorded":
+                layer.recorded = None

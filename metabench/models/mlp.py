@@ -44,7 +44,7 @@ class MLP(nn.Module):
                     nn.init.zeros_(parameter)
 
     @classmethod
-    def has_batch_norm(cls, settings: Settings) -> bool:  # noqa: ARG003 - the interface of every model
+    def has_batch_norm(cls, settings: Settings) -> bool:
         """Whether any layer normalises by batch statistics."""
         return False
 

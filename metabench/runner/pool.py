@@ -189,7 +189,7 @@ def _close(child: _Child) -> None:
 
 
 KEEP_FREED_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOLD_": str(2**33), "MALLOC_TOP_PAD_": str(2**28)}
-"""Let glibc keep freed memory for the next iteration: handing tens of megabytes back to the system and taking them again costs a tenth of the time."""
+"""Let glibc keep freed memory for the next iteration: giving it back to the system and taking it again costs up to a tenth of the time."""
 
 
 @contextmanager

@@ -26,8 +26,8 @@ from metabench.runner.pool import Pool
 from metabench.runner.progress import Display, display_for
 
 if TYPE_CHECKING:
-    from metabench.project import Project
     from metabench.suite import Suite
+    from metabench.suite.project import Project
 
 
 @dataclass(frozen=True)

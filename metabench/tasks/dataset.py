@@ -106,7 +106,7 @@ class Dataset(ABC):
         DataError : the split cannot fill an episode of this shape; says what it has.
         """
 
-    def draw_disjoint(self, split: Split, shape: EpisodeShape, count: int, rng: np.random.Generator) -> Draw:  # noqa: ARG002
+    def draw_disjoint(self, split: Split, shape: EpisodeShape, count: int, rng: np.random.Generator) -> Draw:
         """Draw `count` episodes of which no two share an example. A dataset that can offers it by overriding this.
 
         Raises

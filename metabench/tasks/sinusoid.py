@@ -54,7 +54,7 @@ class Sinusoid(Dataset):
     Settings: ClassVar[type[SinusoidSettings]] = SinusoidSettings
     settings: SinusoidSettings
 
-    def task(self, ways: int | None) -> Task:  # noqa: ARG002
+    def task(self, ways: int | None) -> Task:
         """One number in, one number out."""
         return Task("regression", (1,), 1)
 
@@ -65,7 +65,7 @@ class Sinusoid(Dataset):
         """None: there is no content."""
         return None
 
-    def draw(self, split: Split, shape: EpisodeShape, count: int, rng: np.random.Generator) -> Draw:  # noqa: ARG002
+    def draw(self, split: Split, shape: EpisodeShape, count: int, rng: np.random.Generator) -> Draw:
         """Draw ``amplitude`` and ``phase`` ``[E]``, ``support_x`` ``[E, K, 1]`` and ``query_x`` ``[E, Q, 1]``, in float64."""
         at = self.settings
         return {

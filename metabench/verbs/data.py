@@ -7,10 +7,10 @@ import argparse
 from metabench import registry
 from metabench.cells import Part
 from metabench.errors import ConfigError, MetabenchError, nearest
-from metabench.project import Project, load_project
 from metabench.runner.data import make_dataset
 from metabench.settings import make_part
 from metabench.suite import load_suite, suite_names
+from metabench.suite.project import Project, load_project
 
 
 def data(options: argparse.Namespace) -> int:

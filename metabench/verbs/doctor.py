@@ -13,7 +13,7 @@ from pathlib import Path
 
 from metabench import environment
 from metabench.errors import ConfigError, MetabenchError
-from metabench.project import Project, load_project
+from metabench.suite.project import Project, load_project
 
 LOW_DISK = 2 * 2**30
 """Free bytes under which a run folder's disk is worth a warning."""
@@ -29,7 +29,7 @@ class Finding:
     fatal: bool = False
 
 
-def doctor(options: argparse.Namespace) -> int:  # noqa: ARG001 - every verb takes the options
+def doctor(options: argparse.Namespace) -> int:
     """The verb: 0 where runs can work, 2 where something keeps them from it."""
     findings = list(examine())
     width = max(len(finding.what) for finding in findings)

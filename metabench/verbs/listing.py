@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from metabench import registry
-from metabench.project import Project, load_project
 from metabench.suite import suite_names
+from metabench.suite.project import Project, load_project
 
 Kind = Literal["suites"] | registry.Group
 KINDS: tuple[Kind, ...] = ("suites", *registry.GROUPS)

@@ -11,13 +11,13 @@ from typing import Any
 
 from metabench import environment
 from metabench.cells import Fit
-from metabench.project import Project, load_project
 from metabench.records import RecordStore
 from metabench.runner.describe import name_of
 from metabench.runner.forecast import History, duration
 from metabench.runner.plan import STATES, Conditions, Plan, PlannedCell, survey
 from metabench.runner.run import Resources, resources
 from metabench.suite import Suite, load_suite, parse_seeds
+from metabench.suite.project import Project, load_project
 
 
 def plan(options: argparse.Namespace) -> int:

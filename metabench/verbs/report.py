@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from metabench.project import load_project
+from metabench.suite.project import load_project
 from metabench.verbs.target import run_folder
 
 

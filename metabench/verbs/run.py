@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from metabench.project import Project, load_project
 from metabench.runner.forecast import duration
 from metabench.runner.run import RunSummary, resources, run_suite
 from metabench.suite import load_suite, parse_seeds
+from metabench.suite.project import Project, load_project
 
 
 def run(options: argparse.Namespace) -> int:

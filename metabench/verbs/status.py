@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from metabench.project import load_project
 from metabench.records import FINISHED, RecordStore
 from metabench.runner.folder import RunFolder, read_cells
+from metabench.suite.project import load_project
 from metabench.verbs.target import run_folder
 
 SHOWN = 20

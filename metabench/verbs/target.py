@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from metabench.errors import FolderError
-from metabench.project import Project
 from metabench.suite import find_suite
+from metabench.suite.project import Project
 
 
 def run_folder(named: str | None, project: Project, profile: str | None = None) -> Path:

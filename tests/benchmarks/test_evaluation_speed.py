@@ -17,7 +17,7 @@ from tests.benchmarks.test_meta_gradient_speed import CPU, Characters
 
 
 @pytest.mark.parametrize("threads", [2], indirect=True, ids=lambda n: f"{n} threads")
-def test_ten_thousand_episodes(benchmark: BenchmarkFixture, pace: Callable[[str, str, str], None], threads: int) -> None:  # noqa: ARG001
+def test_ten_thousand_episodes(benchmark: BenchmarkFixture, pace: Callable[[str, str, str], None], threads: int) -> None:
     dataset = Characters(None)
     dataset.load()
     method = PrototypicalNetworks(PrototypicalNetworks.Settings())

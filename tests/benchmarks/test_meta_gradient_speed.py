@@ -29,7 +29,12 @@ class Textbook(nn.Module):
         super().__init__()
         blocks: list[nn.Module] = []
         for i in range(4):
-            blocks += [nn.Conv2d(filters if i else 1, filters, 3, padding=1), nn.BatchNorm2d(filters, track_running_stats=False), nn.ReLU(), nn.MaxPool2d(2)]
+            blocks += [
+                nn.Conv2d(filters if i else 1, filters, 3, padding=1),
+                nn.BatchNorm2d(filters, track_running_stats=False),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+            ]
         self.body = nn.Sequential(*blocks, nn.Flatten())
         self.head = nn.Linear(filters, outputs)
 

@@ -25,7 +25,7 @@ class Noise(ImageDataset):
     def task(self, ways: int | None) -> Task:
         return Task("classification", (1, 28, 28), ways or 0)
 
-    def load(self, root: Path) -> None:  # noqa: ARG002
+    def load(self, root: Path) -> None:
         classes = np.arange(1028)
         pixels = np.random.default_rng(0).integers(0, 256, (20 * 1028, 28, 28, 1), dtype=np.uint8)
         self.pool = ImagePool(torch.from_numpy(pixels), classes.repeat(20), [str(c) for c in classes], [], {"train": classes}, "")

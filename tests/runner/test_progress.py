@@ -14,11 +14,11 @@ import pytest
 from rich.console import Console
 from workshop import Workshop
 
-from metabench.project import load_project
 from metabench.runner.forecast import Clock, duration
 from metabench.runner.messages import Advanced, Ended, Failure, Job
 from metabench.runner.progress import Lines, Live
 from metabench.suite import load_suite
+from metabench.suite.project import load_project
 
 
 @pytest.fixture

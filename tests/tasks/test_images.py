@@ -23,7 +23,7 @@ class Noise(ImageDataset):
     def task(self, ways: int | None) -> Task:
         return Task("classification", (2, 6, 7), ways or 0)
 
-    def load(self, root: Path) -> None:  # noqa: ARG002
+    def load(self, root: Path) -> None:
         images = np.random.default_rng(0).integers(0, 256, (56, 6, 7, 2), dtype=np.uint8)
         labels = np.arange(56) % 7
         names = [f"c{n}" for n in range(7)]

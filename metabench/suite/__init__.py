@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from metabench.cells import Cell
-from metabench.claims import Claim, make_claims
-from metabench.document import Document, read_document, toml_text
 from metabench.errors import ConfigError, nearest
-from metabench.grids import Expansion
-from metabench.layers import RECIPE_TABLES, Layer, merged, suite_layers, values
-from metabench.parsing import keys, normalised, parse
-from metabench.project import Project
-from metabench.schema import MAX_SEEDS, SuiteTable, is_name
+from metabench.suite.claims import Claim, make_claims
+from metabench.suite.document import Document, read_document, toml_text
+from metabench.suite.grids import Expansion
+from metabench.suite.layers import RECIPE_TABLES, Layer, merged, suite_layers, values
+from metabench.suite.parsing import keys, normalised, parse
+from metabench.suite.project import Project
+from metabench.suite.schema import MAX_SEEDS, SuiteTable, is_name
 
 _SEEDS = re.compile(r"(\d{1,10})(?:-(\d{1,10}))?")
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from metabench.document import Document, read_document
-from metabench.parsing import parse
 from metabench.registry import use_plugins
-from metabench.schema import ProjectTable
+from metabench.suite.document import Document, read_document
+from metabench.suite.parsing import parse
+from metabench.suite.schema import ProjectTable
 
 FILE_NAME = "benchmark.toml"
 DATA_VARIABLE = "METABENCH_DATA"

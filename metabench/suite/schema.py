@@ -14,8 +14,8 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from metabench.document import toml_value
 from metabench.identity import canonical
+from metabench.suite.document import toml_value
 
 T = TypeVar("T")
 

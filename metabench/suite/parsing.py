@@ -9,9 +9,9 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_typ
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from metabench.document import Document, KeyPath, flat, nested
-from metabench.schema import Table
 from metabench.settings import unknown_key, wrong_value
+from metabench.suite.document import Document, KeyPath, flat, nested
+from metabench.suite.schema import Table
 
 M = TypeVar("M", bound=Table)
 

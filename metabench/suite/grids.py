@@ -11,13 +11,13 @@ from functools import cached_property
 from typing import Any
 
 from metabench.cells import Cell, Evaluate, Fit, Part
-from metabench.document import Document, KeyPath
 from metabench.errors import ConfigError, nearest
 from metabench.identity import canonical
-from metabench.layers import Layer, Point, axes_layer, checked_axes, merged, refuse_shadowed_axes, resolve_part, resolve_recipe, values
 from metabench.registry import Group, get, names, unknown_name
-from metabench.schema import GridTable, SuiteTable
 from metabench.settings import build, check
+from metabench.suite.document import Document, KeyPath
+from metabench.suite.layers import Layer, Point, axes_layer, checked_axes, merged, refuse_shadowed_axes, resolve_part, resolve_recipe, values
+from metabench.suite.schema import GridTable, SuiteTable
 
 MAX_CELLS = 100_000
 SAME = "same"

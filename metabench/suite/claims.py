@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from metabench.cells import Cell
-from metabench.document import Document, KeyPath
 from metabench.errors import nearest
 from metabench.identity import canonical
-from metabench.schema import ClaimTable
+from metabench.suite.document import Document, KeyPath
+from metabench.suite.schema import ClaimTable
 
 METRICS = (
     "score",

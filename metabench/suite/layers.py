@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metabench.cells import Part, Train, Validate
-from metabench.document import Document, KeyPath
-from metabench.parsing import keys
-from metabench.project import Project
 from metabench.registry import Group, get
-from metabench.schema import BUDGETS, SECTIONS, EvaluateTable, SuiteTable, Table, TrainTable, ValidateTable
 from metabench.settings import check, make_part, unknown_key, wrong_value
+from metabench.suite.document import Document, KeyPath
+from metabench.suite.parsing import keys
+from metabench.suite.project import Project
+from metabench.suite.schema import BUDGETS, SECTIONS, EvaluateTable, SuiteTable, Table, TrainTable, ValidateTable
 
 RECIPE_TABLES: dict[str, type[Table]] = {"train": TrainTable, "validate": ValidateTable, "evaluate": EvaluateTable}
 EPISODES_OF_VALIDATION = ("episodes", "ways", "shots", "query_shots")
