@@ -53,7 +53,7 @@ class Evaluation:
 class Choice:
     """What validation settled: the method under the setting that did best, and the index in its curve of the step that counts.
 
-    `curve` holds the mean validation score after each number of steps under that setting, `loss` the mean loss at the chosen step.
+    `score` and `loss` are the mean validation score and loss there.
     """
 
     method: Method
@@ -85,9 +85,9 @@ def evaluate(
             predictions.append(at_point.flatten(1).cpu())
             truths.append(query_y.flatten(1).cpu())
         else:
-            confidence, label = at_point.softmax(-1).max(-1)
-            predictions.append(label.to(torch.int16).cpu())
-            confidences.append(confidence.cpu())
+            label = at_point.argmax(-1, keepdim=True)
+            predictions.append(label.squeeze(-1).to(torch.int16).cpu())
+            confidences.append(at_point.softmax(-1).gather(-1, label).squeeze(-1).cpu())
             truths.append(query_y.to(torch.int16).cpu())
         done += len(query_y)
         progress(done)
@@ -112,14 +112,15 @@ def choose(
 ) -> Choice:
     """Settle on validation episodes what a method leaves open: its setting among `candidates`, and the number of steps. Ties go to the first."""
     sign = 1.0 if stream.dataset.metric.higher_is_better else -1.0
-    best: Choice | None = None
+    best, best_value = None, -np.inf
     for candidate in method.candidates():
         fixed = candidate.curve.index(candidate.test_steps)
         result = evaluate(candidate, state, stream, episodes, batch_norm, device, point=fixed)
         scores, losses = result.scores.mean(0), result.losses.mean(0)
         usable = np.where(np.isfinite(scores) & np.isfinite(losses), sign * scores, -np.inf)
         point = int(usable.argmax()) if candidate.chooses_step else fixed
-        if best is None or usable[point] > sign * best.score or not np.isfinite(best.loss):
+        if best is None or usable[point] > best_value:
+            best_value = usable[point]
             best = Choice(candidate, point, float(scores[point]), float(losses[point]))
     assert best is not None
     return best

@@ -106,7 +106,8 @@ def run_fit(
         measured |= {name: {"training": peak, "test": test_peaks[name]} for name, peak in training_peaks.items()}
         measured |= {"wall_seconds": fit_seconds + time.perf_counter() - cell_started, "workers": workers}
         result = result_of(cell, method, state, training, choice, tested, test_dataset)
-        yield CellOutcome(cell, result, measured, arrays_of(training, choice, tested), {"data_digest": dataset.content_digest()})
+        digests = {"data_digest": test_dataset.content_digest(), "training_data_digest": dataset.content_digest()}
+        yield CellOutcome(cell, result, measured, arrays_of(training, choice, tested), digests)
 
 
 def train_fit(cell: Cell, method: Method, state: State, dataset: Dataset, device: torch.device, progress: Callable[[Progress], None]) -> Training:

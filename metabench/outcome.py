@@ -28,7 +28,7 @@ def result_of(
     completed = choice is not None and tested is not None and tested.finite
     return {
         "outcome": "completed" if completed else "diverged",
-        "score": float(tested.scores[:, choice.point].mean()) if completed and tested and choice else dataset.metric.chance(at.ways),
+        "score": float(tested.scores.mean(0)[choice.point]) if completed and tested and choice else dataset.metric.chance(at.ways),
         "interval": _episode_interval(tested.scores[:, choice.point]) if completed and tested and choice else None,
         "episodes": at.episodes,
         "iterations": training.iterations,

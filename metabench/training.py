@@ -79,7 +79,7 @@ def train(
     watch, losses = Stopwatch(device), _Losses(result, READ_EVERY.get(device.type, 1))
     selection = _Selection(result, state, validate, stream.dataset.metric.higher_is_better)
     result.stopped = "budget"
-    for i, rate, last in _schedule(recipe, started):
+    for i, rate, last in _schedule(recipe, lambda: time.perf_counter() - started - result.validation_seconds):
         with watch.lap():
             batch = stream.episodes(i * recipe.tasks_per_batch, recipe.tasks_per_batch, device)
             state.rate = rate
@@ -102,7 +102,7 @@ def train(
     if not losses.finite:
         result.stopped = "diverged"
     selection.restore()
-    result.seconds = watch.seconds()
+    result.seconds = watch.seconds()[: result.iterations]
     result.total_seconds = time.perf_counter() - started
     return result
 
@@ -114,14 +114,18 @@ def budget_iterations(recipe: Train) -> int | None:
     return recipe.iterations
 
 
-def _schedule(recipe: Train, started: float) -> Iterator[tuple[int, float, bool]]:
-    """Iteration number, factor on the outer rate, and whether it is the last one, until the budget is spent."""
+def _schedule(recipe: Train, seconds: Callable[[], float]) -> Iterator[tuple[int, float, bool]]:
+    """Iteration number, factor on the outer rate, and whether it is the last one, until the budget is spent; `seconds` of training have passed."""
     total = budget_iterations(recipe)
     i, last = 0, False
     while not last:
-        spent = i / total if total else (time.perf_counter() - started) / (recipe.seconds or 1.0)
-        last = i + 1 == total if total else spent >= 1.0
-        yield i, _rate(recipe, i, min(spent, 1.0)), last
+        if total is not None:
+            spent, last = i / total, i + 1 == total
+        else:
+            assert recipe.seconds is not None
+            spent = min(seconds() / recipe.seconds, 1.0)
+            last = spent == 1.0
+        yield i, _rate(recipe, i, spent), last
         i += 1
 
 
@@ -173,7 +177,8 @@ class _Selection:
 
     def look(self, iteration: int, seen: Choice) -> bool:
         """Take note of one validation; return whether patience has run out."""
-        result, value = self._result, self._sign * seen.score
+        result = self._result
+        value = self._sign * seen.score if math.isfinite(seen.score) and math.isfinite(seen.loss) else -math.inf
         result.validated.append(iteration)
         result.validation_score.append(seen.score)
         result.validation_loss.append(seen.loss)
@@ -187,11 +192,11 @@ class _Selection:
                 self._weights = copy.deepcopy(self._state.state_dict())
         else:
             self._without_gain += 1
-        if self._validate.select == "last":
-            result.best_iteration = iteration
         return self._validate.patience is not None and self._without_gain >= self._validate.patience
 
     def restore(self) -> None:
-        """Give the state the selected weights."""
+        """Give the state the selected weights: the last ones where none are better than others."""
         if self._weights is not None:
             self._state.load_state_dict(self._weights)
+        else:
+            self._result.best_iteration = self._result.iterations

@@ -46,11 +46,15 @@ def _query_outputs(fast: nn.Module, support_x: Tensor, query_x: Tensor, batch_no
             fast(support_x)
         with normalising(fast, "recorded"):
             return fast(query_x)  # type: ignore[no-any-return]
+    if batch_norm == "support_plus_one":
+        if track:
+            with torch.no_grad(), normalising(fast, "batch", track=True):
+                fast(support_x)
+        with normalising(fast, "batch"):
+            return torch.cat([fast(torch.cat((support_x, q)))[-1:] for q in query_x.split(1)])
     with normalising(fast, "batch", track=track):
         if batch_norm == "joint":
             return fast(torch.cat((support_x, query_x)))[len(support_x) :]  # type: ignore[no-any-return]
-        if batch_norm == "support_plus_one":
-            return torch.cat([fast(torch.cat((support_x, q)))[-1:] for q in query_x.split(1)])
         return fast(query_x)  # type: ignore[no-any-return]
 
 

@@ -89,9 +89,13 @@ def query_outputs(
             outputs(support_x)
         with normalising(model, "recorded"):
             return outputs(query_x)
-    with normalising(model, "batch", track=track):
-        if batch_norm == "support_plus_one":
+    if batch_norm == "support_plus_one":
+        if track:  # the running statistics move once a task, not once a query
+            with torch.no_grad(), normalising(model, "batch", track=True):
+                outputs(support_x)
+        with normalising(model, "batch"):
             return torch.cat([outputs(torch.cat((support_x, q), 1))[:, -1:] for q in query_x.split(1, dim=1)], 1)
+    with normalising(model, "batch", track=track):
         return outputs(query_x)
 
 

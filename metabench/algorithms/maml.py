@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -11,7 +13,6 @@ from torch import Tensor, nn
 
 from metabench.algorithms import higher_engine, inner_loop
 from metabench.algorithms.method import BatchNormMode, Method, State, StepResult, TrainBatchNormMode, adam, outer_step
-from metabench.models.layers import BatchNorm2d
 from metabench.tasks.episodes import Episodes, Task
 
 
@@ -55,20 +56,23 @@ class MAML(Method):
     def gradients_per_task(self) -> int:
         return self.settings.inner_steps * (2 if self.second_order else 1) + 1
 
+    def candidates(self) -> Sequence[Method]:
+        """Nothing to choose; and validation needs one point of the curve alone."""
+        return (type(self)(dataclasses.replace(self.settings, curve=(self.test_steps,))),)
+
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
         return State(model, adam(model.parameters(), self.settings.outer_lr))
 
     def step(self, state: State, batch: Episodes) -> StepResult:
         engine = higher_engine if self.settings.engine == "higher" else inner_loop
-        normalised = any(isinstance(layer, BatchNorm2d) for layer in state.model.modules())
         meta = engine.meta_gradient(
             state.model,
             batch,
             steps=self.settings.inner_steps,
             lr=self.settings.inner_lr,
             second_order=self.second_order,
-            batch_norm=self.settings.train_batch_norm if normalised else None,
-            track=normalised,
+            batch_norm=self.settings.train_batch_norm,
+            track=True,
         )
         clip = self.settings.clip
         for name, parameter in state.model.named_parameters():

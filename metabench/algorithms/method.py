@@ -85,7 +85,7 @@ class Method(ABC):
         return 1 if self.trains else 0
 
     def candidates(self) -> Sequence[Method]:
-        """The method under each setting that is to be chosen among on validation episodes; itself alone when there is no choice."""
+        """What validation episodes are to be spent on: the method under each setting to choose among, or itself alone."""
         return (self,)
 
     @abstractmethod

@@ -48,7 +48,8 @@ class MetricMethod(Method):
         losses, scores = [], []
         for i in range(len(batch)):  # each episode is normalised by itself
             support_x, support_y, query_x, query_y = (t[i : i + 1] for t in (batch.support_x, batch.support_y, batch.query_x, batch.query_y))
-            outputs = self.compare(*_embed_episode(state, support_x, support_y, query_x, self.settings.train_batch_norm, track=True))
+            support_z, query_z = _embed_episode(state, support_x, query_x, self.settings.train_batch_norm, track=True)
+            outputs = self.compare(support_z, support_y, query_z)
             loss = task_losses(outputs, query_y).mean()
             (loss / len(batch)).backward()
             losses.append(loss.detach())
@@ -60,7 +61,8 @@ class MetricMethod(Method):
     def predict(self, state: State, support_x: Tensor, support_y: Tensor, query_x: Tensor, batch_norm: BatchNormMode | None) -> Tensor:
         scores = []
         for s, y, q in zip(support_x.split(1), support_y.split(1), query_x.split(1), strict=True):
-            scores.append(self.compare(*_embed_episode(state, s, y, q, batch_norm, track=False)))
+            support_z, query_z = _embed_episode(state, s, q, batch_norm, track=False)
+            scores.append(self.compare(support_z, y, query_z))
         return torch.cat(scores).unsqueeze(1)
 
     @torch.no_grad()
@@ -71,15 +73,13 @@ class MetricMethod(Method):
         return features
 
 
-def _embed_episode(
-    state: State, support_x: Tensor, support_y: Tensor, query_x: Tensor, batch_norm: BatchNormMode | None, *, track: bool
-) -> tuple[Tensor, Tensor, Tensor]:
+def _embed_episode(state: State, support_x: Tensor, query_x: Tensor, batch_norm: BatchNormMode | None, *, track: bool) -> tuple[Tensor, Tensor]:
     """Embed one episode (a task axis of 1). Except under ``joint`` and ``running``, the support set is normalised by its own statistics."""
     weights = {name: p.unsqueeze(0) for name, p in state.model.named_parameters()}
     if batch_norm == "joint":
         with normalising(state.model, "batch", track=track):
             both = functional_call(state.model, weights, (torch.cat((support_x, query_x), 1),))
-        return both[:, : support_x.shape[1]], support_y, both[:, support_x.shape[1] :]
+        return both[:, : support_x.shape[1]], both[:, support_x.shape[1] :]
     with normalising(state.model, "running" if batch_norm == "running" else "batch"):
         support_z = functional_call(state.model, weights, (support_x,))
-    return support_z, support_y, query_outputs(state.model, weights, support_x, query_x, batch_norm, track=track)
+    return support_z, query_outputs(state.model, weights, support_x, query_x, batch_norm, track=track)

@@ -143,8 +143,14 @@ def test_recorded_statistics_are_those_of_the_recorded_batch_alone() -> None:
         torch.testing.assert_close(layer(images(5, 4, 6, 6)[:2]), expected[:2])
 
 
-def test_nothing_recorded_is_an_error() -> None:
+def test_recorded_statistics_are_forgotten_after_use() -> None:
+    """So nothing of an episode, nor of its graph, is left on the network."""
     layer = norm_layer(4, pool=False)
+    with normalising(layer, "batch", record=True):
+        layer(images(5, 4, 6, 6))
+    with normalising(layer, "recorded"):
+        layer(images(5, 4, 6, 6, seed=2))
+    assert layer.recorded is None
     with normalising(layer, "recorded"), pytest.raises(RuntimeError, match="before any were recorded"):
         layer(images(5, 4, 6, 6))
 
