@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ class Evaluation:
     truth, prediction : ``[E, N*Q]`` labels (``[E, Q]`` values) at the step that counts.
     confidence : ``[E, N*Q]`` float32, probability of the predicted class; None for regression.
     draw : the episodes as drawn.
+    figures : predictions for the few episodes that the dataset wants shown, by name; empty where it has no such wish.
     seconds : per episode, data included.
     """
 
@@ -42,6 +43,7 @@ class Evaluation:
     confidence: NDArray[np.float32] | None
     draw: Draw
     seconds: float
+    figures: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
 
     @property
     def finite(self) -> bool:
@@ -100,6 +102,18 @@ def evaluate(
         draw=stream.draw(0, episodes),
         seconds=(time.perf_counter() - started) / episodes,
     )
+
+
+def figures_of(
+    method: Method, state: State, stream: EpisodeStream, episodes: int, batch_norm: BatchNormMode | None, device: torch.device
+) -> dict[str, NDArray[np.generic]]:
+    """Predict what a figure of a few of the test episodes shows, after each number of steps: ``prediction`` ``[e, P, ...]`` beside the episodes."""
+    wanted = stream.dataset.figure(stream.draw(0, episodes))
+    if wanted is None:
+        return {}
+    shown = stream.dataset.gather(wanted, device)
+    predicted = method.predict(state, shown.support_x, shown.support_y, shown.query_x, batch_norm)
+    return {name: tensor.cpu().numpy() for name, tensor in {**vars(shown), "prediction": predicted}.items()}
 
 
 def choose(

@@ -7,6 +7,7 @@ episodes, once.  Every random number comes from a named stream (see `streams`), 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 import time
@@ -22,7 +23,7 @@ import torch
 from metabench import registry
 from metabench.algorithms.method import Method, State
 from metabench.cells import Cell, Fit, Part, Train, Validate
-from metabench.evaluation import Choice, Evaluation, choose, evaluate
+from metabench.evaluation import Choice, Evaluation, choose, evaluate, figures_of
 from metabench.measure import MemoryPeaks
 from metabench.outcome import arrays_of, measured_of, result_of
 from metabench.settings import build
@@ -145,16 +146,12 @@ def test(cell: Cell, choice: Choice, state: State, dataset: Dataset, device: tor
     shape = EpisodeShape(at.ways, at.shots, at.query_shots)
     stream = episodes_of(fit, at.on or fit.dataset, dataset, "test", shape, sampling=at.sampling, episodes=at.episodes)
     mode: Any = at.batch_norm
-    return evaluate(
-        choice.method,
-        state,
-        stream,
-        at.episodes,
-        mode,
-        device,
-        point=choice.point,
-        progress=lambda done: progress(Progress("test", done, at.episodes)),
-    )
+
+    def tell(done: int) -> None:
+        progress(Progress("test", done, at.episodes))
+
+    tested = evaluate(choice.method, state, stream, at.episodes, mode, device, point=choice.point, progress=tell)
+    return dataclasses.replace(tested, figures=figures_of(choice.method, state, stream, at.episodes, mode, device))
 
 
 def be_deterministic(threads: int) -> None:

@@ -85,7 +85,7 @@ def arrays_of(training: Training, choice: Choice | None, tested: Evaluation | No
     for part in ("support", "query"):
         if part in tested.draw:
             arrays[f"result/{part}_ids"] = tested.draw[part].astype(np.int32)
-    return arrays
+    return arrays | {f"figures/{name}": values for name, values in tested.figures.items()}
 
 
 def _episode_interval(scores: np.ndarray) -> list[float] | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from PIL import Image, ImageDraw
 
@@ -18,6 +19,8 @@ from metabench.tasks.sinusoid import Sinusoid, SinusoidSettings
 # The same examples on every run, and no deadline: a loaded machine is not a bug.
 settings.register_profile("metabench", deadline=None, derandomize=True)
 settings.load_profile("metabench")
+
+torch.set_num_threads(1)  # as in a worker: the networks of the tests are too small for more
 
 ALPHABETS = ("Angelic", "Braille", "Greek", "Hebrew", "Latin", "Tagalog")
 SMALL_OMNIGLOT = Path(__file__).parents[2] / "shared" / "data" / "omniglot-small"

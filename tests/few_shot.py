@@ -22,8 +22,6 @@ from metabench.models.mlp import MLP
 from metabench.settings import make_part
 from metabench.tasks.episodes import Episodes, Task
 
-torch.set_num_threads(1)  # as a worker does: these networks are too small for more
-
 CPU = torch.device("cpu")
 WAYS, SHOTS, QUERIES = 3, 2, 2
 """Of the random episodes below."""

@@ -162,3 +162,13 @@ def test_times_are_plausible_and_add_up(outcomes: dict[str, CellOutcome], name: 
     assert measured["peak_resident_bytes"]["training"] > 50e6
     assert measured["peak_resident_bytes"]["test"] > 50e6
     assert measured["peak_gpu_allocated_bytes"] == {"training": None, "test": None}
+
+
+def test_waves_are_kept_for_the_figures(outcomes: dict[str, CellOutcome]) -> None:
+    """Four of them, their points and the fit after each number of steps."""
+    outcome = outcomes["maml on sinusoid"]
+    steps = len(outcome.result["adaptation"]["steps"])
+    shapes = {name.partition("/")[2]: array.shape for name, array in outcome.arrays.items() if name.startswith("figures/")}
+    assert shapes["prediction"] == (4, steps, 101, 1)
+    assert shapes["query_x"] == shapes["query_y"] == (4, 101, 1)
+    assert shapes["support_x"][0] == 4

@@ -113,7 +113,6 @@ def run_suite(
     fail_fast: bool = False,
     stale: Stale | None = None,
     out: Path | None = None,
-    keep_weights: bool = True,
 ) -> RunSummary:
     """Run the selected cells of a suite that have no result yet.
 
@@ -140,7 +139,7 @@ def run_suite(
         folder.describe(suite, project.confidence)
         for line in plan.damaged:
             print(f"warning: {line}")
-        jobs = _jobs(fits, folder, suite, project, using, conditions, keep_weights)
+        jobs = _jobs(fits, folder, suite, project, using, conditions)
         summary = _summary(folder, plan, fits)
         print(_opening(suite, folder, plan, jobs, using), flush=True)
         if jobs:
@@ -227,7 +226,6 @@ def _jobs(
     project: Project,
     using: Resources,
     conditions: Conditions,
-    keep_weights: bool,
 ) -> list[Job]:
     run = f"{datetime.now(UTC).isoformat(timespec='milliseconds')}-{os.getpid()}"
     facts = {**environment.provenance(using.device, project.root), "run": run, "claims_digest": digest(claims_of(suite))}
@@ -244,7 +242,7 @@ def _jobs(
             provenance={**facts, "conditions": conditions(fit)},
             threads=using.threads,
             workers=len(using.devices),
-            keep_weights=keep_weights,
+            keep_weights=suite.keep_weights,
         )
         for fit, cells in fits
     ]

@@ -35,6 +35,7 @@ class Suite:
     title, description : for the report.
     reference : the algorithm that the others are tested against.
     root_seed : root of every random stream.
+    keep_weights : whether the run folder keeps the weights of every fit.
     cells : the whole suite, in the order to run: by seed, then point of the grid, then algorithm.
     selected : ids of the cells that are wanted now (`--only`, `--seeds`); all, unless restricted.
     claims : the hypotheses, fixed before the data.
@@ -47,6 +48,7 @@ class Suite:
     description: str
     reference: str
     root_seed: int
+    keep_weights: bool
     cells: tuple[Cell, ...]
     selected: frozenset[str]
     claims: tuple[Claim, ...]
@@ -99,6 +101,7 @@ def load_suite(
         description=table.description,
         reference=reference,
         root_seed=table.root_seed,
+        keep_weights=table.keep_weights,
         cells=cells,
         selected=_selected(cells, seeds, only),
         claims=make_claims(document, table.claims, cells),

@@ -245,6 +245,7 @@ class SuiteTable(Sections):
     description: str = ""
     root_seed: Annotated[int, Ge(0)] = 0
     reference: Name | None = None
+    keep_weights: bool = True
     grid: Annotated[list[GridTable], MinLen(1)]
     algorithms: dict[Name, AlgorithmEntry] = {}
     models: dict[Name, Entry] = {}

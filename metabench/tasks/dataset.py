@@ -115,6 +115,10 @@ class Dataset(ABC):
         """
         raise DataError(f'{type(self).__name__} cannot draw disjoint episodes; use sampling = "with_replacement"')
 
+    def figure(self, draw: Draw) -> Draw | None:
+        """Return the few of these test episodes that a figure shows, with queries where it wants them; None when they are shown as they are."""
+        return None
+
     @abstractmethod
     def gather(self, draw: Draw, device: torch.device) -> Episodes:
         """Turn drawn episodes (or a slice of them along the first axis) into tensors."""

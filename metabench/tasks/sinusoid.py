@@ -79,6 +79,12 @@ class Sinusoid(Dataset):
         """As `draw`: episodes of a continuous distribution share nothing."""
         return self.draw(split, shape, count, rng)
 
+    def figure(self, draw: Draw) -> Draw:
+        """The first four waves, asked for at 101 points over the whole range."""
+        few = {name: values[:4] for name, values in draw.items()}
+        points = np.linspace(self.settings.x_low, self.settings.x_high, 101)
+        return {**few, "query_x": np.tile(points[:, None], (len(few["amplitude"]), 1, 1))}
+
     def gather(self, draw: Draw, device: torch.device) -> Episodes:
         """Compute y in float64 and return float32 tensors."""
         amplitude, phase = draw["amplitude"][:, None, None], draw["phase"][:, None, None]

@@ -142,3 +142,10 @@ def test_a_vanished_folder_stops_the_run_with_one_line(workshop: Workshop, monke
     with pytest.raises(UnwritableError, match=r"records.*cannot be written: No such file or directory") as caught:
         workshop.run("vanishing")
     assert caught.value.exit_status == 3
+
+
+def test_a_suite_may_drop_weights(workshop: Workshop) -> None:
+    path = workshop.suite("lean", "none")
+    path.write_text("keep_weights = false\n" + path.read_text())
+    folder = workshop.run("lean").folder
+    assert not list(folder.glob("weights/*"))
