@@ -45,10 +45,9 @@ class Evaluation:
     seconds: float
     figures: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
 
-    @property
-    def finite(self) -> bool:
-        """Whether every score and loss is a number."""
-        return bool(np.isfinite(self.scores).all() and np.isfinite(self.losses).all())
+    def finite(self, point: int) -> NDArray[np.bool_]:
+        """Which episodes, ``[E]``, have a score and a loss that are numbers at this point of the curve."""
+        return np.isfinite(self.scores[:, point]) & np.isfinite(self.losses[:, point])
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,9 @@ def evaluate(
             truths.append(query_y.flatten(1).cpu())
         else:
             label = at_point.argmax(-1, keepdim=True)
-            predictions.append(label.squeeze(-1).to(torch.int16).cpu())
+            predictions.append(label.squeeze(-1).to(torch.int32).cpu())
             confidences.append(at_point.softmax(-1).gather(-1, label).squeeze(-1).cpu())
-            truths.append(query_y.to(torch.int16).cpu())
+            truths.append(query_y.to(torch.int32).cpu())
         done += len(query_y)
         progress(done)
     return Evaluation(

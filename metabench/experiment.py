@@ -23,6 +23,7 @@ import torch
 from metabench import registry
 from metabench.algorithms.method import Method, State
 from metabench.cells import Cell, Fit, Part, Train, Validate
+from metabench.errors import DataError
 from metabench.evaluation import Choice, Evaluation, choose, evaluate, figures_of
 from metabench.measure import MemoryPeaks
 from metabench.outcome import arrays_of, measured_of, result_of
@@ -78,10 +79,13 @@ def run_fit(
     started = time.perf_counter()
     where = torch.device(device)
     be_deterministic(threads)
+    if where.type == "cuda":
+        torch.cuda.set_device(where)  # events and allocations without a device of their own go there too
     fit = cells[0].fit
 
     progress(Progress("load", 0, None))
     dataset = open_dataset(fit.dataset, data)
+    test_datasets, missing = open_test_datasets(cells, dataset, data)
     method = make_method(fit.method)
     state = initial_state(fit, method, dataset, where)
 
@@ -89,14 +93,14 @@ def run_fit(
     memory.start()
     training = train_fit(cells[0], method, state, dataset, where, progress)
     training_peaks = memory.read()
-    if keep_weights is not None and training.stopped != "diverged":
+    if keep_weights is not None and method.trains and training.stopped != "diverged":
         save_weights(state, keep_weights / f"{fit.id}.safetensors")
+    let_go_of_training(state, where)
     fit_seconds = time.perf_counter() - started
 
-    for cell in cells:
+    for cell, test_dataset in test_datasets:
         cell_started = time.perf_counter()
         memory.start()
-        test_dataset = dataset if cell.evaluate.on is None else open_dataset(cell.evaluate.on, data)
         choice: Choice | None = None
         tested: Evaluation | None = None
         if training.stopped != "diverged":
@@ -107,8 +111,33 @@ def run_fit(
         measured |= {name: {"training": peak, "test": test_peaks[name]} for name, peak in training_peaks.items()}
         measured |= {"wall_seconds": fit_seconds + time.perf_counter() - cell_started, "workers": workers}
         result = result_of(cell, method, state, training, choice, tested, test_dataset)
-        digests = {"data_digest": test_dataset.content_digest(), "training_data_digest": dataset.content_digest()}
-        yield CellOutcome(cell, result, measured, arrays_of(training, choice, tested), digests)
+        provenance = {"data_digest": test_dataset.content_digest(), "training_data_digest": dataset.content_digest()}
+        if where.type == "cuda":
+            provenance["gpu"] = torch.cuda.get_device_name(where)
+        yield CellOutcome(cell, result, measured, arrays_of(training, choice, tested), provenance)
+    if missing is not None:  # the cells that are left could not be run, and the others should not suffer for it
+        raise missing
+
+
+def open_test_datasets(cells: Sequence[Cell], dataset: Dataset, data: Path) -> tuple[list[tuple[Cell, Dataset]], DataError | None]:
+    """Return the cells whose test data is there, each with its dataset, and what is wrong with that of the others."""
+    opened: list[tuple[Cell, Dataset]] = []
+    missing: DataError | None = None
+    for cell in cells:
+        try:
+            opened.append((cell, dataset if cell.evaluate.on is None else open_dataset(cell.evaluate.on, data)))
+        except DataError as error:
+            missing = error
+    if not opened and missing is not None:
+        raise missing
+    return opened, missing
+
+
+def let_go_of_training(state: State, device: torch.device) -> None:
+    """Free what training alone needed, so that the memory peak of the test is its own."""
+    state.optimizer = None
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def train_fit(cell: Cell, method: Method, state: State, dataset: Dataset, device: torch.device, progress: Callable[[Progress], None]) -> Training:
@@ -151,7 +180,8 @@ def test(cell: Cell, choice: Choice, state: State, dataset: Dataset, device: tor
         progress(Progress("test", done, at.episodes))
 
     tested = evaluate(choice.method, state, stream, at.episodes, mode, device, point=choice.point, progress=tell)
-    return dataclasses.replace(tested, figures=figures_of(choice.method, state, stream, at.episodes, mode, device))
+    figures = figures_of(choice.method, state, stream, at.episodes, mode, device)
+    return dataclasses.replace(tested, figures={**figures, **dataset.names(tested.draw)})
 
 
 def be_deterministic(threads: int) -> None:
@@ -160,6 +190,8 @@ def be_deterministic(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False  # 10 bits of mantissa would be another experiment than a CPU's
+    torch.backends.cuda.matmul.allow_tf32 = False
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)

@@ -25,20 +25,19 @@ def result_of(
     """The reproducible part. A fit that diverged, or a test with scores that are no numbers, scores what a guess would (regression: nothing)."""
     fit, at = cell.fit, cell.evaluate
     tasks = training.iterations * fit.train.tasks_per_batch
-    completed = choice is not None and tested is not None and tested.finite
-    return {
-        "outcome": "completed" if completed else "diverged",
-        "score": float(tested.scores.mean(0)[choice.point]) if completed and tested and choice else dataset.metric.chance(at.ways),
-        "interval": _episode_interval(tested.scores[:, choice.point]) if completed and tested and choice else None,
+    result: dict[str, Any] = {
+        "outcome": "diverged",
+        "score": dataset.metric.chance(at.ways),
+        "interval": None,
         "episodes": at.episodes,
         "iterations": training.iterations,
         "stopped": training.stopped,
         "best_iteration": training.best_iteration,
         "validation": {"iteration": training.validated, "score": training.validation_score, "loss": training.validation_loss},
-        "target": fit.validate.target,
+        "target": fit.validate.target if method.trains else None,
         "iterations_to_target": training.iterations_to_target,
         "training": _binned(training),
-        "adaptation": {"steps": list(choice.method.curve), "score": tested.scores.mean(0).tolist()} if completed and tested and choice else None,
+        "adaptation": None,
         "choice": _chosen(method, choice) if choice else None,
         "spent": {
             "tasks": tasks,
@@ -47,7 +46,19 @@ def result_of(
         },
         "weights": {"trained": sum(p.numel() for p in state.parameters()) if method.trains else 0, "adapted": method.adapted_weights(state)},
         "transductive": at.batch_norm in TRANSDUCTIVE,
-        "error": None if completed else _divergence(training, tested),
+        "error": None,
+    }
+    if choice is None or tested is None:
+        return result | {"error": _diverged(f"the training loss was {_loss(training)} at iteration {training.iterations}")}
+    finite = tested.finite(choice.point)
+    if not finite.all():
+        return result | {"error": _diverged(f"{(~finite).sum()} of {len(finite)} test episodes gave scores or losses that are no numbers")}
+    curve = tested.scores.mean(0)
+    return result | {
+        "outcome": "completed",
+        "score": float(curve[choice.point]),
+        "interval": _episode_interval(tested.scores[:, choice.point]),
+        "adaptation": {"steps": list(choice.method.curve), "score": curve.tolist()},
     }
 
 
@@ -82,9 +93,9 @@ def arrays_of(training: Training, choice: Choice | None, tested: Evaluation | No
     }
     if tested.confidence is not None:
         arrays["result/confidence"] = tested.confidence
-    for part in ("support", "query"):
+    for part, name in {"support": "support_ids", "query": "query_ids", "classes": "classes"}.items():
         if part in tested.draw:
-            arrays[f"result/{part}_ids"] = tested.draw[part].astype(np.int32)
+            arrays[f"result/{name}"] = tested.draw[part].astype(np.int32)
     return arrays | {f"figures/{name}": values for name, values in tested.figures.items()}
 
 
@@ -114,12 +125,7 @@ def _chosen(method: Method, choice: Choice) -> dict[str, Any] | None:
     return {"step": choice.method.curve[choice.point], "settings": changed, "validation_score": choice.score}
 
 
-def _divergence(training: Training, tested: Evaluation | None) -> dict[str, Any]:
-    if tested is None:
-        message = f"the training loss was {_loss(training)} at iteration {training.iterations}"
-    else:
-        bad = int((~np.isfinite(tested.scores) | ~np.isfinite(tested.losses)).any(1).sum())
-        message = f"{bad} of {len(tested.scores)} test episodes gave scores or losses that are no numbers"
+def _diverged(message: str) -> dict[str, Any]:
     return {"type": "Diverged", "message": message, "traceback": None}
 
 

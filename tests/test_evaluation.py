@@ -60,7 +60,7 @@ def test_scores_are_those_of_predictions_episode_by_episode(images: EpisodeStrea
         assert np.array_equal(got.truth[i], episode.query_y[0])
         assert np.array_equal(got.prediction[i], predicted[point].argmax(-1))
         assert got.confidence[i] == pytest.approx(predicted[point].softmax(-1).max(-1).values.numpy(), rel=1e-4)
-    assert got.finite
+    assert got.finite(point).all()
     assert np.array_equal(got.draw["query"], images.draw(0, 10)["query"])
 
 
@@ -109,7 +109,7 @@ def test_the_prediction_that_is_kept_is_the_one_that_is_scored(images: EpisodeSt
 def test_a_score_that_is_no_number_is_seen_though_accuracy_is_one(images: EpisodeStream) -> None:
     method = Fixed(None)
     method.scores = torch.full((WAYS,), math.nan)
-    assert not evaluate(method, state_of(method), images, 5, None, CPU, point=0).finite
+    assert not evaluate(method, state_of(method), images, 5, None, CPU, point=0).finite(0).any()
 
 
 class Constants(Method):

@@ -366,3 +366,19 @@ def test_prototypes_learn_real_characters(real_omniglot: Path) -> None:
 def test_missing_data_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no drawings in the data folder"):
         run(omniglot_cell("maml"), data=tmp_path)
+
+
+def test_missing_test_data_fails_its_own_cells_alone(omniglot_folder: Path) -> None:
+    home = omniglot_cell("scratch")
+    gone = part("datasets", "omniglot", split="alphabet", train_alphabets=("Nowhere",), validation_alphabets=("Latin",), test_alphabets=("Greek",))
+    away = replace(home, evaluate=replace(home.evaluate, on=gone))
+    settings = {"device": "cpu", "threads": 1, "workers": 1, "keep_weights": None, "progress": lambda _: None}
+    fit = run_fit([away, home], data=omniglot_folder, **settings)
+    assert next(fit).cell is home
+    with pytest.raises(DataError, match="Nowhere"):
+        next(fit)
+
+
+def test_weights_are_kept_of_what_was_trained(omniglot_folder: Path, tmp_path: Path) -> None:
+    run(omniglot_cell("scratch"), data=omniglot_folder, keep_weights=tmp_path)
+    assert not list(tmp_path.iterdir())

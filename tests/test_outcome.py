@@ -172,3 +172,23 @@ def test_waves_are_kept_for_the_figures(outcomes: dict[str, CellOutcome]) -> Non
     assert shapes["prediction"] == (4, steps, 101, 1)
     assert shapes["query_x"] == shapes["query_y"] == (4, 101, 1)
     assert shapes["support_x"][0] == 4
+
+
+def test_a_far_point_of_the_curve_condemns_no_score(omniglot_folder: Path) -> None:
+    """Steps that do not count may overflow."""
+    (outcome,) = run(make_cell("maml", method={"inner_lr": 50.0, "test_steps": 0, "curve": (0, 60)}, train={"iterations": 1}), data=omniglot_folder)
+    assert outcome.result["outcome"] == "completed"
+    assert np.isfinite(outcome.result["score"])
+    assert plain(outcome.result["adaptation"]["score"])[1] is None
+
+
+def test_who_does_not_train_has_no_target_to_reach(omniglot_folder: Path) -> None:
+    (outcome,) = run(make_cell("scratch", method={"steps": (0, 2)}, validate={"target": 0.5}), data=omniglot_folder)
+    assert outcome.result["target"] is None
+
+
+def test_image_numbers_can_be_read(outcomes: dict[str, CellOutcome]) -> None:
+    arrays = outcomes["maml on omniglot"].arrays
+    met = {*arrays["result/support_ids"].ravel(), *arrays["result/query_ids"].ravel()}
+    assert {*arrays["figures/image_numbers"]} == met
+    assert all(name.decode().count("/") == 2 for name in arrays["figures/image_names"])

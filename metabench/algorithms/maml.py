@@ -11,7 +11,7 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor, nn
 
-from metabench.algorithms import higher_engine, inner_loop
+from metabench.algorithms import inner_loop
 from metabench.algorithms.method import BatchNormMode, Method, State, StepResult, TrainBatchNormMode, adam, outer_step
 from metabench.tasks.episodes import Episodes, Task
 
@@ -64,8 +64,10 @@ class MAML(Method):
         return State(model, adam(model.parameters(), self.settings.outer_lr))
 
     def step(self, state: State, batch: Episodes) -> StepResult:
-        engine = higher_engine if self.settings.engine == "higher" else inner_loop
-        meta = engine.meta_gradient(
+        meta_gradient = inner_loop.meta_gradient
+        if self.settings.engine == "higher":  # imported only where it is wanted: it is a second opinion, not a need
+            from metabench.algorithms.higher_engine import meta_gradient
+        meta = meta_gradient(
             state.model,
             batch,
             steps=self.settings.inner_steps,

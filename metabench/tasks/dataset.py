@@ -119,6 +119,10 @@ class Dataset(ABC):
         """Return the few of these test episodes that a figure shows, with queries where it wants them; None when they are shown as they are."""
         return None
 
+    def names(self, draw: Draw) -> dict[str, np.ndarray]:
+        """Return what makes the numbers in `draw` readable (image numbers and their names), as arrays; nothing where they speak for themselves."""
+        return {}
+
     @abstractmethod
     def gather(self, draw: Draw, device: torch.device) -> Episodes:
         """Turn drawn episodes (or a slice of them along the first axis) into tensors."""

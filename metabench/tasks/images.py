@@ -123,6 +123,12 @@ class ImageDataset(Dataset):
         """Draw `count` episodes of which no two share an image (see `sampler.draw_disjoint`)."""
         return draw_disjoint(rng, self._table(split), shape, count)
 
+    def names(self, draw: Draw) -> dict[str, np.ndarray]:
+        """``image_numbers`` ``[n]`` of the images that were met, and ``image_names`` ``[n]``, UTF-8 as bytes."""
+        met = np.unique(np.concatenate((draw["support"].ravel(), draw["query"].ravel())))
+        names = [self.image_ids[i].encode() if self.image_ids else b"" for i in met.tolist()]
+        return {"image_numbers": met.astype(np.int32), "image_names": np.array(names, dtype=np.bytes_)}
+
     def gather(self, draw: Draw, device: torch.device) -> Episodes:
         """Turn image numbers into episodes: ``support_x [E, N*K, C, H, W]``, ``query_x [E, N*Q, C, H, W]``, contiguous."""
         episodes, ways = draw["classes"].shape
