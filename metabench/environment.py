@@ -1,6 +1,6 @@
 """What machine, which versions, which sources: the conditions that decide on bits, and the provenance that a reader wants to know.
 
-Nothing here imports torch, so that `plan` and `doctor` can ask on a machine where torch is broken.
+Nothing here imports torch: `doctor` asks on machines where torch is broken, and on a CPU the process that watches over a run needs no torch for it.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def conditions(threads: int, device: str, plugins: Iterable[str] = ()) -> dict[s
         "sources": sources_digest(tuple(sorted(set(plugins)))),
         "torch": _version("torch"),
         "numpy": _version("numpy"),
+        "scipy": _version("scipy"),
         "device": kind,
         "gpu": gpu()["gpu"] if kind == "cuda" else None,
         "threads": threads,

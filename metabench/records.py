@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
 from metabench.errors import RecordError, UnwritableError
 
@@ -29,8 +29,10 @@ Outcome = Literal["completed", "diverged", "failed", "timeout", "out_of_memory",
 FINISHED: frozenset[str] = frozenset({"completed", "diverged"})
 """Outcomes that are results. Cells with any other run again."""
 
+_OUTCOMES = frozenset(get_args(Outcome))
 _RECORD_NAME = re.compile(r".*-([0-9a-f]{12})\.json")
 _REQUIRED = frozenset({"schema", "cell", "fit", "labels", "seed", "config", "metric", "result", "measured", "provenance"})
+_TABLES = ("labels", "config", "metric", "result", "measured", "provenance")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -71,7 +73,7 @@ class RecordStore:
 
         Raises
         ------
-        RecordError : the file is damaged, is no record, or has a schema from the future.
+        RecordError : the file is damaged, is no record or that of another cell, or has a schema from the future.
         """
         try:
             record = json.loads(path.read_bytes())
@@ -86,6 +88,8 @@ class RecordStore:
             raise RecordError(f"{path}: has schema {schema}, and this metabench reads up to {SCHEMA}. Update metabench to read it")
         if missing := sorted(_REQUIRED - record.keys()):
             raise RecordError(f"{path}: is damaged: it lacks {', '.join(missing)}. Delete it, and `metabench run` makes it again")
+        if problem := _misshapen(record, path):
+            raise RecordError(f"{path}: is damaged: {problem}. Delete it, and `metabench run` makes it again")
         return dict(record)
 
     def arrays(self, path: Path) -> Mapping[str, np.ndarray]:
@@ -93,18 +97,18 @@ class RecordStore:
 
         Raises
         ------
-        RecordError : the file is damaged.
+        RecordError : the file is damaged; a damaged array raises it when it is read.
         """
         import numpy as np
 
         npz = path.with_suffix(".npz")
-        try:
-            opened: Mapping[str, np.ndarray] = np.load(npz, allow_pickle=False)
-        except FileNotFoundError:
+        if not npz.exists():
             return {}
-        except (OSError, ValueError, EOFError) as error:
-            raise RecordError(f"{npz}: is damaged: {error}") from error
-        return opened
+        with _told_when_damaged(npz):
+            opened = np.load(npz, allow_pickle=False)
+        if not isinstance(opened, Mapping):
+            raise RecordError(f"{npz}: is damaged: it is no archive of arrays")
+        return _Arrays(npz, opened)
 
     def scan(self, wanted: Iterable[str] | None = None) -> Scan:
         """Read every record, or those of the cells with the ids `wanted`; damaged files are told, and stop nothing."""
@@ -152,13 +156,37 @@ class RecordStore:
         return path
 
     def sweep(self) -> None:
-        """Delete the temporary files that a killed run has left. Only for the holder of the folder's lock."""
-        for leftover in self.folder.glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
+        """Delete the temporary files that a killed run has left, of weights too. Only for the holder of the folder's lock."""
+        for folder in (self.folder, self.folder.with_name("weights")):
+            for leftover in folder.glob(".*.tmp"):
+                leftover.unlink(missing_ok=True)
+
+
+class _Arrays(Mapping[str, "np.ndarray"]):
+    """The arrays of an open file, each read when it is asked for."""
+
+    def __init__(self, path: Path, opened: Mapping[str, np.ndarray]) -> None:
+        self._path = path
+        self._opened = opened
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        with _told_when_damaged(self._path):  # a KeyError passes
+            return self._opened[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._opened)
+
+    def __len__(self) -> int:
+        return len(self._opened)
 
 
 def write_text(path: Path, text: str, durable: bool = True) -> None:
-    """Replace the file at `path` by `text`, whole or not at all; `durable` also against a loss of power.
+    """Replace the file at `path` by `text`: `write_bytes` in UTF-8."""
+    write_bytes(path, text.encode(), durable)
+
+
+def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
+    """Replace the file at `path` by `content`, whole or not at all; `durable` also against a loss of power.
 
     Raises
     ------
@@ -166,14 +194,25 @@ def write_text(path: Path, text: str, durable: bool = True) -> None:
     """
     with _told_when_unwritable(path):
         try:
-            with _temporary(path).open("w", encoding="utf-8") as file:
-                file.write(text)
+            with _temporary(path).open("wb") as file:
+                file.write(content)
                 if durable:
                     _flush(file)
             _temporary(path).replace(path)
         finally:
             with suppress(OSError):
                 _temporary(path).unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are missing.
+
+    Raises
+    ------
+    UnwritableError : something keeps it from being made.
+    """
+    with _told_when_unwritable(path):
+        path.mkdir(parents=True, exist_ok=True)
 
 
 def is_disk_full(error: BaseException) -> bool:
@@ -194,6 +233,20 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _misshapen(record: Mapping[str, Any], path: Path) -> str:
+    """Say what in a record is not of the shape that every reader relies on, or nothing."""
+    if odd := [key for key in _TABLES if not isinstance(record[key], dict)]:
+        return f"{', '.join(odd)} should be a table"
+    if record["result"].get("outcome") not in _OUTCOMES:
+        return f"it has no outcome of {', '.join(sorted(_OUTCOMES))}"
+    if not isinstance(record["result"].get("error"), dict | None) or not isinstance(record["provenance"].get("conditions"), dict | None):
+        return "error and conditions should be tables"
+    named = _RECORD_NAME.fullmatch(path.name)
+    if not isinstance(record["cell"], str) or (named and not record["cell"].startswith(named[1])):
+        return "it is the record of another cell"
+    return ""
 
 
 def _dumps(record: Mapping[str, Any]) -> str:
@@ -232,3 +285,15 @@ def _told_when_unwritable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UnwritableError(f"{path}: cannot be written: {error.strerror or error}. What was finished before is safe") from error
+
+
+@contextmanager
+def _told_when_damaged(path: Path) -> Iterator[None]:
+    """A truncated archive shows in many ways: no directory, a check sum that is wrong, a stream that breaks off."""
+    import zipfile
+    import zlib
+
+    try:
+        yield
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise RecordError(f"{path}: is damaged: {error}. Delete the record, and `metabench run` makes it again") from error

@@ -40,7 +40,7 @@ def use_plugins(plugins: Mapping[str, Mapping[str, str]], folder: Path) -> None:
     _plugins.clear()
     _plugins.update({group: dict(names) for group, names in plugins.items()})
     if any(plugins.values()) and str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+        sys.path.append(str(folder))  # behind everything else: a json.py there must not stand in for the standard library's
     for group in GROUPS:
         _targets(group)  # refuses names that are taken
 

@@ -45,17 +45,20 @@ class Synthetic:
         """Write the run folder and return it."""
         (folder / "records").mkdir(parents=True)
         entries = list(self.entries())
+        declaration = {"claims": list(self.claims), "reference": self.reference, "confidence": 0.95}
         described = {
             "schema": 1,
             "suite": self.suite,
+            "argument": self.suite,
+            "profile": None,
             "title": self.title,
             "description": self.description,
             "reference": self.reference,
             "root_seed": 0,
             "confidence": 0.95,
             "claims": list(self.claims),
-            "claims_digest": digest(list(self.claims)),
-            "claims_before_data": list(self.claims),
+            "declaration_digest": digest(declaration),
+            "declared_before_data": declaration,
             "cells": entries,
         }
         (folder / "cells.json").write_text(json.dumps(described))

@@ -25,6 +25,8 @@ VERBS = ("plan", "run", "status", "report", "list", "data", "doctor")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     """A project with a run in which one algorithm failed."""
     workshop = Workshop(tmp_path_factory.mktemp("project"))
+    path = workshop.suite("profiled", "none")
+    path.write_text(path.read_text() + "[profiles.short]\ntrain.iterations = 2\n")
     workshop.suite("mixed", "none", "raise")
     workshop.run("mixed")
     return workshop
@@ -87,7 +89,7 @@ def test_wrong_words_are_told_with_the_nearest_right_one(arguments: tuple[str, .
         (("run", "mixed", "--seeds", "a-b"), "expected seeds such as"),
         (("status", "mixd"), "did you mean 'mixed'"),
         (("status", "suites"), "is no run folder: it has no cells.json"),
-        (("report", "mixed", "--profile", "short"), "has not been run yet"),
+        (("report", "profiled", "--profile", "short"), "`metabench run profiled --profile short` begins one"),
         (("data", "check", "sinusoidd"), "did you mean 'sinusoid'"),
         (("data", "prepare", "omniglott"), "did you mean 'omniglot'"),
     ],
@@ -225,6 +227,23 @@ def test_a_finished_run_ends_with_a_report_and_nothing_to_do(in_project: Worksho
         assert f"report: {in_project.folder / 'reports' / 'well' / 'index.html'}" in text
     assert main(["report", "reports/well"]) == 0
     assert (in_project.folder / "reports" / "well" / "index.html").stat().st_size > 1000
+
+
+def test_the_folder_keeps_what_to_run_again_and_its_own_confidence(in_project: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "profiled", "--profile", "short", "--device", "cpu", "--no-report"]) == 0
+    folder = in_project.folder / "reports" / "profiled-short"
+    told = json.loads((folder / "cells.json").read_text())
+    assert (told["suite"], told["argument"], told["profile"]) == ("profiled-short", "profiled", "short")
+    (folder / "cells.json").write_text(json.dumps({**told, "confidence": 0.8}))
+    for arguments, level in ((("report", str(folder)), "80 %"), (("report", str(folder), "--confidence", "0.7"), "70 %")):
+        assert main(arguments) == 0
+        assert level in (folder / "index.html").read_text()
+
+
+def test_data_that_cannot_be_written_is_told(in_project: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METABENCH_DATA", str(in_project.folder / "benchmark.toml"))
+    assert main(["data", "prepare", "sinusoid"]) == 3
+    assert "benchmark.toml: cannot be written" in capsys.readouterr().err
 
 
 def test_a_bad_suite_writes_nothing(in_project: Workshop, capsys: pytest.CaptureFixture[str]) -> None:

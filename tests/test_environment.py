@@ -73,6 +73,12 @@ def test_threads_device_and_capability_count(monkeypatch: pytest.MonkeyPatch) ->
         environment.cpu_capability.cache_clear()
 
 
+def test_scipy_counts_since_intervals_are_its(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = environment.conditions(1, "cpu")
+    monkeypatch.setattr(environment, "_version", lambda name: "0.1" if name == "scipy" else before.get(name))
+    assert environment.differences(before, environment.conditions(1, "cpu")) == [f"scipy {before['scipy']} -> 0.1"]
+
+
 def test_the_capability_is_the_one_that_torch_uses() -> None:
     import torch
 
@@ -95,6 +101,25 @@ def test_plugins_count_by_their_sources(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(set(digests)) == 4
     (tmp_path / "unrelated.py").write_text("a = 2\n")
     assert environment.sources_digest(targets) == digests[-1]
+
+
+def test_the_dataset_of_the_test_counts(tmp_path: Path) -> None:
+    (tmp_path / "waves.py").write_text("from metabench.tasks.sinusoid import Sinusoid\nclass Waves(Sinusoid): ...\n")
+    (tmp_path / "benchmark.toml").write_text('[plugins.datasets]\nwaves = "waves:Waves"\n')
+    suite = tmp_path / "x.toml"
+    suite.write_text(
+        '[grid]\nalgorithms = ["scratch"]\ndatasets = ["sinusoid"]\nshots = 5\nseeds = 1\n'
+        '[train]\niterations = 1\n[evaluate]\non = ["same", "waves"]\n'
+    )
+    code = (
+        "from metabench.suite import load_suite; from metabench.suite.project import load_project; from metabench.runner.plan import Conditions\n"
+        "print(*(Conditions(1, 'cpu')(cell)['conditions_digest'] for cell in load_suite('./x.toml', load_project()).cells))"
+    )
+    same, waves = run_python(code, tmp_path).split()
+    assert same != waves
+    (tmp_path / "waves.py").write_text((tmp_path / "waves.py").read_text() + "# changed\n")
+    same_after, waves_after = run_python(code, tmp_path).split()
+    assert (same_after == same, waves_after == waves) == (True, False)
 
 
 def test_every_module_of_an_experiment_counts_as_a_source() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from metabench.errors import RecordError, UnwritableError
-from metabench.records import SCHEMA, RecordStore, is_disk_full, plain, write_text
+from metabench.records import SCHEMA, RecordStore, is_disk_full, plain, write_bytes, write_text
 
 CELL = "0123456789ab" + "c" * 52
 STEM = f"maml-sinusoid-5s-s0-{CELL[:12]}"
@@ -112,6 +112,12 @@ def test_the_arrays_of_a_record_are_never_those_of_another(store: RecordStore, m
         (json.dumps(a_record() | {"schema": SCHEMA + 1}), f"has schema {SCHEMA + 1}, and this metabench reads up to {SCHEMA}"),
         (json.dumps({"schema": SCHEMA, "cell": CELL}), "is damaged: it lacks config, fit"),
         ("\udcff", "is damaged"),
+        (json.dumps(a_record() | {"result": None}), "is damaged: result should be a table"),
+        (json.dumps(a_record() | {"provenance": [], "labels": "maml"}), "is damaged: labels, provenance should be a table"),
+        (json.dumps(a_record() | {"provenance": {"conditions": "good"}}), "error and conditions should be tables"),
+        (json.dumps(a_record(outcome="splendid")), "it has no outcome of completed, diverged"),
+        (json.dumps(a_record() | {"cell": "d" * 64}), "it is the record of another cell"),
+        (json.dumps(a_record() | {"cell": 3}), "it is the record of another cell"),
     ],
 )
 def test_damage_is_told_and_stops_no_scan(store: RecordStore, content: str, complaint: str) -> None:
@@ -133,12 +139,48 @@ def test_damaged_arrays_are_told(store: RecordStore) -> None:
         store.arrays(path)
 
 
+@pytest.mark.parametrize("kept", [0.3, 0.99])
+def test_truncated_arrays_are_told(store: RecordStore, kept: float) -> None:
+    path = store.write(STEM, a_record(), {"result/scores": np.arange(500.0)})
+    npz = path.with_suffix(".npz")
+    npz.write_bytes(npz.read_bytes()[: int(kept * npz.stat().st_size)])
+    with pytest.raises(RecordError, match=r"\.npz: is damaged"):
+        store.arrays(path)
+
+
+def test_an_array_that_is_damaged_within_is_told_when_it_is_read(store: RecordStore) -> None:
+    path = store.write(STEM, a_record(), {"result/scores": np.random.default_rng(0).random(500)})
+    npz = path.with_suffix(".npz")
+    content = bytearray(npz.read_bytes())
+    content[1000:1100] = bytes(100)
+    npz.write_bytes(content)
+    arrays = store.arrays(path)
+    assert len(arrays) == 1
+    with pytest.raises(RecordError, match=r"\.npz: is damaged"):
+        arrays["result/scores"]
+    with pytest.raises(KeyError):
+        arrays["result/none"]
+
+
+def test_bytes_are_written_whole_or_not_at_all(tmp_path: Path, small_files: None) -> None:
+    path = tmp_path / "weights"
+    write_bytes(path, b"\0\1")
+    with pytest.raises(UnwritableError):
+        write_bytes(path, bytes(2000))
+    assert path.read_bytes() == b"\0\1"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_foreign_files_and_leftovers_are_passed_over(store: RecordStore) -> None:
     path = store.write(STEM, a_record())
     for name in ("notes.txt", "other.json", f".{STEM}.json.17.tmp", f"{STEM}.log"):
         (store.folder / name).write_text("{")
     assert store.index() == {CELL[:12]: path}
+    weights = store.folder.with_name("weights")
+    weights.mkdir()
+    (weights / ".abc.safetensors.17.tmp").write_text("half")
     store.sweep()
+    assert not list(weights.iterdir())
     assert not (store.folder / f".{STEM}.json.17.tmp").exists()
     assert (store.folder / "notes.txt").exists()
 

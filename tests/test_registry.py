@@ -81,6 +81,13 @@ def test_broken_plugins(project: Path, target: str, says: str) -> None:
     assert f"algorithm 'odd' ({target}) {says}" in str(caught.value)
 
 
+def test_files_of_a_project_do_not_stand_in_for_the_standard_library(project: Path) -> None:
+    (project / "colorsys.py").write_text("class Odd: 'Of the project.'\n")
+    plug_in(project, "colorsys:Odd")
+    assert sys.path[-1] == str(project)
+    assert Path(str(registry.source_file("colorsys:Odd"))).parent != project
+
+
 def test_a_plugin_that_raises_anything(project: Path) -> None:
     (project / "raising.py").write_text("1 / 0")
     plug_in(project, "raising:Odd")
@@ -95,7 +102,7 @@ def test_listing_imports_no_torch(project: Path) -> None:
     (project / "package" / "inside.py").write_text("class Odd:\n    'Inside a package.'\n")
     (project / "benchmark.toml").write_text('[plugins.algorithms]\nodd = "package.inside:Odd"')
     code = (
-        "import sys; from metabench import registry, project; project.load_project();"
+        "import sys; from metabench import registry; from metabench.suite import project; project.load_project();"
         "print([line for group in registry.GROUPS for line in registry.describe(group).values()]); print('torch' in sys.modules)"
     )
     shown = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True).stdout

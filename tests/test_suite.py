@@ -261,3 +261,13 @@ def test_shipped_suites(name: str, profile: str | None) -> None:
 def test_benchmark_names_a_suite_that_is_there() -> None:
     project = load_project(ROOT)
     assert project.suite in suite_names(project)
+
+
+def test_a_suite_knows_how_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = load(tmp_path, GOOD, profile="short")
+    assert (suite.name, suite.argument, suite.profile) == ("x-short", "x", "short")
+    monkeypatch.chdir(tmp_path)
+    project = load_project(tmp_path)
+    assert load_suite("suites/x.toml", project).argument == load_suite(str(tmp_path / "suites" / "x.toml"), project).argument == "x"
+    (tmp_path / "y.toml").write_text(GOOD)
+    assert load_suite("./y.toml", project).argument == "y.toml"

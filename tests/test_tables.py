@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from synthetic_run import Synthetic, fail, troubled
 
-from metabench.errors import FolderError, RecordError
+from metabench.errors import FolderError, RecordError, UnwritableError
 from metabench.tables import curves, environment, load, rows
 from metabench.tables.curves import align
 
@@ -217,6 +217,55 @@ def test_odd_records_are_damaged_not_a_crash(tmp_path):
 
     run = load(one_block(change={("maml", 1, 0): of_another_cell, ("maml", 1, 1): without_result}).write(tmp_path / "run"))
     assert run.cells["outcome"].value_counts()["damaged"] == 2
+
+
+def redeclare(folder, **changes):
+    described = json.loads((folder / "cells.json").read_text())
+    (folder / "cells.json").write_text(json.dumps({**described, **changes}))
+    return load(folder)
+
+
+def test_what_changed_after_the_data_is_post_hoc(tmp_path):
+    kept, dropped = {"id": "kept", "says": "one"}, {"id": "dropped", "says": "two"}
+    folder = one_block(claims=[kept, dropped]).write(tmp_path / "run")
+    info = load(folder).info
+    assert (info["reference_post_hoc"], info["confidence_post_hoc"], info["withdrawn"]) == (False, False, [])
+    assert [claim["post_hoc"] for claim in info["claims"]] == [False, False]
+    assert load(folder, 0.8).info["confidence_post_hoc"]
+    info = redeclare(folder, reference="fomaml", confidence=0.9, claims=[kept, {"id": "new", "says": "three"}]).info
+    assert (info["reference_post_hoc"], info["confidence_post_hoc"], info["withdrawn"]) == (True, True, [dropped])
+    assert [(claim["id"], claim["post_hoc"]) for claim in info["claims"]] == [("kept", False), ("new", True)]
+    info = redeclare(folder, declared_before_data=None).info
+    assert (info["reference_post_hoc"], info["confidence_post_hoc"], {claim["post_hoc"] for claim in info["claims"]}) == (True, True, {True})
+
+
+@pytest.mark.parametrize("key", ["data_digest", "training_data_digest"])
+def test_results_on_different_data_are_not_tested(tmp_path, key):
+    def elsewhere(record):
+        record["provenance"][key] = "ab" * 32
+
+    suite = Synthetic(algorithms=("maml", "fomaml", "protonet"), shots=(1,), change={("fomaml", 1, seed): elsewhere for seed in (0, 1)})
+    run = load(suite.write(tmp_path / "run"))
+    fomaml, protonet = rows(run.comparisons)
+    assert (fomaml["verdict"], fomaml["p"], fomaml["caveats"]) == ("untested", None, "made on different data")
+    assert protonet["pairs"] == 5
+    assert ["made on different data" in group["caveats"] for group in rows(run.groups)] == [False, True, False]
+
+
+@pytest.mark.parametrize(("steps", "gain"), [([0, 1], 0.25), ([0, 5], None), ([1, 2], None), ([0], None)])
+def test_the_gain_of_the_first_step_needs_the_first_step(tmp_path, steps, gain):
+    def curve(record):
+        record["result"]["adaptation"] = {"steps": steps, "score": [0.5, 0.75][: len(steps)]}
+
+    run = load(one_block(seeds=(0,), change={("maml", 1, 0): curve}).write(tmp_path / "run"))
+    assert rows(run.cells)[0]["gain_first_step"] == gain
+
+
+def test_tables_that_cannot_be_written_are_told(tmp_path):
+    run = load(one_block().write(tmp_path / "run"))
+    (run.folder / "tables").write_text("in the way")
+    with pytest.raises(UnwritableError, match="tables: cannot be written"):
+        run.write_csv()
 
 
 def test_not_a_run_folder(tmp_path):

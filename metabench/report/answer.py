@@ -127,8 +127,10 @@ def answer(block: Block, reference: str) -> str:
         return f"{first} {_rest(block.comparisons)}".strip()
     row = next((row for row in block.comparisons if row["group"] == leader["group"]), None)
     first = f"{leader['name']} has the best mean: {_at(leader, named=False)}"
-    if row is None or row["pairs"] == 0:
+    if row is None:
         return f"{first}; there is nothing to test it against, since the reference {reference} has no score here."
+    if row["pairs"] == 0:
+        return f"{first}, not tested against the reference {reference}: {row['caveats']}."
     return f"{first}, {_against(row)}."
 
 

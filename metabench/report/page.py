@@ -15,6 +15,7 @@ from metabench.records import write_text
 from metabench.report import figures, palette, words
 from metabench.report.answer import answer, headline
 from metabench.report.blocks import Block, blocks_of, overview
+from metabench.report.configuration import configurations
 from metabench.report.troubles import Trouble, incomplete, troubles
 from metabench.tables import Run, curves, environment, load, rows
 from metabench.tables.frames import Row
@@ -74,6 +75,7 @@ def _content(run: Run) -> dict[str, Any]:
         "troubles": found,
         "foreign": [path.name for path in run.foreign],
         "environment": _facts(run),
+        "configurations": configurations(run),
         "toml": _text(run.folder / "suite.toml"),
         "css_light": palette.css(0),
         "css_dark": palette.css(1),

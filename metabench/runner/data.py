@@ -27,7 +27,8 @@ def make_dataset(part: Part) -> Dataset:
 def refuse_changed_data(plan: Plan, fits: Sequence[tuple[Fit, list[PlannedCell]]], data: Path) -> None:
     """See that datasets about to be used are those of the results that stay.
 
-    Only what is to be run and has finished records is loaded; data that is missing is the matter of the fits that want it.
+    Cells that are not selected now count too: their results stand in the same tables. Only what is to be run and has finished records is loaded;
+    data that is missing is the matter of the fits that want it.
 
     Raises
     ------
@@ -36,7 +37,7 @@ def refuse_changed_data(plan: Plan, fits: Sequence[tuple[Fit, list[PlannedCell]]
     wanted = {digest(part.identity()) for _, cells in fits for planned in cells for part, _ in _used(planned)}
     rerun = {planned.cell.id for _, cells in fits for planned in cells}
     now: dict[str, str | None] = {}
-    for part, recorded in (used for planned in plan.cells if planned.cell.id not in rerun for used in _used(planned)):
+    for part, recorded in (used for planned in (*plan.cells, *plan.others) if planned.cell.id not in rerun for used in _used(planned)):
         key = digest(part.identity())
         if recorded is None or key not in wanted:
             continue

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from metabench.cells import Cell, Fit, Part
+from metabench.cells import Cell, Part
 from metabench.records import SCHEMA, plain
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def config_of(cell: Cell) -> dict[str, Any]:
     }
 
 
-def claims_of(suite: Suite) -> list[dict[str, Any]]:
-    """The claims of a suite, as they go to disk and into a digest."""
-    return [plain(dataclasses.asdict(claim)) for claim in suite.claims]
+def declaration_of(suite: Suite, confidence: float) -> dict[str, Any]:
+    """What has to be settled before the data: claims, reference and level of confidence, as they go to disk and into a digest."""
+    return {"claims": [plain(dataclasses.asdict(claim)) for claim in suite.claims], "reference": suite.reference, "confidence": confidence}
 
 
 def metric_of(cell: Cell) -> dict[str, Any]:
@@ -83,10 +83,11 @@ def _part(part: Part) -> dict[str, Any]:
     return {"name": part.name, "version": part.version, "settings": dict(part.settings)}
 
 
-def plugin_targets(fit: Fit, on: Part | None = None) -> tuple[str, ...]:
-    """The `module:Class` of every part of a fit that comes from outside of this package."""
+def plugin_targets(cell: Cell) -> tuple[str, ...]:
+    """The `module:Class` of every part of a cell that comes from outside of this package."""
     from metabench import registry
 
+    fit, on = cell.fit, cell.evaluate.on
     parts = [("algorithms", fit.method.name), ("models", fit.model.name), ("datasets", fit.dataset.name)]
     parts += [("datasets", on.name)] if on else []
     targets = {registry.target(group, name) for group, name in parts}  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from metabench.errors import FolderError, UnwritableError
 from metabench.identity import digest
 from metabench.records import RecordStore, plain, write_text
-from metabench.runner.describe import claims_of, metric_of, name_of
+from metabench.runner.describe import declaration_of, metric_of, name_of
 
 if TYPE_CHECKING:
     from metabench.suite import Suite
@@ -77,21 +77,20 @@ class RunFolder:
     def describe(self, suite: Suite, confidence: float) -> None:
         """Write `suite.toml` and `cells.json`: with these the folder speaks for itself.
 
-        Claims are kept as they stood before the first record, beside those of now: what changed in between is post hoc.
+        The declaration is kept as it stood before the first record, beside that of now: what changed in between is post hoc.
         """
-        claims = claims_of(suite)
-        before = self._described().get("claims_before_data", claims) if self.store.index() else claims
+        declaration = declaration_of(suite, confidence)
         described = {
             "schema": CELLS_SCHEMA,
             "suite": suite.name,
             "title": suite.title,
             "description": suite.description,
-            "reference": suite.reference,
+            "argument": suite.argument,
+            "profile": suite.profile,
             "root_seed": suite.root_seed,
-            "confidence": confidence,
-            "claims": claims,
-            "claims_digest": digest(claims),
-            "claims_before_data": before,
+            **declaration,
+            "declaration_digest": digest(declaration),
+            "declared_before_data": self._declared_before_data(declaration),
         }
         lines = [f"{json.dumps(key)}: {json.dumps(plain(value))}" for key, value in described.items()]
         cells = ",\n".join(json.dumps(cell) for cell in _cell_entries(suite))
@@ -110,6 +109,21 @@ class RunFolder:
             self.store.sweep()
         except UnwritableError as error:
             raise FolderError(f"{error}. Choose another folder with --out") from error
+
+    def _declared_before_data(self, declaration: dict[str, Any]) -> dict[str, Any] | None:
+        """The declaration as it was when the first record was made; None where nobody knows it any more.
+
+        `cells.json` may have been lost or made anew since; then the earliest record tells whether that of now is the one.
+        """
+        if not self.store.index():
+            return declaration
+        described = self._described()
+        if "declared_before_data" in described:
+            kept: dict[str, Any] | None = described["declared_before_data"]
+            return kept
+        told = [record["provenance"] for record in self.store.scan().records.values()]
+        first: dict[str, Any] = min(told, key=lambda provenance: str(provenance.get("started")), default={})
+        return declaration if first.get("declaration_digest") == digest(declaration) else None
 
     def _described(self) -> dict[str, Any]:
         return read_cells(self.path) if (self.path / "cells.json").exists() else {}

@@ -9,20 +9,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from metabench.cells import Fit
+from metabench.cells import Cell, Fit
 from metabench.records import FINISHED
 from metabench.runner.messages import Advanced, Job
 from metabench.runner.plan import PlannedCell
 
-Key = tuple[str, str, str]
-"""Algorithm, dataset and model: what fits of about the same speed share."""
+Key = tuple[Any, ...]
+"""Algorithm, dataset, model, ways and shots: what cells of about the same speed share."""
 
 HARDWARE = ("device", "gpu", "threads", "cpu_capability", "machine")
 """The conditions that decide on speed."""
 
 
 class History:
-    """Seconds per iteration and per test, by key, from records made on this machine.
+    """Seconds per iteration and per test episode, by key, from records made on this machine.
+
+    Cells of methods that train nothing count by their whole wall time, at no seconds per iteration.
 
     Parameters
     ----------
@@ -36,23 +38,26 @@ class History:
         for record in records:
             if not _comparable(record, conditions, cpu):
                 continue
-            measured, result, labels = record["measured"], record["result"], record["labels"]
-            key = (labels["algorithm"], labels["dataset"], labels["model"])
-            if result.get("iterations"):
+            measured, result = record["measured"], record["result"]
+            key = _key(record["labels"], record["config"].get("evaluate") or {})
+            if iterations := result.get("iterations"):
                 spent = (measured.get("training_seconds") or 0.0) + (measured.get("validation_seconds") or 0.0)
-                per_iteration[key].append(spent / result["iterations"])
-            if result.get("episodes"):
-                per_episode[key].append((measured.get("test_seconds") or 0.0) / result["episodes"])
+                per_iteration[key].append(spent / iterations)
+            elif result["outcome"] == "completed":
+                per_iteration[key].append(0.0)
+            if episodes := result.get("episodes"):
+                per_episode[key].append((measured.get("test_seconds" if iterations else "wall_seconds") or 0.0) / episodes)
         self._per_iteration = {key: statistics.median(values) for key, values in per_iteration.items()}
         self._per_episode = {key: statistics.median(values) for key, values in per_episode.items()}
 
     def seconds(self, fit: Fit, cells: Sequence[PlannedCell]) -> float | None:
         """Expected seconds of a fit and the test of these cells, or None where nothing like it has been measured."""
-        key = key_of(cells[0])
-        if key not in self._per_iteration or key not in self._per_episode:
+        keys = [key_of(planned.cell) for planned in cells]
+        if not all(key in self._per_iteration and key in self._per_episode for key in keys):
             return None
-        training = fit.train.seconds or self._per_iteration[key] * iterations_of(fit)
-        return training + self._per_episode[key] * sum(planned.cell.evaluate.episodes for planned in cells)
+        rate = self._per_iteration[keys[0]]
+        training = (fit.train.seconds or rate * iterations_of(fit)) if rate else 0.0
+        return training + sum(self._per_episode[key] * planned.cell.evaluate.episodes for key, planned in zip(keys, cells, strict=True))
 
 
 class Clock:
@@ -69,7 +74,7 @@ class Clock:
         self._expected = expected
         self._started: dict[str, float] = {}
         self._projected: dict[str, float] = {}
-        self._keys = {job.fit.id: job.key for job in jobs}
+        self._keys = {job.fit.id: key_of(job.cells[0][0]) for job in jobs}
         self._took: dict[Key, list[float]] = defaultdict(list)
 
     def start(self, job: Job) -> None:
@@ -88,7 +93,7 @@ class Clock:
         self._started.pop(job.fit.id, None)
         self._projected.pop(job.fit.id, None)
         if finished:
-            self._took[job.key].append(seconds)
+            self._took[self._keys[job.fit.id]].append(seconds)
 
     def left(self) -> float | None:
         """Seconds until all fits are done, or None where nothing is known yet."""
@@ -112,10 +117,9 @@ class Clock:
         return statistics.fmean(alike) if alike else self._expected.get(fit)
 
 
-def key_of(planned: PlannedCell) -> Key:
+def key_of(cell: Cell) -> Key:
     """The key of a cell."""
-    labels = planned.cell.labels
-    return (labels["algorithm"], labels["dataset"], labels["model"])
+    return _key(cell.labels, {"ways": cell.evaluate.ways, "shots": cell.evaluate.shots})
 
 
 def iterations_of(fit: Fit) -> int:
@@ -132,6 +136,10 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _key(labels: Mapping[str, Any], evaluate: Mapping[str, Any]) -> Key:
+    return (labels.get("algorithm"), labels.get("dataset"), labels.get("model"), evaluate.get("ways"), evaluate.get("shots"))
 
 
 def _comparable(record: Mapping[str, Any], conditions: Mapping[str, Any], cpu: str) -> bool:

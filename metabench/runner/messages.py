@@ -22,7 +22,8 @@ class Job:
     log : file that takes what the child prints.
     data : the data folder.
     plugins, root : the project's plugins and the folder they are found from, which a child must be told.
-    provenance : what of a record's provenance is known before the fit starts, conditions included.
+    provenance : what of a record's provenance is known before the fit starts.
+    conditions : of each cell, by its id.
     workers : how many fits run at once.
     """
 
@@ -35,15 +36,14 @@ class Job:
     plugins: Mapping[str, Mapping[str, str]]
     root: Path
     provenance: Mapping[str, Any]
+    conditions: Mapping[str, Mapping[str, Any]]
     threads: int
     workers: int
     keep_weights: bool
 
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """What fits of about the same speed share."""
-        labels = self.cells[0][0].labels
-        return (labels["algorithm"], labels["dataset"], labels["model"])
+    def provenance_of(self, cell: Cell) -> dict[str, Any]:
+        """What of the provenance of a cell's record is known before the fit starts."""
+        return {**self.provenance, "conditions": self.conditions[cell.id]}
 
 
 @dataclass(frozen=True)

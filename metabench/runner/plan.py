@@ -43,9 +43,10 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class Plan:
-    """The selected cells of a suite, in their order, and one line about each record that could not be read."""
+    """The selected cells of a suite, in their order; its other cells; and one line about each record that could not be read."""
 
     cells: tuple[PlannedCell, ...]
+    others: tuple[PlannedCell, ...]
     damaged: tuple[str, ...]
 
     @cached_property
@@ -79,34 +80,34 @@ class Plan:
         return self.fits(("failed", "missing", "stale") if stale == "rerun" else ("failed", "missing"))
 
 
-def survey(suite: Suite, store: RecordStore, conditions_of: Callable[[Fit], Mapping[str, Any]]) -> Plan:
-    """Hold the selected cells of a suite against the records of a store."""
+def survey(suite: Suite, store: RecordStore, conditions_of: Callable[[Cell], Mapping[str, Any]]) -> Plan:
+    """Hold the cells of a suite against the records of a store."""
     index = store.index()
     planned: list[PlannedCell] = []
     damaged: list[str] = []
     for cell in suite.cells:
-        if cell.id not in suite.selected:
-            continue
         path = index.get(cell.id[:12])
         record = None
         try:
             record = _slim(store.load(path)) if path else None
         except RecordError as error:
             damaged.append(str(error))
-        planned.append(_planned(cell, path.stem if path else cell.stem, record, conditions_of(cell.fit)))
-    return Plan(tuple(planned), tuple(damaged))
+        planned.append(_planned(cell, path.stem if path else cell.stem, record, conditions_of(cell)))
+    selected = tuple(found for found in planned if found.cell.id in suite.selected)
+    others = tuple(found for found in planned if found.cell.id not in suite.selected)
+    return Plan(selected, others, tuple(damaged))
 
 
 class Conditions:
-    """Conditions of each fit under given threads and device; computed once for each set of plugins."""
+    """Conditions of each cell under given threads and device; computed once for each set of plugins."""
 
     def __init__(self, threads: int, device: str) -> None:
         self._threads = threads
         self._device = device
         self._known: dict[tuple[str, ...], dict[str, Any]] = {}
 
-    def __call__(self, fit: Fit) -> dict[str, Any]:
-        plugins = plugin_targets(fit)
+    def __call__(self, cell: Cell) -> dict[str, Any]:
+        plugins = plugin_targets(cell)
         if plugins not in self._known:
             self._known[plugins] = environment.conditions(self._threads, self._device, plugins)
         return self._known[plugins]
@@ -124,6 +125,6 @@ def _planned(cell: Cell, stem: str, record: Mapping[str, Any] | None, now: Mappi
 
 
 def _slim(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record without its curves: thousands of them are held at once."""
+    """A record without its curves and most of its configuration: thousands of them are held at once."""
     kept = ("outcome", "iterations", "episodes", "score")
-    return {**record, "config": {}, "result": {key: record["result"].get(key) for key in kept}}
+    return {**record, "config": {"evaluate": record["config"].get("evaluate")}, "result": {key: record["result"].get(key) for key in kept}}

@@ -7,17 +7,17 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metabench import environment
 from metabench.cells import Fit
-from metabench.errors import ConfigError
+from metabench.errors import ConfigError, RecordError
 from metabench.identity import digest
 from metabench.records import FINISHED
 from metabench.runner.data import refuse_changed_data
-from metabench.runner.describe import claims_of, failed_result, metric_of, name_of, record_of, score_text
+from metabench.runner.describe import declaration_of, failed_result, metric_of, name_of, record_of, score_text
 from metabench.runner.folder import RunFolder
 from metabench.runner.forecast import Clock, History
 from metabench.runner.messages import Advanced, Ended, Failure, Job, Started, Wrote
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Failed:
-    """A fit without a result: what it is called, how many of its cells are lost, why, and where its log lies."""
+    """A fit without a result: what it is called, how many of its cells are lost, why, and where its log lies, if it has said anything."""
 
     name: str
     cells: int
     failure: Failure
-    log: Path
+    log: Path | None
 
 
 @dataclass
@@ -143,7 +143,8 @@ def run_suite(
         summary = _summary(folder, plan, fits)
         print(_opening(suite, folder, plan, jobs, using), flush=True)
         if jobs:
-            history = History((planned.record for planned in plan.cells if planned.record), conditions(jobs[0].fit), environment.cpu_name())
+            known = (planned.record for planned in (*plan.cells, *plan.others) if planned.record)
+            history = History(known, conditions(jobs[0].cells[0][0]), environment.cpu_name())
             clock = Clock(jobs, len(using.devices), {fit.id: history.seconds(fit, cells) for fit, cells in fits})
             with Pool(using.devices, using.threads, timeout) as pool, display_for(len(jobs), clock) as display:
                 _follow(pool, jobs, folder, display, summary, fail_fast)
@@ -171,33 +172,38 @@ def _follow(pool: Pool, jobs: Sequence[Job], folder: RunFolder, display: Display
                 wrote[job.fit.id][message.cell] = message
             case job, Ended() as message:
                 del running[job.fit.id]
-                lost = _record_failure(job, message.failure, wrote[job.fit.id], folder) if message.failure else 0
+                log = _log_of(job)
+                lost = _record_failure(job, message.failure, message.seconds, log, wrote[job.fit.id], folder) if message.failure else 0
                 summary.finished += len(job.cells) - lost
                 summary.missing -= len(job.cells)
                 display.clock.end(job, message.seconds, finished=message.failure is None)
                 display.ended(job, message, _results(job, wrote[job.fit.id]))
                 folder.tell_running([job.name for job in running.values()])
-                _drop_empty(job.log)
                 if message.failure:
-                    summary.failed.append(Failed(job.name, lost, message.failure, job.log))
+                    summary.failed.append(Failed(job.name, lost, message.failure, log))
                     if fail_fast:
                         return
 
 
-def _record_failure(job: Job, failure: Failure, wrote: Mapping[str, Wrote], folder: RunFolder) -> int:
-    """Write a record of the failure for every cell without a result; return how many there are."""
+def _record_failure(job: Job, failure: Failure, seconds: float, log: Path | None, wrote: Mapping[str, Wrote], folder: RunFolder) -> int:
+    """Write a record of the failure, after `seconds`, for every cell without a result; return how many there are."""
     error = {"type": failure.type, "message": failure.message, "traceback": failure.traceback}
-    times = {"ended": datetime.now(UTC).isoformat(), "log": job.log.name}
+    ended = datetime.now(UTC)
+    times = {"started": (ended - timedelta(seconds=seconds)).isoformat(), "ended": ended.isoformat(), "log": log.name if log else None}
+    measured = {"wall_seconds": seconds, "workers": job.workers}
     lost = [(cell, stem) for cell, stem in job.cells if cell.id not in wrote and not _is_written(folder, stem, job)]
     for cell, stem in lost:
-        folder.store.write(stem, record_of(cell, failed_result(failure.outcome, error), {}, {**job.provenance, **times}))
+        folder.store.write(stem, record_of(cell, failed_result(failure.outcome, error), measured, {**job.provenance_of(cell), **times}))
     return len(lost)
 
 
-def _drop_empty(log: Path) -> None:
+def _log_of(job: Job) -> Path | None:
+    """The log of a fit that has ended; one in which nothing stands is deleted."""
     with suppress(OSError):
-        if log.stat().st_size == 0:
-            log.unlink()
+        if job.log.stat().st_size:
+            return job.log
+        job.log.unlink()
+    return None
 
 
 def _is_written(folder: RunFolder, stem: str, job: Job) -> bool:
@@ -205,7 +211,10 @@ def _is_written(folder: RunFolder, stem: str, job: Job) -> bool:
     path = folder.store.path(stem)
     if not path.exists():
         return False
-    record = folder.store.load(path)
+    try:
+        record = folder.store.load(path)
+    except RecordError:  # the record of the failure takes its place
+        return False
     return record["result"].get("outcome") in FINISHED and record["provenance"].get("run") == job.provenance["run"]
 
 
@@ -228,7 +237,11 @@ def _jobs(
     conditions: Conditions,
 ) -> list[Job]:
     run = f"{datetime.now(UTC).isoformat(timespec='milliseconds')}-{os.getpid()}"
-    facts = {**environment.provenance(using.device, project.root), "run": run, "claims_digest": digest(claims_of(suite))}
+    facts = {
+        **environment.provenance(using.device, project.root),
+        "run": run,
+        "declaration_digest": digest(declaration_of(suite, project.confidence)),
+    }
     return [
         Job(
             fit=fit,
@@ -239,7 +252,8 @@ def _jobs(
             data=project.data,
             plugins=project.plugins,
             root=project.root,
-            provenance={**facts, "conditions": conditions(fit)},
+            provenance=facts,
+            conditions={planned.cell.id: conditions(planned.cell) for planned in cells},
             threads=using.threads,
             workers=len(using.devices),
             keep_weights=suite.keep_weights,

@@ -70,7 +70,7 @@ def _write(store: RecordStore, stem: str, job: Job, outcome: CellOutcome, starte
     sys.stdout.flush()
     times = {"started": started.isoformat(), "ended": datetime.now(UTC).isoformat()}
     log = job.log.name if job.log.stat().st_size else None
-    provenance = {**job.provenance, **outcome.provenance_extra, **times, "log": log}
+    provenance = {**job.provenance_of(outcome.cell), **outcome.provenance_extra, **times, "log": log}
     store.write(stem, record_of(outcome.cell, outcome.result, outcome.measured, provenance), outcome.arrays)
 
 

@@ -32,6 +32,7 @@ class Suite:
     Attributes
     ----------
     name : stem of the file, with `-<profile>` where one was chosen; names the run folder.
+    argument, profile : what `metabench run` is told to get this suite.
     title, description : for the report.
     reference : the algorithm that the others are tested against.
     root_seed : root of every random stream.
@@ -44,6 +45,8 @@ class Suite:
     """
 
     name: str
+    argument: str
+    profile: str | None
     title: str
     description: str
     reference: str
@@ -97,6 +100,8 @@ def load_suite(
     reference = _reference(document, table, cells)
     return Suite(
         name=name,
+        argument=path.stem if path.absolute().parent == project.suites else str(path),
+        profile=profile,
         title=table.title or name,
         description=table.description,
         reference=reference,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from metabench.identity import canonical, digest
@@ -24,6 +24,9 @@ PEAKS = tuple(f"peak_{kind}_bytes_{phase}" for kind in ("resident", "gpu_allocat
 SPENT = ("tasks", "images", "gradient_evaluations")
 SCORED = frozenset({"completed", "diverged"})
 """Outcomes that count: a divergence is a result."""
+
+DIFFERENT_DATA = "made on different data"
+"""Caveat of what should not be compared or averaged."""
 
 NUMBERS = (
     "score",
@@ -81,16 +84,22 @@ def cell_row(entry: Mapping[str, Any], record: Mapping[str, Any] | None, problem
     return row if record is None else row | _numbers(record)
 
 
+def on_different_data(cells: Iterable[Row]) -> bool:
+    """Whether the datasets of these cells, which have records, differed in content. Data made on the fly has none to tell apart."""
+    return len({cell["made_on"] for cell in cells}) > 1
+
+
 def _numbers(record: Mapping[str, Any]) -> Row:
     result, measured = record["result"], record["measured"] or {}
     low, high = result.get("interval") or (None, None)
-    error, choice = result.get("error") or {}, result.get("choice") or {}
+    error, choice, made_on = result.get("error") or {}, result.get("choice") or {}, record["provenance"]
     weights, spent = result.get("weights") or {}, result.get("spent") or {}
     return {
         "outcome": result["outcome"],
         "error_type": error.get("type"),
         "error_message": error.get("message"),
         **{key: result.get(key) for key in NUMBERS if key in result},
+        "made_on": (made_on.get("training_data_digest"), made_on.get("data_digest")),
         "episode_low": low,
         "episode_high": high,
         "episodes_tested": result.get("episodes"),
@@ -105,9 +114,10 @@ def _numbers(record: Mapping[str, Any]) -> Row:
 
 
 def _gain(adaptation: Mapping[str, Any] | None) -> float | None:
-    """Score after the first adaptation step less that before any, in the metric's own direction."""
-    scores = (adaptation or {}).get("score") or []
-    if len(scores) < 2 or scores[0] is None or scores[1] is None:
+    """Score after the first adaptation step less that before any, in the metric's own direction; None where the curve has no points at 0 and 1."""
+    told = adaptation or {}
+    steps, scores = (told.get("steps") or [])[:2], (told.get("score") or [])[:2]
+    if steps != [0, 1] or len(scores) < 2 or None in scores:
         return None
     return float(scores[1] - scores[0])
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from metabench import stats
+from metabench.tables.cells import DIFFERENT_DATA, on_different_data
 from metabench.tables.frames import Row
 
 RESULT = (
@@ -32,6 +33,9 @@ RESULT = (
 COMPARED = ("block", "metric_name", "unit", "higher_is_better", "seeds", "group", "algorithm", "model", "batch_norm")
 REFERENCE = ("group", "algorithm", "model", "batch_norm")
 
+Scored = Mapping[str, Mapping[int, Row]]
+"""Cells with a score by group and seed."""
+
 
 def comparison_rows(cells: Sequence[Row], groups: Sequence[Row], confidence: float) -> list[Row]:
     """Return the declared comparisons: each algorithm with the suite's reference, never with the best found by looking.
@@ -40,21 +44,21 @@ def comparison_rows(cells: Sequence[Row], groups: Sequence[Row], confidence: flo
     every axis. Method, model and test batch norm may differ, since they belong to what is compared. Where the reference has several groups there
     (two models, two batch norm modes), each algorithm meets the one that agrees with it in the model, and then in the batch norm mode.
 
-    Pairs are formed over the seeds for which both have a score. Holm's family is one metric in one block: all the declared comparisons there,
-    those that could not be made included. `difference` is algorithm minus reference in the metric's unit; `ahead` and `verdict`
-    (better, worse, not separated, descriptive, untested) know which direction is better.
+    Pairs are formed over the seeds for which both have a score; where the data of their records differ in content, nothing is tested. Holm's family
+    is one metric in one block: all the declared comparisons there, those that could not be made included. `difference` is algorithm minus reference
+    in the metric's unit; `ahead` and `verdict` (better, worse, not separated, descriptive, untested) know which direction is better.
     """
-    scores: dict[str, dict[int, float]] = {}
+    scored: dict[str, dict[int, Row]] = {}
     for cell in cells:
         if cell.get("score") is not None:
-            scores.setdefault(cell["group"], {})[cell["seed"]] = cell["score"]
+            scored.setdefault(cell["group"], {})[cell["seed"]] = cell
     table: list[Row] = []
     for block in dict.fromkeys(group["block"] for group in groups):
         inside = [group for group in groups if group["block"] == block]
         references = [group for group in inside if group["is_reference"]]
         if references:
             pairs = [(group, _partner(group, references)) for group in inside if not group["is_reference"]]
-            table += _family(pairs, scores, confidence)
+            table += _family(pairs, scored, confidence)
     return table
 
 
@@ -62,34 +66,40 @@ def _partner(group: Row, references: Iterable[Row]) -> Row:
     return max(references, key=lambda other: (other["model"] == group["model"], other["batch_norm"] == group["batch_norm"]))
 
 
-def _family(pairs: Sequence[tuple[Row, Row]], scores: dict[str, dict[int, float]], confidence: float) -> list[Row]:
-    compared = [_compare(group, reference, scores, confidence) for group, reference in pairs]
+def _family(pairs: Sequence[tuple[Row, Row]], scored: Scored, confidence: float) -> list[Row]:
+    members = [_members(group, reference, scored) for group, reference in pairs]
+    compared = [_compare(cells, group, confidence) for cells, (group, _) in zip(members, pairs, strict=True)]
     name = "; ".join(dict.fromkeys(f"{group['metric_name']} against {reference['algorithm']}" for group, reference in pairs))
     corrected = stats.correct_family(compared, name)
     table = []
-    for (group, reference), result in zip(pairs, corrected, strict=True):
+    for (group, reference), cells, result in zip(pairs, members, corrected, strict=True):
         row = {key: group[key] for key in COMPARED} | {f"reference_{key}": reference[key] for key in REFERENCE}
-        table.append(row | _result(result, group))
+        table.append(row | _result(result, cells, group))
     return table
 
 
-def _compare(group: Row, reference: Row, scores: dict[str, dict[int, float]], confidence: float) -> stats.PairedComparison | None:
-    mine, theirs = scores.get(group["group"], {}), scores.get(reference["group"], {})
-    seeds = sorted(mine.keys() & theirs.keys())
-    if not seeds:
+def _members(group: Row, reference: Row, scored: Scored) -> list[tuple[Row, Row]]:
+    """The cells of both groups, seed by seed."""
+    mine, theirs = scored.get(group["group"], {}), scored.get(reference["group"], {})
+    return [(mine[seed], theirs[seed]) for seed in sorted(mine.keys() & theirs.keys())]
+
+
+def _compare(members: Sequence[tuple[Row, Row]], group: Row, confidence: float) -> stats.PairedComparison | None:
+    if not members or on_different_data(cell for pair in members for cell in pair):
         return None
     return stats.paired_t_test(
-        [mine[seed] for seed in seeds],
-        [theirs[seed] for seed in seeds],
+        [mine["score"] for mine, _ in members],
+        [theirs["score"] for _, theirs in members],
         confidence=confidence,
         unit=group["unit"],
         higher_is_better=group["higher_is_better"],
     )
 
 
-def _result(result: stats.PairedComparison | None, group: Row) -> Row:
+def _result(result: stats.PairedComparison | None, members: Sequence[tuple[Row, Row]], group: Row) -> Row:
     if result is None:
-        return {"pairs": 0, "verdict": "untested", "caveats": "no seed has a score on both sides"}
+        why = DIFFERENT_DATA if members else "no seed has a score on both sides"
+        return {"pairs": 0, "verdict": "untested", "caveats": why}
     caveats = [f"{result.n} of {group['seeds']} seeds have a score on both sides"] if result.n < group["seeds"] else []
     low, high = result.interval or (None, None)
     return {

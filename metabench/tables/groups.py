@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from metabench import stats
-from metabench.tables.cells import MEASURED, PEAKS, SCORED, SPENT
+from metabench.tables.cells import DIFFERENT_DATA, MEASURED, PEAKS, SCORED, SPENT, on_different_data
 from metabench.tables.frames import Row
 
 SUMMARY = (
@@ -98,6 +98,7 @@ def _group_row(members: list[Row], places: Sequence[str], reference: str, confid
 def _scores(members: list[Row], head: Row, confidence: float) -> Row:
     scored = [cell for cell in members if cell.get("score") is not None]
     caveats = [f"{len(scored)} of {len(members)} seeds have a score"] if len(scored) < len(members) else []
+    caveats += [DIFFERENT_DATA] if on_different_data(scored) else []
     row: Row = {"scored": len(scored), "score": None}
     if scored:
         estimate = stats.t_interval([cell["score"] for cell in scored], confidence=confidence, unit=head["unit"])

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from metabench.errors import RecordError
-from metabench.records import RecordStore, write_text
+from metabench.records import RecordStore, make_folder, write_text
 from metabench.runner.folder import read_cells
 from metabench.tables.cells import NUMBERS, block_of, cell_row, coordinates
 from metabench.tables.comparisons import COMPARED, REFERENCE, RESULT, comparison_rows
+from metabench.tables.declared import declared
 from metabench.tables.frames import Row, first_seen, frame
 from metabench.tables.groups import SUMMARY, group_rows
 
@@ -26,7 +27,8 @@ class Run:
     Attributes
     ----------
     folder : where it lies.
-    info : what `cells.json` says of the suite (`suite`, `title`, `description`, `reference`, `claims` ...), without the cells.
+    info : what `cells.json` says of the suite (`suite`, `title`, `description`, `reference`, `claims` ...), without the cells, and what of it was
+        declared only after the first data (see `declared`).
     confidence : of every interval and test here.
     cells : one row a cell of the suite, with `outcome` "missing" or "damaged" where there is no record to read.
     groups : one row a group of cells that differ in seed alone.
@@ -70,9 +72,14 @@ class Run:
             yield cell, self.record(cell)
 
     def write_csv(self) -> None:
-        """Write `tables/cells.csv`, `groups.csv` and `comparisons.csv` beside the records, each whole or not at all."""
+        """Write `tables/cells.csv`, `groups.csv` and `comparisons.csv` beside the records, each whole or not at all.
+
+        Raises
+        ------
+        UnwritableError : the disk is full, or the folder is read-only.
+        """
         folder = self.folder / "tables"
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         for name in ("cells", "groups", "comparisons"):
             table: pd.DataFrame = getattr(self, name)
             write_text(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
@@ -105,7 +112,7 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
     cell_columns = ["cell", "fit", "group", "block", *places, "seed", *metric, "stem", "outcome", *NUMBERS, "error_type", "error_message"]
     return Run(
         folder=folder,
-        info=described,
+        info={**described, **declared(described, level)},
         confidence=level,
         cells=frame(cells, cell_columns),
         groups=frame(groups, ["group", "block", *places, *metric, *SUMMARY]),
@@ -124,21 +131,12 @@ def _read(store: RecordStore, entries: list[Row]) -> tuple[dict[str, Path], list
     for entry in entries:
         path = index.get(entry["cell"][:12])
         try:
-            cells.append(cell_row(entry, _record(store, path, entry["cell"]) if path else None, None))
+            cells.append(cell_row(entry, store.load(path) if path else None, None))
         except RecordError as error:
             cells.append(cell_row(entry, None, str(error).replace(f"{store.folder}/", "")))
         else:
             records |= {entry["cell"]: path} if path else {}
     return records, cells
-
-
-def _record(store: RecordStore, path: Path, cell: str) -> Row:
-    record = store.load(path)
-    if record["cell"] != cell:
-        raise RecordError(f"{path}: is damaged: it is the record of another cell")
-    if not isinstance(record["result"], dict) or "outcome" not in record["result"]:
-        raise RecordError(f"{path}: is damaged: it has no outcome")
-    return record
 
 
 def _foreign(store: RecordStore, entries: list[Row]) -> tuple[Path, ...]:

@@ -7,6 +7,7 @@ import argparse
 from metabench import registry
 from metabench.cells import Part
 from metabench.errors import ConfigError, MetabenchError, nearest
+from metabench.records import make_folder
 from metabench.runner.data import make_dataset
 from metabench.settings import make_part
 from metabench.suite import load_suite, suite_names
@@ -20,7 +21,7 @@ def data(options: argparse.Namespace) -> int:
         return _list(project)
     dataset = make_dataset(_part(options.name, project))
     if options.action == "prepare":
-        project.data.mkdir(parents=True, exist_ok=True)
+        make_folder(project.data)
         print(f"{options.name}: {dataset.prepare(project.data)}")
     else:
         dataset.load(project.data)

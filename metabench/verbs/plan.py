@@ -30,7 +30,7 @@ def plan(options: argparse.Namespace) -> int:
     conditions = Conditions(using.threads, using.device)
     found = survey(suite, RecordStore(folder), conditions)
     pending = found.fits(("failed", "missing", "stale"))
-    history = History(_records(folder, project), conditions(found.cells[0].cell.fit), environment.cpu_name())
+    history = History(_records(folder, project), conditions(found.cells[0].cell), environment.cpu_name())
     expected = {fit.id: history.seconds(fit, cells) for fit, cells in pending}
     facts = _facts(suite, folder, found, expected, using)
     if options.json:

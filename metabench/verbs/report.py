@@ -14,5 +14,5 @@ def report(options: argparse.Namespace) -> int:
     folder = run_folder(options.suite, project, options.profile)
     from metabench.report import render
 
-    print(render(folder, options.confidence or project.confidence))
+    print(render(folder, options.confidence))
     return 0

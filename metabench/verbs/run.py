@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.no_report:
         from metabench.report import render
 
-        print(f"report: {render(summary.folder, project.confidence)}")
+        print(f"report: {render(summary.folder)}")
     return summary.exit_status
 
 
@@ -69,7 +69,7 @@ def _tell(summary: RunSummary) -> None:
     print(f"{', '.join(counts)}, in {duration(summary.seconds)}")
     for failed in summary.failed:
         cells = f" ({failed.cells} cells)" if failed.cells > 1 else ""
-        print(f"{failed.failure.outcome}: {failed.name}{cells}: {failed.failure.line}\n    log: {failed.log}")
+        print(f"{failed.failure.outcome}: {failed.name}{cells}: {failed.failure.line}" + (f"\n    log: {failed.log}" if failed.log else ""))
     if any(failed.failure.type == "DataError" for failed in summary.failed):
         print("`metabench data check NAME` says which files to put where")
     if summary.failed:

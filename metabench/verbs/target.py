@@ -29,5 +29,6 @@ def run_folder(named: str | None, project: Project, profile: str | None = None) 
     stem = find_suite(named, project).stem
     name = stem if profile is None else f"{stem}-{profile}"
     if not (project.reports / name / "cells.json").is_file():
-        raise FolderError(f"suite '{name}' has not been run yet: {project.reports / name} holds no run. `metabench run {name}` begins one")
+        command = " ".join(["metabench run", *([named] if named else []), *(["--profile", profile] if profile else [])])
+        raise FolderError(f"suite '{name}' has not been run yet: {project.reports / name} holds no run. `{command}` begins one")
     return project.reports / name

@@ -1,6 +1,7 @@
 """The page: its numbers are those of the tables, nothing of a suite's text becomes markup, and it stands alone."""
 
 import html
+import json
 import re
 from html.parser import HTMLParser
 
@@ -120,6 +121,32 @@ def test_numbers_are_those_of_the_tables(name, tmp_path):
         assert words.difference(row["difference"], row["unit"]) in page.text
         assert words.interval(row["low"], row["high"], row["unit"]) in page.text
         assert words.score(row["detectable_difference"], row["unit"]) in page.text
+
+
+def test_what_was_declared_after_the_data_is_marked(tmp_path):
+    kept, dropped = {"id": "a", "says": "Kept claim", "source": ""}, {"id": "b", "says": "Dropped claim", "source": ""}
+    folder = Synthetic(claims=[kept, dropped]).write(tmp_path / "run")
+    text = Page(render(folder).read_text()).text
+    assert "declared beforehand" in text
+    assert "post hoc" not in text
+    assert "withdrawn" not in text
+    described = json.loads((folder / "cells.json").read_text())
+    later = {"reference": "fomaml", "claims": [kept, {"id": "c", "says": "New claim", "source": ""}]}
+    (folder / "cells.json").write_text(json.dumps(described | later))
+    text = Page(render(folder).read_text()).text
+    assert "The reference changed after the first data: post hoc" in text
+    assert "declared beforehand" not in text
+    assert re.search(r"Dropped claim\s*withdrawn after the first data", text)
+    assert re.search(r"New claim\s*post hoc", text)
+    assert not re.search(r"Kept claim\s*post hoc", text)
+    assert "level of confidence, 80 %, was chosen after the first data" in Page(render(folder, confidence=0.8).read_text()).text
+
+
+def test_the_command_to_run_it_again_knows_the_profile(tmp_path):
+    folder = Synthetic(suite="small-short").write(tmp_path / "run")
+    described = json.loads((folder / "cells.json").read_text())
+    (folder / "cells.json").write_text(json.dumps(described | {"argument": "small", "profile": "short"}))
+    assert "metabench run small --profile short" in Page(render(folder).read_text()).text
 
 
 def test_confidence_is_said_and_used(tmp_path):

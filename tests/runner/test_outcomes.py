@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,18 @@ def test_a_failure_is_told_in_the_record_of_every_cell(told: dict[str, dict[str,
         assert (result["outcome"], result["error"]["type"]) == (outcome, kind)
         assert message in result["error"]["message"]
         assert result["score"] is None
+
+
+def test_a_failure_says_when_it_was_and_names_no_log_that_is_gone(told: dict[str, dict[str, Any]], summary: RunSummary) -> None:
+    for record in (told["exit 0 8"], told["hang 0 8"]):
+        times = [datetime.fromisoformat(record["provenance"][key]) for key in ("started", "ended")]
+        assert (times[1] - times[0]).total_seconds() == pytest.approx(record["measured"]["wall_seconds"], abs=1e-3)
+    assert told["hang 0 8"]["measured"]["wall_seconds"] >= TIMEOUT
+    assert told["exit 0 8"]["provenance"]["log"] is None
+    logs = {failed.name.partition("-")[0]: failed.log for failed in summary.failed}
+    assert logs["exit"] is None
+    assert logs["hang"] is not None
+    assert logs["hang"].is_file()
 
 
 def test_an_exception_keeps_its_traceback(told: dict[str, dict[str, Any]]) -> None:
@@ -102,6 +115,16 @@ def test_a_partly_finished_fit_writes_what_it_lacks_alone(shared_workshop: Works
     assert (again.kept, again.finished) == (1, 1)
     after = footprints(summary.folder)
     assert {name for name in after if after[name] != before.get(name)} == {lost.name, lost.with_suffix(".npz").name}
+
+
+def test_a_damaged_record_stops_nobody(workshop: Workshop) -> None:
+    workshop.suite("hurt", "kill", "none")
+    folder = workshop.run("hurt").folder
+    for path in (folder / "records").glob("*.json"):
+        path.write_text('{"schema": 1')
+    again = workshop.run("hurt", workers=1)
+    assert (again.finished, len(again.failed), again.missing) == (2, 1, 0)
+    assert records(folder)["kill 0 8"]["result"]["outcome"] == "killed"
 
 
 def test_fail_fast_stops_at_the_first_failure(workshop: Workshop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import pty
@@ -9,13 +10,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 from workshop import Workshop
 
-from metabench.runner.forecast import Clock, duration
+from metabench.cells import Cell
+from metabench.runner.forecast import Clock, History, duration
 from metabench.runner.messages import Advanced, Ended, Failure, Job
+from metabench.runner.plan import PlannedCell
 from metabench.runner.progress import Lines, Live
 from metabench.suite import load_suite
 from metabench.suite.project import load_project
@@ -30,7 +34,7 @@ def jobs(workshop: Workshop) -> list[Job]:
 
 
 def a_job(cell, folder: Path) -> Job:  # type: ignore[no-untyped-def]
-    return Job(cell.fit, ((cell, cell.stem),), f"fit-{cell.fit.seed}", folder, folder / "log", folder, {}, folder, {}, 1, 2, False)
+    return Job(cell.fit, ((cell, cell.stem),), f"fit-{cell.fit.seed}", folder, folder / "log", folder, {}, folder, {}, {}, 1, 2, False)
 
 
 @pytest.fixture
@@ -56,6 +60,28 @@ def test_time_left_comes_from_history_then_progress_then_finished_fits(jobs: lis
 
 def test_nothing_known_is_said_to_be_unknown(jobs: list[Job]) -> None:
     assert Clock(jobs, 2, {}).left() is None
+
+
+def a_record(cell: Cell, iterations: int, **measured: float) -> dict[str, Any]:
+    evaluate = {"ways": cell.evaluate.ways, "shots": cell.evaluate.shots}
+    result = {"outcome": "completed", "iterations": iterations, "episodes": 10}
+    provenance = {"cpu": "a cpu", "conditions": {}}
+    return {"labels": cell.labels, "config": {"evaluate": evaluate}, "result": result, "measured": measured, "provenance": provenance}
+
+
+def test_history_knows_untrained_fits_by_their_wall_time(jobs: list[Job]) -> None:
+    cell = jobs[0].cells[0][0]
+    history = History([a_record(cell, 0, wall_seconds=5.0, test_seconds=1.0)], {}, "a cpu")
+    assert history.seconds(cell.fit, [PlannedCell(cell, "missing", cell.stem)]) == pytest.approx(0.5 * 8)  # although the recipe has iterations
+
+
+def test_history_tells_shots_apart(jobs: list[Job]) -> None:
+    cell = jobs[0].cells[0][0]
+    other = dataclasses.replace(cell, evaluate=dataclasses.replace(cell.evaluate, shots=1))
+    records = [a_record(cell, 10, training_seconds=20.0, test_seconds=1.0), a_record(other, 10, training_seconds=10.0, test_seconds=1.0)]
+    history = History(records, {}, "a cpu")
+    assert history.seconds(cell.fit, [PlannedCell(cell, "missing", cell.stem)]) == pytest.approx(2.0 * 4 + 0.1 * 8)
+    assert history.seconds(cell.fit, [PlannedCell(other, "missing", cell.stem)]) == pytest.approx(1.0 * 4 + 0.1 * 8)
 
 
 def test_a_failed_fit_teaches_no_duration(jobs: list[Job], now: list[float]) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from workshop import Workshop, assert_gone, family, footprints, results, wait_for
+from workshop import Workshop, assert_gone, family, footprints, records, results, wait_for
 
 from metabench.errors import FolderError, StaleError
 from metabench.records import RecordStore
+from metabench.tables import load
 
 SEEDS = 3
 FITS = 2 * SEEDS
@@ -130,6 +131,50 @@ def test_another_content_of_the_data_refuses_to_resume(shared_workshop: Workshop
     monkeypatch.setattr("metabench.tasks.sinusoid.Sinusoid.content_digest", lambda _: "b" * 64)
     with pytest.raises(StaleError, match=r"data of 'sinusoid' .* has changed: .* content aaaaaaaaaaaa, it is bbbbbbbbbbbb now"):
         shared_workshop.run("slow", out=out)
+
+
+def test_the_data_of_cells_that_are_not_selected_counts_too(shared_workshop: Workshop, reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = shared_workshop.folder / "selected"
+    shutil.copytree(reference, out)
+    store = RecordStore(out)
+    for path in store.index().values():
+        record = store.load(path)
+        record["provenance"]["data_digest"] = "a" * 64
+        path.write_text(json.dumps(record))
+        if path.name.startswith("none"):
+            path.unlink()
+    monkeypatch.setattr("metabench.tasks.sinusoid.Sinusoid.content_digest", lambda _: "b" * 64)
+    with pytest.raises(StaleError, match=r"data of 'sinusoid' .* has changed"):
+        shared_workshop.run("slow", out=out, only=("algorithm=none",))
+
+
+def declared(folder: Path) -> tuple[str, bool, bool]:
+    info = load(folder).info
+    return info["reference"], info["reference_post_hoc"], info["confidence_post_hoc"]
+
+
+def test_a_declaration_made_after_the_first_record_is_post_hoc(workshop: Workshop) -> None:
+    path = workshop.suite("declared", "none", "print", seeds=2)
+    text = path.read_text()
+    folder = workshop.run("declared", seeds=[0]).folder
+    assert declared(folder) == ("none", False, False)
+    told = json.loads((folder / "cells.json").read_text())
+    digests = {record["provenance"]["declaration_digest"] for record in records(folder).values()}
+    assert digests == {told["declaration_digest"]}
+
+    path.write_text('reference = "print"\n' + text)
+    workshop.run("declared")
+    assert declared(folder) == ("print", True, False)
+    (folder / "cells.json").unlink()  # the earliest record remembers
+    workshop.run("declared")
+    assert declared(folder) == ("print", True, True)
+    (folder / "cells.json").unlink()
+    path.write_text(text)
+    workshop.run("declared")
+    assert declared(folder) == ("none", False, False)
+    (workshop.folder / "benchmark.toml").write_text("confidence = 0.9\n" + (workshop.folder / "benchmark.toml").read_text())
+    workshop.run("declared")
+    assert declared(folder) == ("none", False, True)
 
 
 def test_the_folder_of_another_suite_is_refused(shared_workshop: Workshop, reference: Path) -> None:

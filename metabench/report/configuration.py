@@ -1,0 +1,48 @@
+"""The exact configuration: what every algorithm ran with, defaults included, seeds apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from metabench.identity import canonical
+from metabench.tables import Run
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One algorithm under one configuration.
+
+    Attributes
+    ----------
+    name : the algorithm.
+    tables : for each part of the configuration its name and its settings as `key = value`.
+    cells : how many cells ran with it.
+    """
+
+    name: str
+    tables: tuple[tuple[str, tuple[str, ...]], ...]
+    cells: int
+
+
+def configurations(run: Run) -> list[Configuration]:
+    """Return every distinct configuration of the run's records, in their order."""
+    counted: dict[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], int] = {}
+    for _, record in run.each_record():
+        key = (str(record["labels"].get("algorithm", "")), tuple(_tables(record["config"])))
+        counted[key] = counted.get(key, 0) + 1
+    return [Configuration(name, tables, cells) for (name, tables), cells in counted.items()]
+
+
+def _tables(config: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    fit = config.get("fit", {})
+    for part in ("method", "model", "dataset"):
+        if part in fit:
+            yield f"{part} {fit[part]['name']}", _said(fit[part]["settings"])
+    for table, values in (("train", fit.get("train", {})), ("validate", fit.get("validate", {})), ("evaluate", config.get("evaluate", {}))):
+        yield table, _said(values)
+
+
+def _said(settings: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(f"{key} = {canonical(value)}" for key, value in settings.items() if value is not None)

@@ -1,0 +1,31 @@
+"""What a suite declared before its first record, held against what it says now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from metabench.tables.frames import Row
+
+
+def declared(described: Mapping[str, Any], confidence: float) -> Row:
+    """Return what was said only after the first data had been seen.
+
+    Parameters
+    ----------
+    described : `cells.json`. Where it does not know what was declared before the data, everything is post hoc.
+    confidence : the level in use, which may differ from the one that the folder names.
+
+    Returns
+    -------
+    `reference_post_hoc` and `confidence_post_hoc`; `claims`, each with `post_hoc`; `withdrawn`, the claims that were declared and are no more.
+    A claim that has been reworded or given another bound is one withdrawn and one post hoc.
+    """
+    before = described.get("declared_before_data") or {}
+    claims, former = described["claims"], before.get("claims", [])
+    return {
+        "reference_post_hoc": before.get("reference") != described["reference"],
+        "confidence_post_hoc": before.get("confidence") != confidence,
+        "claims": [{**claim, "post_hoc": claim not in former} for claim in claims],
+        "withdrawn": [claim for claim in former if claim not in claims],
+    }
