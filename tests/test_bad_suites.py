@@ -84,6 +84,7 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
         '"maml", "protonet", "maml_5"',
         ("'protonet' serves classification only", "'sinusoid' is regression"),
     ),
+    "ways other than the network has": ("train.iterations = 2000", "train.ways = 5", ("'maml'", "one output a class", "train.ways = 5")),
     "ways for regression": ("shots = [5, 10]", "shots = [5, 10]\nways = 5", ("[[grid]] ways = 5", "regression has no ways")),
     "no ways for classification": ("ways = [5, 20]\n", "", ("[[grid]] number 2", "lacks 'ways'", "omniglot")),
     "other dataset of another shape": ('batch_norm = "default"', 'on = ["same", "omniglot"]', ('[evaluate] on = ["same", "omniglot"]', "regression")),

@@ -92,15 +92,16 @@ def test_order_is_by_seed_then_point_then_algorithm(tmp_path: Path) -> None:
 
 
 def test_shapes_of_training_are_the_cells_unless_said(tmp_path: Path) -> None:
-    cell = only_cell(load(tmp_path, GRID + "[train]\niterations = 10\nways = 30\n[validate]\nshots = 2"))
+    cell = only_cell(load(tmp_path, GRID.replace('"maml"', '"protonet"') + "[train]\niterations = 10\nways = 30\n[validate]\nshots = 2"))
     assert (cell.fit.train.ways, cell.fit.train.shots) == (30, 1)
     assert (cell.fit.validate.ways, cell.fit.validate.shots) == (5, 2)
 
 
 def test_regression_has_no_ways(tmp_path: Path) -> None:
-    text = GRID.replace('"omniglot"', '["omniglot", "sinusoid"]') + "[train]\niterations = 10\nways = 20"
+    """And `train.ways` for all is no mistake where a part is classification."""
+    text = GRID.replace('"omniglot"', '["omniglot", "sinusoid"]') + "[train]\niterations = 10\nways = 5"
     shapes = {cell.labels["dataset"]: (cell.evaluate.ways, cell.fit.train.ways, cell.fit.validate.ways) for cell in load(tmp_path, text).cells}
-    assert shapes == {"omniglot": (5, 20, 5), "sinusoid": (None, None, None)}
+    assert shapes == {"omniglot": (5, 5, 5), "sinusoid": (None, None, None)}
 
 
 def test_batch_norm_is_the_methods_unless_said(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ class Method(ABC):
     ----------
     kinds : task kinds served, of ``classification`` and ``regression``.
     trains : whether there is an outer loop at all.
+    fixed_ways : whether the network has one output a class, so that training and test must agree in their ways.
     chooses_step : whether the number of adaptation steps is chosen on validation; otherwise it is `test_steps`.
     version : raised whenever the same settings come to mean other numbers.
     Settings : frozen dataclass; its fields are the keys of ``[algorithms.NAME]``. Has at least `test_batch_norm`.
@@ -62,6 +63,7 @@ class Method(ABC):
 
     kinds: ClassVar[frozenset[str]]
     trains: ClassVar[bool] = True
+    fixed_ways: ClassVar[bool] = True
     chooses_step: ClassVar[bool] = False
     version: ClassVar[int] = 1
     Settings: ClassVar[type[Any]]

@@ -24,6 +24,7 @@ class MetricMethod(Method):
     """
 
     kinds = frozenset({"classification"})
+    fixed_ways = False
 
     @dataclass(frozen=True)
     class Settings:

@@ -152,6 +152,15 @@ class Expansion:
                 why = f"'{algorithm}' serves {' and '.join(sorted(serves))} only, and the dataset '{dataset}' is {kind}; give them grids of their own"
                 raise self.document.error((("grid", number, "algorithms"), why))
 
+    def _refuse_other_ways(self, number: int, point: Point, fit: Fit) -> None:
+        """A network with one output a class cannot meet episodes of other ways than it was trained with."""
+        met = {"train.ways": fit.train.ways, "validate.ways": fit.validate.ways}
+        if getattr(get("algorithms", fit.method.name), "fixed_ways", False):
+            for key, ways in met.items():
+                if ways != point.ways:
+                    why = f"'{point.algorithm}' has one output a class: with {key} = {ways} it cannot meet {point.ways} ways; take {key} out"
+                    raise self.document.error((("grid", number, "ways"), why))
+
     def _refuse_explosion(self, total: int) -> None:
         if total > MAX_CELLS:
             factors = "; ".join(" x ".join(f"{count} {name}" for name, count in _factors(grid, self.seeds).items()) for grid in self.table.grid)
@@ -187,6 +196,7 @@ class Expansion:
         dataset = resolve_part("datasets", point.dataset, self.labels["datasets"][point.dataset], layers)
         train, validate = resolve_recipe(self.document, point, layers)
         fit = Fit(point.algorithm, method, model, dataset, train, validate, self._seeds(number)[0], self.table.root_seed)
+        self._refuse_other_ways(number, point, fit)
         labels = {"algorithm": point.algorithm, "model": point.model, "dataset": point.dataset, "on": SAME, **point.axes}
         cells: dict[str, Cell] = {}
         for evaluate, on in self._evaluations(number, point, layers, fit):
