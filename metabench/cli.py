@@ -95,6 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:  # what no verb foresaw: a folder without permission, a path that is too long, a full terminal
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"metabench: {place}{error.strerror or error}", file=sys.stderr)
+        return 2
     return status
 
 

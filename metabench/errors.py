@@ -40,7 +40,11 @@ class StaleError(MetabenchError):
 
 
 class RecordError(MetabenchError):
-    """A record on disk is damaged or of an unknown schema."""
+    """A record on disk is damaged."""
+
+
+class UnreadableRecordError(RecordError):
+    """A record may be whole and cannot be read here: of a newer schema, or without permission. Nothing may take its place."""
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -148,7 +148,12 @@ def _predictions(
         return
     for start in range(0, episodes, EPISODES_AT_ONCE):
         batch = stream.episodes(start, min(EPISODES_AT_ONCE, episodes - start), device)
-        yield method.predict(state, batch.support_x, batch.support_y, batch.query_x, batch_norm), batch.query_y
+        predicted = method.predict(state, batch.support_x, batch.support_y, batch.query_x, batch_norm)
+        wanted = (len(batch), len(method.curve), batch.query_y.shape[1])
+        if predicted.dim() != 4 or predicted.shape[:3] != wanted:  # broadcasting would score it all the same
+            expected = f"[{', '.join(map(str, wanted))}, outputs]"
+            raise ValueError(f"{type(method).__name__}.predict gave scores of shape {list(predicted.shape)}; expected {expected}")
+        yield predicted, batch.query_y
 
 
 @torch.no_grad()

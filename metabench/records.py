@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
-from metabench.errors import RecordError, UnwritableError
+from metabench.errors import RecordError, UnreadableRecordError, UnwritableError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,18 +78,18 @@ class RecordStore:
         try:
             record = json.loads(path.read_bytes())
         except OSError as error:
-            raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
+            raise UnreadableRecordError(f"{path}: cannot be read: {error.strerror}") from error
         except ValueError as error:
-            raise RecordError(f"{path}: is damaged: {error}. Delete it, and `metabench run` makes it again") from error
+            raise RecordError(f"{path}: is damaged: {error}. `metabench run` makes it again") from error
         schema = record.get("schema") if isinstance(record, dict) else None
         if not isinstance(schema, int):
             raise RecordError(f"{path}: is no record of metabench: it has no schema number")
         if schema > SCHEMA:
-            raise RecordError(f"{path}: has schema {schema}, and this metabench reads up to {SCHEMA}. Update metabench to read it")
+            raise UnreadableRecordError(f"{path}: has schema {schema}, and this metabench reads up to {SCHEMA}. Update metabench to read it")
         if missing := sorted(_REQUIRED - record.keys()):
-            raise RecordError(f"{path}: is damaged: it lacks {', '.join(missing)}. Delete it, and `metabench run` makes it again")
+            raise RecordError(f"{path}: is damaged: it lacks {', '.join(missing)}. `metabench run` makes it again")
         if problem := _misshapen(record, path):
-            raise RecordError(f"{path}: is damaged: {problem}. Delete it, and `metabench run` makes it again")
+            raise RecordError(f"{path}: is damaged: {problem}. `metabench run` makes it again")
         return dict(record)
 
     def arrays(self, path: Path) -> Mapping[str, np.ndarray]:

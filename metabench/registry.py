@@ -79,7 +79,7 @@ def get(group: Group, name: str) -> type[Any]:
     module, _, attribute = where.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # a plugin's module may raise anything at all
+    except (Exception, SystemExit) as error:  # a plugin's module may raise anything at all
         raise ConfigError(f"{group[:-1]} '{name}' ({where}) cannot be imported: {type(error).__name__}: {error}") from error
     if broken := _broken_contract(group, found):
         raise ConfigError(f"{group[:-1]} '{name}' ({where}) {broken}")

@@ -192,3 +192,12 @@ def test_accuracy_is_chosen_upwards(images: EpisodeStream) -> None:
     assert choice.score == pytest.approx(scores[choice.method.settings.rates, choice.point])
     assert choice.score == pytest.approx(max(scores.values()))
     assert choice.score > 1 / WAYS
+
+
+def test_scores_of_a_wrong_shape_are_refused(images: EpisodeStream) -> None:
+    """Broadcasting would score them all the same."""
+    method = Fixed(None)
+    method.scores = torch.zeros(WAYS)
+    method.predict = lambda *episode: torch.zeros(1, 1, 1, WAYS)  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match=r"Fixed.predict gave scores of shape \[1, 1, 1, "):
+        evaluate(method, state_of(method), images, 5, None, CPU, point=0)

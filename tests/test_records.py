@@ -106,7 +106,7 @@ def test_the_arrays_of_a_record_are_never_those_of_another(store: RecordStore, m
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("{", "is damaged: .*Delete it"),
+        ("{", "is damaged: .*`metabench run` makes it again"),
         ("[]", "is no record of metabench: it has no schema number"),
         ("{}", "is no record of metabench"),
         (json.dumps(a_record() | {"schema": SCHEMA + 1}), f"has schema {SCHEMA + 1}, and this metabench reads up to {SCHEMA}"),

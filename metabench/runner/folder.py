@@ -43,6 +43,7 @@ class RunFolder:
         """
         lock = FileLock(self.path / ".lock", timeout=0)
         try:
+            self._refuse_foreign_files()
             self.store.folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout:
@@ -102,6 +103,11 @@ class RunFolder:
         held = self._described().get("suite", name)
         if held != name:
             raise FolderError(f"{self.path}: holds the run of suite '{held}', not of '{name}'. Choose another folder with --out")
+
+    def _refuse_foreign_files(self) -> None:
+        """A run writes its own index.html and suite.toml: into a new or empty folder, or one that a run has made."""
+        if self.path.is_dir() and not self.store.folder.is_dir() and any(entry.name != ".lock" for entry in self.path.iterdir()):
+            raise FolderError(f"{self.path}: has files in it and is no run folder. Choose a new or an empty folder with --out")
 
     def _prepare(self) -> None:
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from metabench import environment
 from metabench.cells import Cell, Fit
-from metabench.errors import RecordError, StaleError
+from metabench.errors import RecordError, StaleError, UnreadableRecordError
 from metabench.records import FINISHED, RecordStore
 from metabench.runner.describe import plugin_targets
 
@@ -71,17 +71,22 @@ class Plan:
         ------
         StaleError : there are stale records, and nobody has said what to do about them.
         """
-        if stale is None and (found := [planned for planned in self.cells if planned.state == "stale"]):
+        if stale is None and (found := [planned for planned in (*self.cells, *self.others) if planned.state == "stale"]):
             what = "; ".join(sorted({difference for planned in found for difference in planned.differences}))
             raise StaleError(
-                f"{len(found)} of {len(self.cells)} cells have records made under other conditions ({what}). "
+                f"{len(found)} of {len(self.cells) + len(self.others)} cells have records made under other conditions ({what}). "
                 "Say --stale keep to let them count, --stale rerun to make them again, or --out FOLDER to begin another run"
             )
         return self.fits(("failed", "missing", "stale") if stale == "rerun" else ("failed", "missing"))
 
 
 def survey(suite: Suite, store: RecordStore, conditions_of: Callable[[Cell], Mapping[str, Any]]) -> Plan:
-    """Hold the cells of a suite against the records of a store."""
+    """Hold the cells of a suite against the records of a store.
+
+    Raises
+    ------
+    UnreadableRecordError : a record cannot be read here though it may be whole; running its cell again would replace it.
+    """
     index = store.index()
     planned: list[PlannedCell] = []
     damaged: list[str] = []
@@ -90,6 +95,8 @@ def survey(suite: Suite, store: RecordStore, conditions_of: Callable[[Cell], Map
         record = None
         try:
             record = _slim(store.load(path)) if path else None
+        except UnreadableRecordError:
+            raise
         except RecordError as error:
             damaged.append(str(error))
         planned.append(_planned(cell, path.stem if path else cell.stem, record, conditions_of(cell)))

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from workshop import Workshop, footprints, records
 
-from metabench.errors import UnwritableError
+from metabench.errors import FolderError, UnreadableRecordError, UnwritableError
 from metabench.runner.run import RunSummary
 
 DEEDS = ("none", "raise", "leave", "exit", "exit_well", "kill", "crash", "hang", "memory", "allocate", "diverge", "print")
@@ -172,3 +172,24 @@ def test_a_suite_may_drop_weights(workshop: Workshop) -> None:
     path.write_text("keep_weights = false\n" + path.read_text())
     folder = workshop.run("lean").folder
     assert not list(folder.glob("weights/*"))
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(workshop: Workshop) -> None:
+    workshop.suite("tidy", "none")
+    page = workshop.folder / "public" / "index.html"
+    page.parent.mkdir()
+    page.write_text("my homepage")
+    with pytest.raises(FolderError, match="is no run folder"):
+        workshop.run("tidy", out=page.parent)
+    assert [path.name for path in page.parent.iterdir()] == ["index.html"]
+
+
+def test_a_record_of_a_newer_schema_is_not_replaced(workshop: Workshop) -> None:
+    workshop.suite("newer", "none")
+    folder = workshop.run("newer").folder
+    record = next(folder.glob("records/*.json"))
+    newer = record.read_text().replace('"schema": 1', '"schema": 99')
+    record.write_text(newer)
+    with pytest.raises(UnreadableRecordError, match="Update metabench"):
+        workshop.run("newer")
+    assert record.read_text() == newer
