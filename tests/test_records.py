@@ -8,6 +8,7 @@ import resource
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +33,17 @@ def store(tmp_path: Path) -> RecordStore:
     return RecordStore(tmp_path)
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """A stand-in for a full disk that needs no privileges: no file may grow beyond a kilobyte."""
+    """A stand-in for a full disk that needs no privileges: no file of this process may grow beyond a kilobyte, so pytest must not print meanwhile."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_a_record_comes_back_as_it_was_written(store: RecordStore) -> None:
@@ -73,15 +76,15 @@ def test_arrays_are_never_unpickled(store: RecordStore) -> None:
     assert not list(store.folder.iterdir())
 
 
-def test_a_full_disk_leaves_what_was_there(store: RecordStore, small_files: None) -> None:
+def test_a_full_disk_leaves_what_was_there(store: RecordStore) -> None:
     path = store.write(STEM, a_record(score=0.5))
     noise = np.random.default_rng(0).random(1000)
-    with pytest.raises(UnwritableError, match=f"{path}: cannot be written: File too large") as caught:
+    with pytest.raises(UnwritableError, match=f"{path}: cannot be written: File too large") as caught, small_files():
         store.write(STEM, a_record(score=0.7), {"result/scores": noise})
     assert caught.value.exit_status == 3
     assert store.load(path)["result"]["score"] == 0.5
     assert [file.name for file in store.folder.iterdir()] == [path.name]
-    with pytest.raises(UnwritableError):
+    with pytest.raises(UnwritableError), small_files():
         write_text(path, "x" * 2000)
     assert [file.name for file in store.folder.iterdir()] == [path.name]
 
@@ -162,10 +165,10 @@ def test_an_array_that_is_damaged_within_is_told_when_it_is_read(store: RecordSt
         arrays["result/none"]
 
 
-def test_bytes_are_written_whole_or_not_at_all(tmp_path: Path, small_files: None) -> None:
+def test_bytes_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "weights"
     write_bytes(path, b"\0\1")
-    with pytest.raises(UnwritableError):
+    with pytest.raises(UnwritableError), small_files():
         write_bytes(path, bytes(2000))
     assert path.read_bytes() == b"\0\1"
     assert list(tmp_path.iterdir()) == [path]
