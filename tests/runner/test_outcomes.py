@@ -14,7 +14,7 @@ from metabench.errors import FolderError, UnreadableRecordError, UnwritableError
 from metabench.runner.run import RunSummary
 
 DEEDS = ("none", "raise", "leave", "exit", "exit_well", "kill", "crash", "hang", "memory", "allocate", "diverge", "print")
-TIMEOUT = 6.0
+TIMEOUT = 15.0
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_fail_fast_stops_at_the_first_failure(workshop: Workshop) -> None:
 
 def test_what_a_fit_has_started_ends_with_it(workshop: Workshop) -> None:
     workshop.suite("spawning", "spawn")
-    workshop.run("spawning", timeout=4.0)
+    workshop.run("spawning", timeout=10.0)
     assert not [process.pid for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", "3600.25"]]
 
 

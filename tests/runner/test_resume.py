@@ -75,7 +75,7 @@ def test_a_run_killed_half_way_leaves_nobody_behind_and_resumes_to_the_same_bits
 def test_a_signal_stops_a_run_at_once(shared_workshop: Workshop, reference: Path, how: signal.Signals, status: int, word: str) -> None:
     out = shared_workshop.folder / f"stopped-{status}"
     process, processes = stop_half_way(shared_workshop, out, how)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == status
     assert errors.strip() == f"metabench: {word}; what is finished is kept, and the same command goes on from there"
     assert_gone(processes)
@@ -98,7 +98,7 @@ def test_a_second_run_is_refused_and_told_who_is_at_work(shared_workshop: Worksh
         assert "hang-sinusoid-5s-s0" in status.stdout
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
     assert "running" not in shared_workshop.command("status", "held").stdout
 
 
