@@ -40,7 +40,7 @@ def told(summary: RunSummary) -> dict[str, dict[str, Any]]:
         ("exit_well", "failed", "HardExit", "status 0"),
         ("kill", "killed", "SIGKILL", "killed by SIGKILL"),
         ("crash", "killed", "SIGSEGV", "killed by SIGSEGV"),
-        ("hang", "timeout", "Timeout", "more than 6 seconds"),
+        ("hang", "timeout", "Timeout", "more than 15 seconds"),
         ("memory", "out_of_memory", "MemoryError", "no room"),
         ("allocate", "out_of_memory", "RuntimeError", "allocate"),
     ],
