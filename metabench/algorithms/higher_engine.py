@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import higher
 import torch
 from torch import Tensor, nn
@@ -38,24 +40,25 @@ def meta_gradient(
 
 
 def _query_outputs(fast: nn.Module, support_x: Tensor, query_x: Tensor, batch_norm: BatchNormMode | None, *, track: bool) -> Tensor:
+    outputs: Callable[[Tensor], Tensor] = fast
     if batch_norm == "running":
         with normalising(fast, "running"):
-            return fast(query_x)  # type: ignore[no-any-return]
+            return outputs(query_x)
     if batch_norm == "support":
         with normalising(fast, "batch", track=track, record=True):
-            fast(support_x)
+            outputs(support_x)
         with normalising(fast, "recorded"):
-            return fast(query_x)  # type: ignore[no-any-return]
+            return outputs(query_x)
     if batch_norm == "support_plus_one":
         if track:
             with torch.no_grad(), normalising(fast, "batch", track=True):
-                fast(support_x)
+                outputs(support_x)
         with normalising(fast, "batch"):
-            return torch.cat([fast(torch.cat((support_x, q)))[-1:] for q in query_x.split(1)])
+            return torch.cat([outputs(torch.cat((support_x, q)))[-1:] for q in query_x.split(1)])
     with normalising(fast, "batch", track=track):
         if batch_norm == "joint":
-            return fast(torch.cat((support_x, query_x)))[len(support_x) :]  # type: ignore[no-any-return]
-        return fast(query_x)  # type: ignore[no-any-return]
+            return outputs(torch.cat((support_x, query_x)))[len(support_x) :]
+        return outputs(query_x)
 
 
 def _keep_statistics(fast: nn.Module, model: nn.Module) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -54,7 +53,3 @@ class Episodes:
 
     def __len__(self) -> int:
         return self.support_x.shape[0]
-
-    def to(self, device: torch.device) -> Episodes:
-        """Return the same episodes on `device`."""
-        return Episodes(*(t.to(device, non_blocking=True) for t in (self.support_x, self.support_y, self.query_x, self.query_y)))
