@@ -13,9 +13,9 @@ from torch import Tensor
 
 from metabench.algorithms.method import BatchNormMode, Method, State, task_losses
 from metabench.algorithms.metric import MetricMethod
-from metabench.streams import EpisodeStream
 from metabench.tasks.dataset import Draw
 from metabench.tasks.images import ImageDataset
+from metabench.tasks.stream import EpisodeStream
 
 EPISODES_AT_ONCE = 32
 EMBEDDED_EPISODES_AT_ONCE = 512

@@ -25,12 +25,14 @@ from metabench.algorithms.method import Method, State
 from metabench.cells import Cell, Fit, Part, Train, Validate
 from metabench.errors import DataError
 from metabench.evaluation import Choice, Evaluation, choose, evaluate, figures_of
+from metabench.files import make_folder, write_bytes
 from metabench.measure import MemoryPeaks
 from metabench.outcome import arrays_of, measured_of, result_of
 from metabench.settings import build
-from metabench.streams import EpisodeStream, torch_generator
+from metabench.streams import torch_generator
 from metabench.tasks.dataset import Dataset, Split
-from metabench.tasks.episodes import EpisodeShape
+from metabench.tasks.episodes import Episodes, EpisodeShape, Examples
+from metabench.tasks.stream import EpisodeStream, ExampleStream
 from metabench.training import Training, train
 
 
@@ -84,9 +86,9 @@ def run_fit(
     fit = cells[0].fit
 
     progress(Progress("load", 0, None))
-    dataset = open_dataset(fit.dataset, data)
-    test_datasets, missing = open_test_datasets(cells, dataset, data)
     method = make_method(fit.method)
+    dataset = open_dataset(fit.dataset, data, method.told)
+    test_datasets, missing = open_test_datasets(cells, dataset, data, method.told)
     state = initial_state(fit, method, dataset, where)
 
     memory = MemoryPeaks(where)
@@ -119,13 +121,13 @@ def run_fit(
         raise missing
 
 
-def open_test_datasets(cells: Sequence[Cell], dataset: Dataset, data: Path) -> tuple[list[tuple[Cell, Dataset]], DataError | None]:
+def open_test_datasets(cells: Sequence[Cell], dataset: Dataset, data: Path, told: bool) -> tuple[list[tuple[Cell, Dataset]], DataError | None]:
     """Return the cells whose test data is there, each with its dataset, and what is wrong with that of the others."""
     opened: list[tuple[Cell, Dataset]] = []
     missing: DataError | None = None
     for cell in cells:
         try:
-            opened.append((cell, dataset if cell.evaluate.on is None else open_dataset(cell.evaluate.on, data)))
+            opened.append((cell, dataset if cell.evaluate.on is None else open_dataset(cell.evaluate.on, data, told)))
         except DataError as error:
             missing = error
     if not opened and missing is not None:
@@ -148,13 +150,25 @@ def train_fit(cell: Cell, method: Method, state: State, dataset: Dataset, device
     return train(
         method,
         state,
-        episodes_of(fit, fit.dataset, dataset, "train", shape_of(fit.train)),
+        training_batches(fit, method, dataset, device),
         fit.train,
         fit.validate,
         lambda: choose(method, state, validation, fit.validate.episodes, mode, device),
+        dataset.metric.higher_is_better,
         device,
         lambda iteration, total, loss: progress(Progress("train", iteration, total, loss)),
     )
+
+
+def training_batches(fit: Fit, method: Method, dataset: Dataset, device: torch.device) -> Callable[[int], Episodes | Examples]:
+    """The training data of each iteration: episodes, or as many examples as those would hold."""
+    tasks, shape = fit.train.tasks_per_batch, shape_of(fit.train)
+    if method.trains_on == "examples":
+        examples = ExampleStream(dataset, fit.dataset.identity(), root_seed=fit.root_seed, seed=fit.seed)
+        size = tasks * (shape.ways or 1) * (shape.shots + shape.query_shots)
+        return lambda i: examples.examples(i * size, size, device)
+    episodes = episodes_of(fit, fit.dataset, dataset, "train", shape)
+    return lambda i: episodes.episodes(i * tasks, tasks, device)
 
 
 def settle(cell: Cell, method: Method, state: State, dataset: Dataset, device: torch.device, progress: Callable[[Progress], None]) -> Choice:
@@ -197,10 +211,12 @@ def be_deterministic(threads: int) -> None:
     torch.manual_seed(0)
 
 
-def open_dataset(part: Part, data: Path) -> Dataset:
-    """Return the dataset, loaded."""
+def open_dataset(part: Part, data: Path, told: bool = False) -> Dataset:
+    """Return the dataset, loaded; `told` with inputs that say what defines the task."""
     registered = registry.get("datasets", part.name)
     dataset: Dataset = registered(build(registered.Settings, part.settings))
+    if told:
+        dataset = dataset.telling()
     dataset.load(data)
     return dataset
 
@@ -214,7 +230,7 @@ def make_method(part: Part) -> Method:
 
 def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.device) -> State:
     """Return the state before training. The network's weights are the same for every method that meets this model and seed."""
-    task = dataset.task(fit.train.ways)
+    task = dataset.training_task() if method.trains_on == "examples" else dataset.task(fit.train.ways)
     registered = registry.get("models", fit.model.name)
     generator = torch_generator(fit.root_seed, "initial weights", seed=fit.seed, model=fit.model.identity())
     with torch.random.fork_rng(devices=[]):
@@ -238,11 +254,5 @@ def episodes_of(
 
 def save_weights(state: State, path: Path) -> None:
     """Write everything the state has learned, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = safetensors.torch.save({name: value.detach().cpu().contiguous() for name, value in state.state_dict().items()})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    make_folder(path.parent)
+    write_bytes(path, safetensors.torch.save({name: value.detach().cpu().contiguous() for name, value in state.state_dict().items()}))

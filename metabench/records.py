@@ -1,4 +1,4 @@
-"""Records: what one cell left on disk, and the store that keeps them.
+"""Records: what one cell left on disk, the store that keeps them, and the `cells.json` that lists them.
 
 A record is `<stem>.json` with `<stem>.npz` beside it: it exists whole or not at all. Both are written to temporary names in the same folder and
 flushed to disk; then the JSON of an earlier record goes, the arrays are renamed into place, and the new JSON comes last. Nothing here imports torch.
@@ -6,10 +6,8 @@ flushed to disk; then the JSON of an earlier record goes, the arrays are renamed
 
 from __future__ import annotations
 
-import errno
 import json
 import math
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,13 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
-from metabench.errors import RecordError, UnreadableRecordError, UnwritableError
+from metabench.errors import FolderError, RecordError, UnreadableRecordError
+from metabench.files import flush, flush_folder, temporary, told_when_unwritable
 
 if TYPE_CHECKING:
     import numpy as np
 
 SCHEMA = 1
 """Schema of the records written now. Records of earlier schemas are read, those of later ones refused."""
+
+CELLS_SCHEMA = 1
+"""Schema of `cells.json`."""
 
 Outcome = Literal["completed", "diverged", "failed", "timeout", "out_of_memory", "killed"]
 FINISHED: frozenset[str] = frozenset({"completed", "diverged"})
@@ -33,7 +35,6 @@ _OUTCOMES = frozenset(get_args(Outcome))
 _RECORD_NAME = re.compile(r".*-([0-9a-f]{12})\.json")
 _REQUIRED = frozenset({"schema", "cell", "fit", "labels", "seed", "config", "metric", "result", "measured", "provenance"})
 _TABLES = ("labels", "config", "metric", "result", "measured", "provenance")
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -133,26 +134,26 @@ class RecordStore:
         """
         path = self.path(stem)
         npz = path.with_suffix(".npz")
-        with _told_when_unwritable(path):
+        with told_when_unwritable(path):
             try:
                 if arrays:
-                    with _temporary(npz).open("wb") as file:
+                    with temporary(npz).open("wb") as file:
                         _write_arrays(file, arrays)
-                        _flush(file)
-                with _temporary(path).open("wb") as file:
+                        flush(file)
+                with temporary(path).open("wb") as file:
                     file.write(_dumps(record).encode())
-                    _flush(file)
+                    flush(file)
                 path.unlink(missing_ok=True)
                 if arrays:
-                    _temporary(npz).replace(npz)
+                    temporary(npz).replace(npz)
                 else:
                     npz.unlink(missing_ok=True)
-                _temporary(path).replace(path)
+                temporary(path).replace(path)
             finally:
-                for leftover in (_temporary(npz), _temporary(path)):
+                for leftover in (temporary(npz), temporary(path)):
                     with suppress(OSError):
                         leftover.unlink(missing_ok=True)
-            _flush_folder(self.folder)
+            flush_folder(self.folder)
         return path
 
     def sweep(self) -> None:
@@ -180,46 +181,23 @@ class _Arrays(Mapping[str, "np.ndarray"]):
         return len(self._opened)
 
 
-def write_text(path: Path, text: str, durable: bool = True) -> None:
-    """Replace the file at `path` by `text`: `write_bytes` in UTF-8."""
-    write_bytes(path, text.encode(), durable)
-
-
-def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
-    """Replace the file at `path` by `content`, whole or not at all; `durable` also against a loss of power.
+def read_cells(folder: Path) -> dict[str, Any]:
+    """Read the `cells.json` of a run folder.
 
     Raises
     ------
-    UnwritableError : the disk is full, or the folder has vanished or turned read-only.
+    FolderError : the folder is none of a run, or the file is damaged.
     """
-    with _told_when_unwritable(path):
-        try:
-            with _temporary(path).open("wb") as file:
-                file.write(content)
-                if durable:
-                    _flush(file)
-            _temporary(path).replace(path)
-        finally:
-            with suppress(OSError):
-                _temporary(path).unlink(missing_ok=True)
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder and those above it, where they are missing.
-
-    Raises
-    ------
-    UnwritableError : something keeps it from being made.
-    """
-    with _told_when_unwritable(path):
-        path.mkdir(parents=True, exist_ok=True)
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether an exception says that the disk is full (libraries wrap the system's error in their own)."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno in _DISK_FULL
-    return any(os.strerror(code) in str(error) for code in _DISK_FULL)
+    path = folder / "cells.json"
+    try:
+        described = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise FolderError(f"{folder}: is no run folder: it has no cells.json. `metabench run` makes one") from None
+    except (OSError, ValueError) as error:
+        raise FolderError(f"{path}: is damaged: {error}. `metabench run` writes it again once it is deleted") from error
+    if not isinstance(described, dict) or described.get("schema") != CELLS_SCHEMA:
+        raise FolderError(f"{path}: is not a cells.json that this metabench can read (schema {CELLS_SCHEMA})")
+    return described
 
 
 def plain(value: Any) -> Any:
@@ -259,32 +237,6 @@ def _write_arrays(file: IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
     import numpy as np
 
     np.savez_compressed(file, allow_pickle=False, **arrays)
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
-
-def _flush(file: IO[Any]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make the renames themselves durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _told_when_unwritable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UnwritableError(f"{path}: cannot be written: {error.strerror or error}. What was finished before is safe") from error
 
 
 @contextmanager

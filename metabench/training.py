@@ -17,7 +17,7 @@ from metabench.algorithms.method import Method, State
 from metabench.cells import Train, Validate
 from metabench.evaluation import Choice
 from metabench.measure import Stopwatch
-from metabench.streams import EpisodeStream
+from metabench.tasks.episodes import Episodes, Examples
 
 READ_EVERY = {"cuda": 50}
 """Iterations between two readings of the loss. On a CPU a reading costs nothing; a GPU would have to be waited for."""
@@ -59,10 +59,11 @@ class Training:
 def train(
     method: Method,
     state: State,
-    stream: EpisodeStream,
+    batches: Callable[[int], Episodes | Examples],
     recipe: Train,
     validate: Validate,
     validation: Callable[[], Choice],
+    higher_is_better: bool,
     device: torch.device,
     progress: Callable[[int, int | None, float | None], None],
 ) -> Training:
@@ -70,20 +71,20 @@ def train(
 
     Parameters
     ----------
-    stream : training episodes. validation : scores the state as it is. progress : told iteration, total and the last loss that was read.
+    batches : the training data of each iteration. validation : scores the state as it is; `higher_is_better` says which way.
+    progress : told iteration, total and the last loss that was read.
     """
     result = Training()
     if not method.trains:
         return result
     started = time.perf_counter()
     watch, losses = Stopwatch(device), _Losses(result, READ_EVERY.get(device.type, 1))
-    selection = _Selection(result, state, validate, stream.dataset.metric.higher_is_better)
+    selection = _Selection(result, state, validate, higher_is_better)
     result.stopped = "budget"
     for i, rate, last in _schedule(recipe, lambda: time.perf_counter() - started - result.validation_seconds):
         with watch.lap():
-            batch = stream.episodes(i * recipe.tasks_per_batch, recipe.tasks_per_batch, device)
             state.rate = rate
-            step = method.step(state, batch)
+            step = method.step(state, batches(i))
         losses.add(step.loss, step.score)
         if (i + 1) % validate.every == 0 or last:
             losses.read()

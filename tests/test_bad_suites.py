@@ -143,14 +143,19 @@ def _in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def files_in(folder: Path) -> list[Path]:
+    """All that lies in a folder, but for the bytecode that Python itself may leave beside a plugin."""
+    return sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts)
+
+
 def refusal(folder: Path, text: str | bytes) -> str:
     """Return the message with which a suite is refused, after seeing that nothing was written."""
     path = write_suite(folder, text)
-    before = sorted(folder.rglob("*"))
+    before = files_in(folder)
     with pytest.raises(ConfigError) as caught:
         load_suite("x", load_project(folder))
     assert path.exists()
-    assert sorted(folder.rglob("*")) == before
+    assert files_in(folder) == before
     assert caught.value.exit_status == 2
     return str(caught.value)
 

@@ -14,6 +14,7 @@ from metabench import environment
 HARMLESS = {
     "metabench",
     "metabench.errors",
+    "metabench.files",
     "metabench.measure",
     "metabench.registry",
     "metabench.settings",

@@ -16,9 +16,9 @@ from metabench import evaluation
 from metabench.algorithms.method import Method, State
 from metabench.evaluation import choose, evaluate
 from metabench.models.conv4 import Conv4
-from metabench.streams import EpisodeStream
 from metabench.tasks.dataset import Dataset
 from metabench.tasks.episodes import EpisodeShape, Task
+from metabench.tasks.stream import EpisodeStream
 
 WAYS = 4
 

@@ -25,8 +25,8 @@ from metabench.algorithms.scratch import Scratch
 from metabench.cells import Cell
 from metabench.errors import DataError
 from metabench.experiment import Progress, initial_state, make_method, open_dataset, run_fit
-from metabench.streams import EpisodeStream
 from metabench.tasks.episodes import Episodes
+from metabench.tasks.stream import EpisodeStream
 
 ALGORITHMS: dict[str, dict[str, Any]] = {
     "maml": {"inner_lr": 0.1},

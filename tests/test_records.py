@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from metabench.errors import RecordError, UnwritableError
-from metabench.records import SCHEMA, RecordStore, is_disk_full, plain, write_bytes, write_text
+from metabench.files import is_disk_full, write_bytes, write_text
+from metabench.records import SCHEMA, RecordStore, plain
 
 CELL = "0123456789ab" + "c" * 52
 STEM = f"maml-sinusoid-5s-s0-{CELL[:12]}"

@@ -8,9 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metabench.streams import BLOCK, EpisodeStream, generator, torch_generator
+from metabench.streams import generator, torch_generator
 from metabench.tasks.dataset import Dataset, Draw
 from metabench.tasks.episodes import EpisodeShape
+from metabench.tasks.stream import BLOCK, EpisodeStream
 
 SHAPES = {"sinusoid": EpisodeShape(None, 5, 10), "omniglot": EpisodeShape(5, 1, 3)}
 IDENTITY = {"name": "some", "version": 1, "settings": {}}

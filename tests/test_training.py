@@ -17,9 +17,9 @@ from metabench import training
 from metabench.algorithms.method import Method, State, StepResult
 from metabench.cells import Train, Validate
 from metabench.evaluation import Choice
-from metabench.streams import EpisodeStream
 from metabench.tasks.dataset import Dataset
 from metabench.tasks.episodes import Episodes, EpisodeShape
+from metabench.tasks.stream import EpisodeStream
 from metabench.training import Training, train
 
 
@@ -82,7 +82,11 @@ class Bench:
         def told(*message: Any) -> None:
             self.progress.append(message)
 
-        return train(self.method, self.state, self.stream, recipe, validate or Validate(every=1000), self.validate, CPU, told)
+        def batches(i: int) -> Episodes:
+            return self.stream.episodes(i * recipe.tasks_per_batch, recipe.tasks_per_batch, CPU)
+
+        better = self.stream.dataset.metric.higher_is_better
+        return train(self.method, self.state, batches, recipe, validate or Validate(every=1000), self.validate, better, CPU, told)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metabench.tasks.episodes import Episodes, Task
+from metabench.tasks.episodes import Task
 
 BatchNormMode = Literal["query", "joint", "support", "support_plus_one", "running"]
 """Whose statistics normalise the queries: their own; support's and all queries' together; the support set's; the support set's and that one
@@ -30,13 +30,15 @@ class State(nn.Module):
     ----------
     model : the network.
     optimizer : the outer optimiser, or None for a method that does not train.
+    generator : of the noise of training, or None for a method without any.
     rate : factor on the outer learning rate, set by the training loop before each step: the schedule is not the method's business.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer | None = None, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.model = model
         self.optimizer = optimizer
+        self.generator = generator
         self.rate = 1.0
 
 
@@ -55,6 +57,8 @@ class Method(ABC):
     ----------
     kinds : task kinds served, of ``classification`` and ``regression``.
     trains : whether there is an outer loop at all.
+    trains_on : what its batches are, ``episodes`` or ``examples``: as many images (points) either way.
+    told : whether its inputs say what defines the task, as an oracle's do.
     fixed_ways : whether the network has one output a class, so that training and test must agree in their ways.
     chooses_step : whether the number of adaptation steps is chosen on validation; otherwise it is `test_steps`.
     version : raised whenever the same settings come to mean other numbers.
@@ -63,6 +67,8 @@ class Method(ABC):
 
     kinds: ClassVar[frozenset[str]]
     trains: ClassVar[bool] = True
+    trains_on: ClassVar[Literal["episodes", "examples"]] = "episodes"
+    told: ClassVar[bool] = False
     fixed_ways: ClassVar[bool] = True
     chooses_step: ClassVar[bool] = False
     version: ClassVar[int] = 1
@@ -92,10 +98,13 @@ class Method(ABC):
 
     @abstractmethod
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
-        """Return the state before training. `model` has its initial weights; `generator` serves the method's own noise."""
+        """Return the state before training. `model` has its initial weights; `generator` serves the method's own noise.
 
-    def step(self, state: State, batch: Episodes) -> StepResult:
-        """Do one outer iteration on a batch of training episodes, changing `state`."""
+        `task` is that of the training episodes, or, for a method that trains on examples, `Dataset.training_task`.
+        """
+
+    def step(self, state: State, batch: Any) -> StepResult:
+        """Do one outer iteration on a batch of training data (`Episodes`, or `Examples` where the method trains on them), changing `state`."""
         raise TypeError(f"{type(self).__name__} does not train")
 
     @abstractmethod

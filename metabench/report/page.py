@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from metabench.records import write_text
+from metabench.files import write_text
 from metabench.report import figures, palette, words
 from metabench.report.answer import answer, headline
 from metabench.report.blocks import Block, blocks_of, overview

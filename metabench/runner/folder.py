@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from metabench.errors import FolderError, UnwritableError
+from metabench.files import write_text
 from metabench.identity import digest
-from metabench.records import RecordStore, plain, write_text
+from metabench.records import CELLS_SCHEMA, RecordStore, plain, read_cells
 from metabench.runner.describe import declaration_of, metric_of, name_of
 
 if TYPE_CHECKING:
     from metabench.suite import Suite
-
-CELLS_SCHEMA = 1
 
 
 class RunFolder:
@@ -137,25 +136,6 @@ class RunFolder:
     def _who(self) -> str:
         holder = self.holder()
         return f" (process {holder['pid']} on {holder['host']}, since {holder['since']})" if holder else ""
-
-
-def read_cells(folder: Path) -> dict[str, Any]:
-    """Read the `cells.json` of a run folder.
-
-    Raises
-    ------
-    FolderError : the folder is none of a run, or the file is damaged.
-    """
-    path = folder / "cells.json"
-    try:
-        described = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise FolderError(f"{folder}: is no run folder: it has no cells.json. `metabench run` makes one") from None
-    except (OSError, ValueError) as error:
-        raise FolderError(f"{path}: is damaged: {error}. `metabench run` writes it again once it is deleted") from error
-    if not isinstance(described, dict) or described.get("schema") != CELLS_SCHEMA:
-        raise FolderError(f"{path}: is not a cells.json that this metabench can read (schema {CELLS_SCHEMA})")
-    return described
 
 
 def _cell_entries(suite: Suite) -> Iterator[Mapping[str, Any]]:

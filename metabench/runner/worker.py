@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metabench.errors import DataError, UnwritableError
-from metabench.records import RecordStore, is_disk_full
+from metabench.files import is_disk_full
+from metabench.records import RecordStore
 from metabench.runner.describe import record_of
 from metabench.runner.messages import Advanced, Done, Failure, Job, Message, Unwritable, Wrote
 

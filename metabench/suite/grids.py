@@ -146,9 +146,12 @@ class Expansion:
         return {dataset: grid.ways or [] if dataset in classification else [None] for dataset in kinds}
 
     def _refuse_pairs(self, number: int, algorithm: str, kinds: Mapping[str, str]) -> None:
-        method = self._registered(number, "algorithms", algorithm)
+        method = get("algorithms", self._registered(number, "algorithms", algorithm))
         for dataset, kind in kinds.items():
-            if kind not in (serves := get("algorithms", method).kinds):
+            if getattr(method, "told", False) and not getattr(get("datasets", self.labels["datasets"][dataset]), "tells", False):
+                why = f"'{algorithm}' must be told what defines a task, and the dataset '{dataset}' cannot say it; give them grids of their own"
+                raise self.document.error((("grid", number, "algorithms"), why))
+            if kind not in (serves := method.kinds):
                 why = f"'{algorithm}' serves {' and '.join(sorted(serves))} only, and the dataset '{dataset}' is {kind}; give them grids of their own"
                 raise self.document.error((("grid", number, "algorithms"), why))
 

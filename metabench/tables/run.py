@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from metabench.errors import RecordError
-from metabench.records import RecordStore, make_folder, write_text
-from metabench.runner.folder import read_cells
+from metabench.files import make_folder, write_text
+from metabench.records import RecordStore, read_cells
 from metabench.tables.cells import NUMBERS, block_of, cell_row, coordinates
 from metabench.tables.comparisons import COMPARED, REFERENCE, RESULT, comparison_rows
 from metabench.tables.declared import declared

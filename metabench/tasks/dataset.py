@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from metabench.errors import DataError
-from metabench.tasks.episodes import Episodes, EpisodeShape, Task
+from metabench.tasks.episodes import Episodes, EpisodeShape, Examples, Task
 
 Split = Literal["train", "validation", "test"]
 Draw = dict[str, np.ndarray]
@@ -67,6 +67,7 @@ class Dataset(ABC):
     default_model : the model used where a grid names none.
     licence, source : one line each, for `metabench data list` and the report.
     version : raised whenever the same settings come to mean other episodes.
+    tells : whether `telling` gives a view whose inputs say what defines the task.
     """
 
     kind: ClassVar[Literal["classification", "regression"]]
@@ -75,6 +76,7 @@ class Dataset(ABC):
     licence: ClassVar[str]
     source: ClassVar[str]
     version: ClassVar[int] = 1
+    tells: ClassVar[bool] = False
     Settings: ClassVar[type[Any]]
 
     def __init__(self, settings: Any) -> None:
@@ -114,6 +116,22 @@ class Dataset(ABC):
         DataError : this dataset cannot, or not so many of them.
         """
         raise DataError(f'{type(self).__name__} cannot draw disjoint episodes; use sampling = "with_replacement"')
+
+    @abstractmethod
+    def training_task(self) -> Task:
+        """What a network is built for that learns all of the training split at once: one output a training class, or the value. After `load`."""
+
+    @abstractmethod
+    def draw_examples(self, count: int, rng: np.random.Generator) -> Draw:
+        """Draw `count` examples of the training split, each anew."""
+
+    @abstractmethod
+    def gather_examples(self, draw: Draw, device: torch.device) -> Examples:
+        """Turn drawn examples (or a slice of them along the first axis) into tensors."""
+
+    def telling(self) -> Dataset:
+        """Return a view of this dataset with the same draws, each of whose inputs also says what defines the task. Only where it `tells`."""
+        raise TypeError(f"{type(self).__name__} cannot say what defines its tasks")
 
     def figure(self, draw: Draw) -> Draw | None:
         """Return the few of these test episodes that a figure shows, with queries where it wants them; None when they are shown as they are."""

@@ -53,3 +53,20 @@ class Episodes:
 
     def __len__(self) -> int:
         return self.support_x.shape[0]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A batch of B training examples of no episode in particular, for methods that train as anybody trains a network.
+
+    Attributes
+    ----------
+    x : ``[B, ...]`` float32.
+    y : ``[B]`` int64 numbers of classes of the training split, or ``[B, 1]`` float32 values.
+    """
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return self.x.shape[0]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from metabench.identity import canonical
 from metabench.tasks.dataset import Dataset, Draw, Metric, Split
-from metabench.tasks.episodes import Episodes, EpisodeShape
+from metabench.tasks.episodes import Episodes, EpisodeShape, Examples, Task
 from metabench.tasks.sampler import ClassTable, Integers, draw_disjoint, draw_episodes
 
 
@@ -122,6 +122,20 @@ class ImageDataset(Dataset):
     def draw_disjoint(self, split: Split, shape: EpisodeShape, count: int, rng: np.random.Generator) -> Draw:
         """Draw `count` episodes of which no two share an image (see `sampler.draw_disjoint`)."""
         return draw_disjoint(rng, self._table(split), shape, count)
+
+    def training_task(self) -> Task:
+        """One output a training class, the rotated ones among them."""
+        return self.task(len(self.pool.splits["train"]))
+
+    def draw_examples(self, count: int, rng: np.random.Generator) -> Draw:
+        """Draw images of the training split uniformly: ``image`` ``[n]`` their numbers."""
+        numbers = self.split_images("train")
+        return {"image": numbers[rng.integers(len(numbers), size=count)]}
+
+    def gather_examples(self, draw: Draw, device: torch.device) -> Examples:
+        """Turn image numbers into ``x [n, C, H, W]`` and the numbers of their classes among the training classes, ``y [n]``."""
+        classes = np.searchsorted(self.pool.splits["train"], self.pool.labels[draw["image"]])
+        return Examples(self.images(draw["image"], device), torch.from_numpy(classes).to(device))
 
     def names(self, draw: Draw) -> dict[str, np.ndarray]:
         """``image_numbers`` ``[n]`` of the images that were met, and ``image_names`` ``[n]``, UTF-8 as bytes."""

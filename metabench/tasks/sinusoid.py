@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from metabench.tasks.dataset import Dataset, Draw, Metric, Split
-from metabench.tasks.episodes import Episodes, EpisodeShape, Task
+from metabench.tasks.episodes import Episodes, EpisodeShape, Examples, Task
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Sinusoid(Dataset):
     default_model: ClassVar[str] = "mlp"
     licence: ClassVar[str] = "none needed: generated"
     source: ClassVar[str] = "Finn et al. 2017, arXiv 1703.03400"
+    tells: ClassVar[bool] = True
     Settings: ClassVar[type[SinusoidSettings]] = SinusoidSettings
     settings: SinusoidSettings
 
@@ -79,6 +80,28 @@ class Sinusoid(Dataset):
         """As `draw`: episodes of a continuous distribution share nothing."""
         return self.draw(split, shape, count, rng)
 
+    def training_task(self) -> Task:
+        """The same as of any episode."""
+        return self.task(None)
+
+    def draw_examples(self, count: int, rng: np.random.Generator) -> Draw:
+        """Draw single points, each of a wave of its own: ``amplitude``, ``phase`` and ``x`` ``[n]``."""
+        at = self.settings
+        return {
+            "amplitude": rng.uniform(at.amplitude_low, at.amplitude_high, count),
+            "phase": rng.uniform(at.phase_low, at.phase_high, count),
+            "x": rng.uniform(at.x_low, at.x_high, count),
+        }
+
+    def gather_examples(self, draw: Draw, device: torch.device) -> Examples:
+        """Compute y in float64 and return float32 tensors ``[n, 1]``."""
+        y = draw["amplitude"] * np.sin(draw["x"] - draw["phase"])
+        return Examples(_tensor(draw["x"][:, None], device), _tensor(y[:, None], device))
+
+    def telling(self) -> Dataset:
+        """The same waves, each input followed by amplitude and phase: what the oracle of Finn et al. 2017 is given."""
+        return _TellingSinusoid(self.settings)
+
     def figure(self, draw: Draw) -> Draw:
         """The first four waves, asked for at 101 points over the whole range."""
         few = {name: values[:4] for name, values in draw.items()}
@@ -89,12 +112,34 @@ class Sinusoid(Dataset):
         """Compute y in float64 and return float32 tensors."""
         amplitude, phase = draw["amplitude"][:, None, None], draw["phase"][:, None, None]
 
-        def tensor(values: np.ndarray) -> Tensor:
-            return torch.from_numpy(values.astype(np.float32)).to(device)
-
         return Episodes(
-            support_x=tensor(draw["support_x"]),
-            support_y=tensor(amplitude * np.sin(draw["support_x"] - phase)),
-            query_x=tensor(draw["query_x"]),
-            query_y=tensor(amplitude * np.sin(draw["query_x"] - phase)),
+            support_x=_tensor(draw["support_x"], device),
+            support_y=_tensor(amplitude * np.sin(draw["support_x"] - phase), device),
+            query_x=_tensor(draw["query_x"], device),
+            query_y=_tensor(amplitude * np.sin(draw["query_x"] - phase), device),
         )
+
+
+class _TellingSinusoid(Sinusoid):
+    """Sinusoids whose inputs are (x, amplitude, phase)."""
+
+    def task(self, ways: int | None) -> Task:
+        """Three numbers in, one number out."""
+        return Task("regression", (3,), 1)
+
+    def gather(self, draw: Draw, device: torch.device) -> Episodes:
+        """As without, with ``support_x`` ``[E, K, 3]`` and ``query_x`` ``[E, Q, 3]``."""
+        plain = super().gather(draw, device)
+        known = _tensor(np.stack((draw["amplitude"], draw["phase"]), -1)[:, None], device)
+        told = [torch.cat((x, known.expand(-1, x.shape[1], -1)), -1) for x in (plain.support_x, plain.query_x)]
+        return Episodes(told[0], plain.support_y, told[1], plain.query_y)
+
+    def gather_examples(self, draw: Draw, device: torch.device) -> Examples:
+        """As without, with ``x`` ``[n, 3]``."""
+        plain = super().gather_examples(draw, device)
+        known = _tensor(np.stack((draw["amplitude"], draw["phase"]), -1), device)
+        return Examples(torch.cat((plain.x, known), -1), plain.y)
+
+
+def _tensor(values: np.ndarray, device: torch.device) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32)).to(device)

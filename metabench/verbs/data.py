@@ -7,7 +7,7 @@ import argparse
 from metabench import registry
 from metabench.cells import Part
 from metabench.errors import ConfigError, MetabenchError, nearest
-from metabench.records import make_folder
+from metabench.files import make_folder
 from metabench.runner.data import make_dataset
 from metabench.settings import make_part
 from metabench.suite import load_suite, suite_names

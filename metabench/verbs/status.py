@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from metabench.records import FINISHED, RecordStore
-from metabench.runner.folder import RunFolder, read_cells
+from metabench.records import FINISHED, RecordStore, read_cells
+from metabench.runner.folder import RunFolder
 from metabench.suite.project import load_project
 from metabench.verbs.target import run_folder
 

@@ -12,11 +12,11 @@ from torch import nn
 from metabench.algorithms.maml import MAML
 from metabench.models.conv4 import Conv4
 from metabench.models.mlp import MLP
-from metabench.streams import EpisodeStream
 from metabench.tasks.dataset import Dataset
 from metabench.tasks.episodes import EpisodeShape, Task
 from metabench.tasks.images import ImageDataset, ImagePool
 from metabench.tasks.sinusoid import Sinusoid
+from metabench.tasks.stream import EpisodeStream
 from tests.benchmarks.conftest import Compare
 
 CPU = torch.device("cpu")

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from metabench.errors import DataError
-from metabench.streams import EpisodeStream
 from metabench.tasks import omniglot_folder as on_disk
 from metabench.tasks.class_splits import SPLITS
 from metabench.tasks.episodes import EpisodeShape
 from metabench.tasks.omniglot import Omniglot, OmniglotSettings
+from metabench.tasks.stream import EpisodeStream
 
 CPU = torch.device("cpu")
 GREEK = Path("omniglot-py/images_background/Greek")
