@@ -6,8 +6,9 @@ imports nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from metabench.tables import Run
@@ -23,26 +24,65 @@ def load(folder: str | Path) -> Run:
     FolderError : the folder is none of a run.
     """
     from metabench import tables
+    from metabench.errors import FolderError
+    from metabench.suite.project import home_expanded
 
-    return tables.load(Path(folder))
+    if not isinstance(folder, str | Path):
+        raise FolderError(f"folder = {folder!r}: expected the path of a run folder, such as 'reports/quick'")
+    return tables.load(home_expanded(folder))
 
 
-def run(suite: str | None = None, **options: Any) -> Run:
-    """Run what a suite of the project in the current folder lacks, and load its tables.
+def run(
+    suite: str | Path | None = None,
+    *,
+    profile: str | None = None,
+    seeds: str | Sequence[int] | None = None,
+    only: str | Sequence[str] = (),
+    workers: int | None = None,
+    threads: int | None = None,
+    device: str = "auto",
+    timeout: float | None = None,
+    fail_fast: bool = False,
+    stale: Literal["keep", "rerun"] | None = None,
+    out: str | Path | None = None,
+) -> Run:
+    """Run what a suite of the project that the current folder lies in lacks, and load its tables. All is as `metabench run` has it.
 
     Parameters
     ----------
     suite : name or path; the project's default suite where none is named.
-    options : `profile`, `seeds`, `only`, `workers`, `threads`, `device`, `timeout`, `fail_fast`, `stale`, `out`, as on the command line.
+    profile : one of the suite's profiles; it has a run folder of its own.
+    seeds : these of the suite's seeds only: a list, or text such as `0-4` or `0,2`.
+    only : these cells only: `algorithm=maml,fomaml`, or a list of such restrictions, all of which must hold.
+    workers : fits at once; 0 for as many as cores, or one a GPU. threads : of each fit. Both are those of `benchmark.toml` unless said.
+    device : `auto` (CUDA where there is any), `cpu`, `cuda` or `cuda:N`.
+    timeout : seconds after which a fit is killed.
+    fail_fast : stop at the first fit that fails.
+    stale : records made under other conditions: `keep` lets them count, `rerun` makes them again; unsaid, they stop the run.
+    out : the run folder, instead of the suite's own in the project's reports.
 
     Raises
     ------
-    MetabenchError : as the command line would say it.
+    ConfigError : an option or the suite says something impossible. Nothing has been run or written.
+    FolderError, StaleError : the run folder cannot be used, or holds records made under other conditions.
     """
     from metabench import tables
     from metabench.verbs.run import run_project
 
-    return tables.load(run_project(suite, **options).folder)
+    summary = run_project(
+        suite,
+        profile=profile,
+        seeds=seeds,
+        only=only,
+        workers=workers,
+        threads=threads,
+        device=device,
+        timeout=timeout,
+        fail_fast=fail_fast,
+        stale=stale,
+        out=out,
+    )
+    return tables.load(summary.folder)
 
 
 def __getattr__(name: str) -> str:

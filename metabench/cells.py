@@ -76,7 +76,10 @@ class Validate:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """How finished weights are tested. `batch_norm` None means that the model has none; `on` None means the dataset of the fit."""
+    """How finished weights are tested.
+
+    `batch_norm` None means that the model has none; `on` None means the dataset of the fit; `steps` None means the method's own number of them.
+    """
 
     ways: int | None
     shots: int
@@ -85,6 +88,7 @@ class Evaluate:
     sampling: Literal["with_replacement", "disjoint"] = "with_replacement"
     batch_norm: str | None = None
     on: Part | None = None
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -147,8 +151,12 @@ class Cell:
     @property
     def stem(self) -> str:
         """File name of the record without its ending: `<algorithm>-<dataset>-<5w1s>-s<seed>-<12 hex>`."""
-        shape = f"{self.evaluate.ways}w{self.evaluate.shots}s" if self.evaluate.ways else f"{self.evaluate.shots}s"
-        return f"{self.labels['algorithm']}-{self.labels['dataset']}-{shape}-s{self.fit.seed}-{self.id[:12]}"
+        return f"{self.labels['algorithm']}-{self.labels['dataset']}-{self.shape}-s{self.fit.seed}-{self.id[:12]}"
+
+    @property
+    def shape(self) -> str:
+        """Ways and shots of the test, as short as can be: `5w1s`, or `10s` where there are no ways."""
+        return f"{self.evaluate.ways}w{self.evaluate.shots}s" if self.evaluate.ways else f"{self.evaluate.shots}s"
 
     def group(self) -> dict[str, Any]:
         """The coordinates that cells of one group share: every label and the evaluation, without the seed."""

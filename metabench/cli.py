@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -25,7 +26,7 @@ examples:
   metabench status sinusoid             how far it is
 
 SUITE is a name in the project's suites folder or a path to a TOML file; without one, benchmark.toml names the default.
-exit status: 0 all well, 2 bad configuration or use, 3 cells failed or are missing, 130 stopped by Ctrl-C."""
+exit status: 0 all well, 1 something differs (verify), 2 bad configuration or use, 3 cells failed or are missing, 130 stopped by Ctrl-C."""
 
 SUITE_HELP = "name in the suites folder, or path to a TOML file (default: that of benchmark.toml)"
 FOLDER_HELP = "a suite by name or path, or a run folder (default: the suite of benchmark.toml)"
@@ -74,6 +75,7 @@ def parser() -> Parser:
     report.add_argument("--confidence", type=_confidence, metavar="C", help="of every interval, between 0.5 and 1 (default: that of the run)")
     listing = _verb(verbs, "list", "suites, algorithms, datasets and models, one line each", "listing:listing", "metabench list algorithms")
     listing.add_argument("kind", nargs="?", choices=("suites", "algorithms", "datasets", "models"), help="one kind only")
+    _add_verify(verbs)
     _add_data(verbs)
     _verb(verbs, "doctor", "look for what is wrong here, and say what to do about it", "doctor:doctor", "metabench doctor")
     return top
@@ -82,6 +84,7 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    _mend_streams()
     signal.signal(signal.SIGTERM, _terminate)
     try:
         status = _dispatch(arguments)
@@ -118,6 +121,15 @@ def _dispatch(arguments: Sequence[str]) -> int:
     return status
 
 
+def _mend_streams() -> None:
+    """Let output that is closed go nowhere, and characters that a terminal's encoding lacks be shown by their number."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - takes the descriptor that is free, lest a pipe get it
+        with suppress(AttributeError):  # a stand-in of somebody's
+            getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
     print("\nmetabench: terminated; what is finished is kept, and the same command goes on from there", file=sys.stderr)
     raise SystemExit(128 + signum)
@@ -132,12 +144,16 @@ def _verb(verbs: Any, name: str, summary: str, call: str, example: str) -> Parse
 def _add_selection(verb: Parser) -> None:
     verb.add_argument("suite", nargs="?", metavar="SUITE", help=SUITE_HELP)
     verb.add_argument("--profile", metavar="NAME", help="a profile of the suite; has a run folder of its own")
+    _add_cells(verb)
+    verb.add_argument("--out", metavar="FOLDER", help="the run folder (default: reports/SUITE)")
+
+
+def _add_cells(verb: Parser) -> None:
     verb.add_argument("--only", action="append", default=[], metavar="KEY=VALUE[,VALUE]", help="only these cells; can be said more than once")
     verb.add_argument("--seeds", metavar="LIST", help="only these seeds: 0-4, or 0,2")
     verb.add_argument("--workers", type=_count_or_none, metavar="N", help="fits at once (default: as many as cores; one a GPU)")
     verb.add_argument("--threads", type=_count, metavar="N", help="threads of each fit (default: that of benchmark.toml, or 1)")
     verb.add_argument("--device", default="auto", help="auto (CUDA where there is any), cpu, cuda or cuda:N (default: auto)")
-    verb.add_argument("--out", metavar="FOLDER", help="the run folder (default: reports/SUITE)")
 
 
 def _add_plan(verbs: Any) -> None:
@@ -145,6 +161,7 @@ def _add_plan(verbs: Any) -> None:
         verbs, "plan", "show fits and cells: done, stale, failed, missing; and the time expected", "plan:plan", "metabench plan sinusoid --json"
     )
     _add_selection(plan)
+    plan.add_argument("--probe", action="store_true", help="run a few iterations of each kind of fit whose time is not known yet, and nothing else")
     plan.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -156,6 +173,16 @@ def _add_run(verbs: Any) -> None:
     run.add_argument("--fail-fast", action="store_true", help="stop at the first fit that fails")
     run.add_argument("--stale", choices=("keep", "rerun"), help="records made under other conditions: let them count, or make them again")
     run.add_argument("--no-report", action="store_true", help="do not render the report at the end")
+
+
+def _add_verify(verbs: Any) -> None:
+    summary = "run cells of a run folder again, and hold them bit for bit against their records"
+    verify = _verb(verbs, "verify", summary, "verify:verify", "metabench verify reports/sinusoid --sample 4")
+    verify.add_argument("folder", nargs="?", metavar="FOLDER", help=FOLDER_HELP)
+    verify.add_argument("--profile", metavar="NAME", help="the run of this profile of the suite")
+    verify.add_argument("--sample", type=_count, metavar="N", help="only so many fits, spread evenly over the algorithms")
+    _add_cells(verify)
+    verify.add_argument("--json", action="store_true", help="for programs")
 
 
 def _add_data(verbs: Any) -> None:
@@ -171,8 +198,8 @@ def _add_data(verbs: Any) -> None:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}': expected a whole number, at least 1")
+    if not text.isdecimal() or len(text) > 9 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text[:20]}': expected a whole number, at least 1")
     return int(text)
 
 

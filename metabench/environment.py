@@ -26,6 +26,8 @@ SHAPING = (
     "cells.py",
     "experiment.py",
     "training.py",
+    "checkpoints.py",
+    "weights.py",
     "evaluation.py",
     "outcome.py",
     "streams.py",

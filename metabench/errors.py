@@ -51,3 +51,9 @@ def nearest(word: str, words: Iterable[str]) -> str:
     """Return ` (did you mean 'x'?)` for the candidate nearest to `word`, or an empty string when none is near."""
     close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
     return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def some(names: Iterable[str], shown: int = 5) -> str:
+    """Return the first few of these names in one line, and how many more there are."""
+    names = list(names)
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")

@@ -1,8 +1,9 @@
 """The whole experiment on one page: one fit and its cells, from seed to scores.
 
 1. Open the dataset.  2. Make the network; its initial weights depend on seed and model, not on the method.  3. Train on training episodes,
-selecting weights on validation episodes.  4. For each cell: settle on validation episodes what the method leaves open, then meet the test
-episodes, once.  Every random number comes from a named stream (see `streams`), so nothing here depends on what ran before or beside it.
+selecting weights on validation episodes; or take what an earlier run has kept of the same training.  4. For each cell: settle on validation
+episodes what the method leaves open, then meet the test episodes, once.  Every random number comes from a named stream (see `streams`), so
+nothing here depends on what ran before or beside it.
 """
 
 from __future__ import annotations
@@ -17,23 +18,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import safetensors.torch
 import torch
 
 from metabench import registry
 from metabench.algorithms.method import Method, State
 from metabench.cells import Cell, Fit, Part, Train, Validate
+from metabench.checkpoints import Checkpoint, Cost, Origin
 from metabench.errors import DataError
 from metabench.evaluation import Choice, Evaluation, choose, evaluate, figures_of
-from metabench.files import make_folder, write_bytes
 from metabench.measure import MemoryPeaks
 from metabench.outcome import arrays_of, measured_of, result_of
-from metabench.settings import build
 from metabench.streams import torch_generator
 from metabench.tasks.dataset import Dataset, Split
 from metabench.tasks.episodes import Episodes, EpisodeShape, Examples
 from metabench.tasks.stream import EpisodeStream, ExampleStream
 from metabench.training import Training, train
+from metabench.weights import NOTHING_KEPT, Keeping, Trained, find_weights, keep_weights
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,17 @@ class CellOutcome:
     provenance_extra: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """What the cells of a fit share once its weights are there. `dataset` is that of training and validation."""
+
+    method: Method
+    state: State
+    dataset: Dataset
+    trained: Trained
+    device: torch.device
+
+
 def run_fit(
     cells: Sequence[Cell],
     *,
@@ -64,15 +75,15 @@ def run_fit(
     device: str,
     threads: int,
     workers: int,
-    keep_weights: Path | None,
     progress: Callable[[Progress], None],
+    keeping: Keeping = NOTHING_KEPT,
 ) -> Iterator[CellOutcome]:
     """Run the fit that `cells` share, then each of them.
 
     Parameters
     ----------
     data : the data folder. device : ``cpu``, ``cuda`` or ``cuda:N``. workers : how many fits run at once (recorded beside the times).
-    keep_weights : folder for ``<fit id>.safetensors``, or None.
+    keeping : where the fit may find its weights or its checkpoint, and leaves them.
 
     Raises
     ------
@@ -82,6 +93,7 @@ def run_fit(
     where = torch.device(device)
     be_deterministic(threads)
     if where.type == "cuda":
+        where = torch.device("cuda", where.index or 0)
         torch.cuda.set_device(where)  # events and allocations without a device of their own go there too
     fit = cells[0].fit
 
@@ -93,32 +105,53 @@ def run_fit(
 
     memory = MemoryPeaks(where)
     memory.start()
-    training = train_fit(cells[0], method, state, dataset, where, progress)
-    training_peaks = memory.read()
-    if keep_weights is not None and method.trains and training.stopped != "diverged":
-        save_weights(state, keep_weights / f"{fit.id}.safetensors")
-    let_go_of_training(state, where)
-    fit_seconds = time.perf_counter() - started
 
+    def cost() -> Cost:
+        return Cost(time.perf_counter() - started, memory.read())
+
+    origin = Origin(fit.id, dataset.content_digest(), keeping.provenance)
+    weights = keeping.weights_of(fit.id) if method.trains else None
+    trained = find_weights(weights, state, origin, any_conditions=keeping.stale) if weights is not None else None
+    if trained is None:
+        checkpoint = keeping.checkpoint(origin, cost) if method.trains else None
+        training = train_fit(cells[0], method, state, dataset, where, progress, checkpoint)
+        trained = Trained(training, checkpoint.cost if checkpoint else cost(), workers)
+        if weights is not None and training.stopped != "diverged":
+            keep_weights(weights, state, trained, origin)
+    let_go_of_training(state, where)
+
+    fitted = Fitted(method, state, dataset, trained, where)
     for cell, test_dataset in test_datasets:
-        cell_started = time.perf_counter()
-        memory.start()
-        choice: Choice | None = None
-        tested: Evaluation | None = None
-        if training.stopped != "diverged":
-            choice = settle(cell, method, state, dataset, where, progress)
-            tested = test(cell, choice, state, test_dataset, where, progress)
-        test_peaks = memory.read()
-        measured = measured_of(fit, training, tested)
-        measured |= {name: {"training": peak, "test": test_peaks[name]} for name, peak in training_peaks.items()}
-        measured |= {"wall_seconds": fit_seconds + time.perf_counter() - cell_started, "workers": workers}
-        result = result_of(cell, method, state, training, choice, tested, test_dataset)
-        provenance = {"data_digest": test_dataset.content_digest(), "training_data_digest": dataset.content_digest()}
-        if where.type == "cuda":
-            provenance["gpu"] = torch.cuda.get_device_name(where)
-        yield CellOutcome(cell, result, measured, arrays_of(training, choice, tested), provenance)
+        yield run_cell(cell, fitted, test_dataset, progress)
     if missing is not None:  # the cells that are left could not be run, and the others should not suffer for it
         raise missing
+
+
+def run_cell(cell: Cell, fitted: Fitted, test_dataset: Dataset, progress: Callable[[Progress], None]) -> CellOutcome:
+    """Test the weights of a fit as a cell says."""
+    started = time.perf_counter()
+    memory = MemoryPeaks(fitted.device)
+    memory.start()
+    state, trained, training, steps = fitted.state, fitted.trained, fitted.trained.training, cell.evaluate.steps
+    method = fitted.method if steps is None else fitted.method.at_steps(steps)
+    choice: Choice | None = None
+    tested: Evaluation | None = None
+    choosing = 0.0
+    if training.stopped != "diverged":
+        choice = settle(cell, method, state, fitted.dataset, fitted.device, progress)
+        choosing = time.perf_counter() - started
+        tested = test(cell, choice, state, test_dataset, fitted.device, progress)
+    peaks = memory.read()
+    measured = measured_of(cell.fit, training, tested) | {"choice_seconds": choosing}
+    measured |= {name: {"training": peak, "test": peaks[name]} for name, peak in trained.cost.peaks.items()}
+    measured |= {"wall_seconds": trained.cost.seconds + time.perf_counter() - started, "workers": trained.workers}
+    result = result_of(cell, method, state, training, choice, tested, test_dataset)
+    provenance: dict[str, Any] = {"data_digest": test_dataset.content_digest(), "training_data_digest": fitted.dataset.content_digest()}
+    if trained.provenance is not None:
+        provenance |= {"weights": "kept", "training_conditions": trained.provenance.get("conditions")}
+    if fitted.device.type == "cuda":
+        provenance["gpu"] = torch.cuda.get_device_name(fitted.device)
+    return CellOutcome(cell, result, measured, arrays_of(training, choice, tested), provenance)
 
 
 def open_test_datasets(cells: Sequence[Cell], dataset: Dataset, data: Path, told: bool) -> tuple[list[tuple[Cell, Dataset]], DataError | None]:
@@ -142,7 +175,15 @@ def let_go_of_training(state: State, device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def train_fit(cell: Cell, method: Method, state: State, dataset: Dataset, device: torch.device, progress: Callable[[Progress], None]) -> Training:
+def train_fit(
+    cell: Cell,
+    method: Method,
+    state: State,
+    dataset: Dataset,
+    device: torch.device,
+    progress: Callable[[Progress], None],
+    checkpoint: Checkpoint | None = None,
+) -> Training:
     """Train; validation sees the weights as the cells will, under the method's own batch normalisation mode."""
     fit = cell.fit
     mode = None if cell.evaluate.batch_norm is None else method.settings.test_batch_norm
@@ -157,6 +198,7 @@ def train_fit(cell: Cell, method: Method, state: State, dataset: Dataset, device
         dataset.metric.higher_is_better,
         device,
         lambda iteration, total, loss: progress(Progress("train", iteration, total, loss)),
+        checkpoint,
     )
 
 
@@ -213,8 +255,7 @@ def be_deterministic(threads: int) -> None:
 
 def open_dataset(part: Part, data: Path, told: bool = False) -> Dataset:
     """Return the dataset, loaded; `told` with inputs that say what defines the task."""
-    registered = registry.get("datasets", part.name)
-    dataset: Dataset = registered(build(registered.Settings, part.settings))
+    dataset: Dataset = registry.make("datasets", part)
     if told:
         dataset = dataset.telling()
     dataset.load(data)
@@ -223,19 +264,17 @@ def open_dataset(part: Part, data: Path, told: bool = False) -> Dataset:
 
 def make_method(part: Part) -> Method:
     """Return the method under its settings."""
-    registered = registry.get("algorithms", part.name)
-    method: Method = registered(build(registered.Settings, part.settings))
+    method: Method = registry.make("algorithms", part)
     return method
 
 
 def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.device) -> State:
     """Return the state before training. The network's weights are the same for every method that meets this model and seed."""
     task = dataset.training_task() if method.trains_on == "examples" else dataset.task(fit.train.ways)
-    registered = registry.get("models", fit.model.name)
     generator = torch_generator(fit.root_seed, "initial weights", seed=fit.seed, model=fit.model.identity())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator.initial_seed())
-        model = registered(build(registered.Settings, fit.model.settings), task).to(device)
+        model = registry.make("models", fit.model, task).to(device)
     return method.init(model, task, torch_generator(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity())).to(device)
 
 
@@ -250,9 +289,3 @@ def episodes_of(
 ) -> EpisodeStream:
     """The episodes of a split that every fit of this seed meets, whatever its algorithm."""
     return EpisodeStream(dataset, part.identity(), split, shape, root_seed=fit.root_seed, seed=fit.seed, sampling=sampling, episodes=episodes)
-
-
-def save_weights(state: State, path: Path) -> None:
-    """Write everything the state has learned, whole or not at all."""
-    make_folder(path.parent)
-    write_bytes(path, safetensors.torch.save({name: value.detach().cpu().contiguous() for name, value in state.state_dict().items()}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,14 +14,20 @@ import torch
 from numpy.typing import NDArray
 
 WARM_UP_ITERATIONS = 10
-"""First iterations of a fit: measured and kept, but left out of the typical time."""
+"""First iterations of a fit, and first ones after an interruption: measured and kept, but left out of the typical time."""
 
 
 class Stopwatch:
-    """Seconds of each of many repetitions. On CUDA the device marks them by events, which are read afterwards: measuring waits for nothing."""
+    """Seconds of each of many repetitions. On CUDA the device marks them by events, which are read afterwards: measuring waits for nothing.
 
-    def __init__(self, device: torch.device) -> None:
+    Parameters
+    ----------
+    device : whose time it is. earlier : seconds of repetitions before these, ``[I]``.
+    """
+
+    def __init__(self, device: torch.device, earlier: NDArray[np.float64] | None = None) -> None:
         self._cuda = device.type == "cuda"
+        self._earlier = np.zeros(0) if earlier is None else earlier
         self._host: list[float] = []
         self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
 
@@ -43,13 +49,22 @@ class Stopwatch:
         """Seconds of every repetition so far, ``[I]``."""
         if self._cuda:
             torch.cuda.synchronize()
-            return np.array([start.elapsed_time(end) / 1e3 for start, end in self._events])
-        return np.array(self._host)
+        laps = [start.elapsed_time(end) / 1e3 for start, end in self._events] if self._cuda else self._host
+        return np.concatenate((self._earlier, laps))
 
 
-def typical(seconds: NDArray[np.float64]) -> float | None:
+def warm_up(iterations: int, resumed: Iterable[int] = ()) -> NDArray[np.bool_]:
+    """Which of these iterations belong to a warm-up, ``[I]``; `resumed` are the numbers of iterations after which a training went on anew."""
+    cold = np.zeros(iterations, dtype=bool)
+    for start in (0, *resumed):
+        cold[start : start + WARM_UP_ITERATIONS] = True
+    return cold
+
+
+def typical(seconds: NDArray[np.float64], resumed: Iterable[int] = ()) -> float | None:
     """Median without the warm-up; with it where nothing else is there; None of nothing."""
-    kept = seconds[WARM_UP_ITERATIONS:] if len(seconds) > WARM_UP_ITERATIONS else seconds
+    warm = seconds[~warm_up(len(seconds), resumed)]
+    kept = warm if len(warm) else seconds
     return float(np.median(kept)) if len(kept) else None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from metabench.algorithms.method import TRANSDUCTIVE, Method, State
 from metabench.cells import Cell, Fit
 from metabench.evaluation import Choice, Evaluation
-from metabench.measure import WARM_UP_ITERATIONS, typical
+from metabench.measure import typical, warm_up
 from metabench.stats.intervals import t_interval
 from metabench.tasks.dataset import Dataset
 from metabench.training import Training
@@ -24,7 +24,6 @@ def result_of(
 ) -> dict[str, Any]:
     """The reproducible part. A fit that diverged, or a test with scores that are no numbers, scores what a guess would (regression: nothing)."""
     fit, at = cell.fit, cell.evaluate
-    tasks = training.iterations * fit.train.tasks_per_batch
     result: dict[str, Any] = {
         "outcome": "diverged",
         "score": dataset.metric.chance(at.ways),
@@ -39,12 +38,11 @@ def result_of(
         "training": _binned(training),
         "adaptation": None,
         "choice": _chosen(method, choice) if choice else None,
-        "spent": {
-            "tasks": tasks,
-            "images": tasks * (fit.train.ways or 1) * ((fit.train.shots or 0) + fit.train.query_shots),
-            "gradient_evaluations": tasks * method.gradients_per_task,
+        "spent": _spent(fit, method, training),
+        "weights": {
+            "trained": sum(p.numel() for p in state.parameters()) if method.trains else 0,
+            "adapted": (choice.method if choice else method).adapted_weights(state, at.ways),
         },
-        "weights": {"trained": sum(p.numel() for p in state.parameters()) if method.trains else 0, "adapted": method.adapted_weights(state)},
         "transductive": at.batch_norm in TRANSDUCTIVE,
         "error": None,
     }
@@ -64,7 +62,7 @@ def result_of(
 
 def measured_of(fit: Fit, training: Training, tested: Evaluation | None) -> dict[str, Any]:
     """Times. The typical iteration is the median after the warm-up, drawing its episodes included."""
-    iteration = typical(training.seconds)
+    iteration = typical(training.seconds, training.resumed)
     return {
         "seconds_per_iteration": iteration,
         "seconds_per_task": None if iteration is None else iteration / fit.train.tasks_per_batch,
@@ -72,7 +70,8 @@ def measured_of(fit: Fit, training: Training, tested: Evaluation | None) -> dict
         "training_seconds": training.total_seconds - training.validation_seconds,
         "validation_seconds": training.validation_seconds,
         "test_seconds": tested.seconds * len(tested.scores) if tested else None,
-        "warm_up_iterations": min(WARM_UP_ITERATIONS, training.iterations),
+        "warm_up_iterations": int(warm_up(training.iterations, training.resumed).sum()),
+        "interruptions": len(training.resumed),
     }
 
 
@@ -97,6 +96,16 @@ def arrays_of(training: Training, choice: Choice | None, tested: Evaluation | No
         if part in tested.draw:
             arrays[f"result/{name}"] = tested.draw[part].astype(np.int32)
     return arrays | {f"figures/{name}": values for name, values in tested.figures.items()}
+
+
+def _spent(fit: Fit, method: Method, training: Training) -> dict[str, int]:
+    """What training took. A method that trains on examples meets no tasks, and takes its gradients of a whole batch of them."""
+    tasks, in_tasks = training.iterations * fit.train.tasks_per_batch, method.trains_on == "episodes"
+    return {
+        "tasks": tasks if in_tasks else 0,
+        "images": tasks * (fit.train.ways or 1) * ((fit.train.shots or 0) + fit.train.query_shots),
+        "gradient_evaluations": (tasks if in_tasks else training.iterations) * method.gradients_per_task,
+    }
 
 
 def _episode_interval(scores: np.ndarray) -> list[float] | None:

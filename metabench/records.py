@@ -1,7 +1,8 @@
 """Records: what one cell left on disk, the store that keeps them, and the `cells.json` that lists them.
 
 A record is `<stem>.json` with `<stem>.npz` beside it: it exists whole or not at all. Both are written to temporary names in the same folder and
-flushed to disk; then the JSON of an earlier record goes, the arrays are renamed into place, and the new JSON comes last. Nothing here imports torch.
+flushed to disk; then the JSON of an earlier record goes, the arrays are renamed into place, and the new JSON comes last. A finished record always has
+arrays; one of a failure has none. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
 from metabench.errors import FolderError, RecordError, UnreadableRecordError
 from metabench.files import flush, flush_folder, temporary, told_when_unwritable
+from metabench.shapes import CELLS, ENTRY, LABELS, RECORD, absent, misshapen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,14 +29,16 @@ SCHEMA = 1
 CELLS_SCHEMA = 1
 """Schema of `cells.json`."""
 
+WEIGHTS, CHECKPOINTS = "weights", "checkpoints"
+"""Folders beside the records: of finished fits, and of those under way."""
+
 Outcome = Literal["completed", "diverged", "failed", "timeout", "out_of_memory", "killed"]
 FINISHED: frozenset[str] = frozenset({"completed", "diverged"})
-"""Outcomes that are results. Cells with any other run again."""
+"""Outcomes that are results: a divergence is one, and counts. Cells with any other run again."""
 
 _OUTCOMES = frozenset(get_args(Outcome))
 _RECORD_NAME = re.compile(r".*-([0-9a-f]{12})\.json")
-_REQUIRED = frozenset({"schema", "cell", "fit", "labels", "seed", "config", "metric", "result", "measured", "provenance"})
-_TABLES = ("labels", "config", "metric", "result", "measured", "provenance")
+_REQUIRED = ("cell", "fit", "labels", "seed", "config", "metric", "result", "measured", "provenance")
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,19 @@ class RecordStore:
         return self.folder / f"{stem}.json"
 
     def index(self) -> dict[str, Path]:
-        """Path of every record by the first 12 hex digits of its cell id, from file names alone."""
-        found: dict[str, Path] = {}
-        with suppress(FileNotFoundError):
-            for path in sorted(self.folder.iterdir()):
-                if match := _RECORD_NAME.fullmatch(path.name):
-                    found[match[1]] = path
-        return found
+        """Path of every record by the first 12 hex digits of its cell id, from file names alone.
+
+        Raises
+        ------
+        FolderError : the folder cannot be read.
+        """
+        try:
+            paths = sorted(self.folder.iterdir())
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise FolderError(f"{self.folder}: cannot be read: {error.strerror}") from error
+        return {match[1]: path for path in paths if (match := _RECORD_NAME.fullmatch(path.name))}
 
     def read(self, cell_id: str) -> dict[str, Any] | None:
         """Record of the cell with this id, or None where there is none."""
@@ -74,12 +84,12 @@ class RecordStore:
 
         Raises
         ------
-        RecordError : the file is damaged, is no record or that of another cell, or has a schema from the future.
+        RecordError : the file is damaged, is no record or that of another cell, lacks the arrays of a finished cell, or has a schema from the future.
         """
         try:
             record = json.loads(path.read_bytes())
         except OSError as error:
-            raise UnreadableRecordError(f"{path}: cannot be read: {error.strerror}") from error
+            raise UnreadableRecordError(f"{path}: cannot be read: {error.strerror or error}") from error
         except ValueError as error:
             raise RecordError(f"{path}: is damaged: {error}. `metabench run` makes it again") from error
         schema = record.get("schema") if isinstance(record, dict) else None
@@ -87,9 +97,7 @@ class RecordStore:
             raise RecordError(f"{path}: is no record of metabench: it has no schema number")
         if schema > SCHEMA:
             raise UnreadableRecordError(f"{path}: has schema {schema}, and this metabench reads up to {SCHEMA}. Update metabench to read it")
-        if missing := sorted(_REQUIRED - record.keys()):
-            raise RecordError(f"{path}: is damaged: it lacks {', '.join(missing)}. `metabench run` makes it again")
-        if problem := _misshapen(record, path):
+        if problem := _misshapen(record, path) or _without_arrays(record, path):
             raise RecordError(f"{path}: is damaged: {problem}. `metabench run` makes it again")
         return dict(record)
 
@@ -157,8 +165,8 @@ class RecordStore:
         return path
 
     def sweep(self) -> None:
-        """Delete the temporary files that a killed run has left, of weights too. Only for the holder of the folder's lock."""
-        for folder in (self.folder, self.folder.with_name("weights")):
+        """Delete the temporary files that a killed run has left, of weights and checkpoints too. Only for the holder of the folder's lock."""
+        for folder in (self.folder, self.folder.with_name(WEIGHTS), self.folder.with_name(CHECKPOINTS)):
             for leftover in folder.glob(".*.tmp"):
                 leftover.unlink(missing_ok=True)
 
@@ -191,12 +199,17 @@ def read_cells(folder: Path) -> dict[str, Any]:
     path = folder / "cells.json"
     try:
         described = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise FolderError(f"{folder}: is no run folder: it has no cells.json. `metabench run` makes one") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise FolderError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
         raise FolderError(f"{path}: is damaged: {error}. `metabench run` writes it again once it is deleted") from error
     if not isinstance(described, dict) or described.get("schema") != CELLS_SCHEMA:
         raise FolderError(f"{path}: is not a cells.json that this metabench can read (schema {CELLS_SCHEMA})")
+    wrong = absent(described, ("reference", "cells")) or misshapen(described, CELLS)
+    if wrong := wrong or next((key for entry in described["cells"] if (key := _absent_from_entry(entry))), ""):
+        raise FolderError(f"{path}: is damaged: {wrong} is not as it should be. `metabench run` writes it again once it is deleted")
     return described
 
 
@@ -213,18 +226,31 @@ def plain(value: Any) -> Any:
     return value
 
 
+def _absent_from_entry(entry: Mapping[str, Any]) -> str:
+    """The first key that an entry of `cells.json` lacks, or nothing."""
+    return absent(entry, ENTRY) or absent(entry["labels"], LABELS) or absent(entry["group"], LABELS) or absent(entry["metric"], ("name", "unit"))
+
+
 def _misshapen(record: Mapping[str, Any], path: Path) -> str:
     """Say what in a record is not of the shape that every reader relies on, or nothing."""
-    if odd := [key for key in _TABLES if not isinstance(record[key], dict)]:
-        return f"{', '.join(odd)} should be a table"
+    if wrong := absent(record, _REQUIRED) or misshapen(record, RECORD):
+        return f"{wrong} is not as it should be"
     if record["result"].get("outcome") not in _OUTCOMES:
         return f"it has no outcome of {', '.join(sorted(_OUTCOMES))}"
-    if not isinstance(record["result"].get("error"), dict | None) or not isinstance(record["provenance"].get("conditions"), dict | None):
-        return "error and conditions should be tables"
     named = _RECORD_NAME.fullmatch(path.name)
-    if not isinstance(record["cell"], str) or (named and not record["cell"].startswith(named[1])):
+    if named and not record["cell"].startswith(named[1]):
         return "it is the record of another cell"
     return ""
+
+
+def _without_arrays(record: Mapping[str, Any], path: Path) -> str:
+    """Say that a finished record has lost its arrays, or nothing. Their content is looked at when it is asked for: there may be thousands of them."""
+    if record["result"]["outcome"] not in FINISHED:
+        return ""
+    with suppress(OSError):
+        if path.with_suffix(".npz").stat().st_size:
+            return ""
+    return "its arrays are missing"
 
 
 def _dumps(record: Mapping[str, Any]) -> str:

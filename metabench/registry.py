@@ -20,7 +20,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from metabench.cells import Part
 from metabench.errors import ConfigError, nearest
+from metabench.settings import build
 
 Group = Literal["algorithms", "datasets", "models"]
 GROUPS: tuple[Group, ...] = get_args(Group)
@@ -85,6 +87,12 @@ def get(group: Group, name: str) -> type[Any]:
         raise ConfigError(f"{group[:-1]} '{name}' ({where}) {broken}")
     assert isinstance(found, type)
     return found
+
+
+def make(group: Group, part: Part, *arguments: Any) -> Any:
+    """Return an instance of the class behind a part of a cell, made from the part's settings and `arguments` (a model takes its task)."""
+    found = get(group, part.name)
+    return found(build(found.Settings, part.settings), *arguments)
 
 
 def describe(group: Group) -> dict[str, str]:

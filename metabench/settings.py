@@ -110,6 +110,8 @@ def _limit(metadata: Any) -> str:
             return f"at most {metadata.le:,}"
         case annotated_types.MinLen():
             return f"at least {metadata.min_length} of them"
+        case annotated_types.MaxLen():
+            return f"at most {metadata.max_length:,} of them"
         case annotated_types.Interval() | annotated_types.Len():
             return " and ".join(_limit(part) for part in metadata)
     return ""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from torch import Tensor
 
 from metabench.algorithms.method import Method, State
 from metabench.cells import Train, Validate
+from metabench.checkpoints import Checkpoint
 from metabench.evaluation import Choice
 from metabench.measure import Stopwatch
 from metabench.tasks.episodes import Episodes, Examples
@@ -35,7 +38,8 @@ class Training:
     best_iteration : the one whose weights were selected; 0 before any training.
     iterations_to_target : first validated iteration that reached the target, or None.
     seconds : of every iteration, drawing its episodes included, validation not.
-    total_seconds, validation_seconds : of all of it, and of validation alone.
+    total_seconds, validation_seconds : of all of it but its checkpoints, and of validation alone.
+    resumed : iterations that were done when an interrupted training went on, once for each time.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -49,11 +53,25 @@ class Training:
     seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     total_seconds: float = 0.0
     validation_seconds: float = 0.0
+    resumed: list[int] = field(default_factory=list)
 
     @property
     def iterations(self) -> int:
         """Iterations done."""
         return len(self.loss)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as a file can hold it: what is of every iteration in float64 tensors, the rest as it is."""
+        return {**vars(self), **{name: torch.tensor(getattr(self, name), dtype=torch.float64) for name in _OF_EVERY_ITERATION}}
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Training:
+        """What `as_dict` told."""
+        curves = {name: told[name] for name in _OF_EVERY_ITERATION}
+        return cls(**{**told, "loss": curves["loss"].tolist(), "score": curves["score"].tolist(), "seconds": curves["seconds"].numpy()})
+
+
+_OF_EVERY_ITERATION = ("loss", "score", "seconds")
 
 
 def train(
@@ -66,6 +84,7 @@ def train(
     higher_is_better: bool,
     device: torch.device,
     progress: Callable[[int, int | None, float | None], None],
+    checkpoint: Checkpoint | None = None,
 ) -> Training:
     """Train `state` as the recipe says, and leave it with the weights that validation selected.
 
@@ -73,38 +92,38 @@ def train(
     ----------
     batches : the training data of each iteration. validation : scores the state as it is; `higher_is_better` says which way.
     progress : told iteration, total and the last loss that was read.
+    checkpoint : where the training puts itself by every so often, and goes on from where it finds itself. No number depends on it.
     """
-    result = Training()
     if not method.trains:
-        return result
-    started = time.perf_counter()
-    watch, losses = Stopwatch(device), _Losses(result, READ_EVERY.get(device.type, 1))
-    selection = _Selection(result, state, validate, higher_is_better)
+        return Training()
+    standing = _Standing(state, validate, higher_is_better, checkpoint)
+    result, clock = standing.result, standing.clock
+    watch, losses = Stopwatch(device, result.seconds), _Losses(result, READ_EVERY.get(device.type, 1))
     result.stopped = "budget"
-    for i, rate, last in _schedule(recipe, lambda: time.perf_counter() - started - result.validation_seconds):
-        with watch.lap():
-            state.rate = rate
-            step = method.step(state, batches(i))
-        losses.add(step.loss, step.score)
-        if (i + 1) % validate.every == 0 or last:
-            losses.read()
-            if not losses.finite:
-                break
-            before = time.perf_counter()
-            stop = selection.look(i + 1, validation())
-            result.validation_seconds += time.perf_counter() - before
-            if stop:
-                result.stopped = "patience"
-                break
-        if not losses.finite:
-            break
-        progress(i + 1, budget_iterations(recipe), result.loss[-1] if result.loss else None)
-    losses.read()
-    if not losses.finite:
+    try:
+        for i, rate, last in _schedule(recipe, result.iterations, lambda: clock.seconds - result.validation_seconds):
+            with watch.lap():
+                state.rate = rate
+                step = method.step(state, batches(i))
+            losses.add(step.loss, step.score)
+            if (i + 1) % validate.every == 0 or last:
+                losses.read()
+                before = time.perf_counter()
+                stop = standing.selection.look(i + 1, validation())
+                result.validation_seconds += time.perf_counter() - before
+                if stop:
+                    result.stopped = "patience"
+                    break
+            progress(i + 1, budget_iterations(recipe), result.loss[-1] if result.loss else None)
+            if checkpoint is not None and checkpoint.due and not last:
+                losses.read()
+                standing.write(watch.seconds())
+        losses.read()
+    except _DivergedError:
         result.stopped = "diverged"
-    selection.restore()
+    standing.selection.restore()
     result.seconds = watch.seconds()[: result.iterations]
-    result.total_seconds = time.perf_counter() - started
+    result.total_seconds = clock.seconds
     return result
 
 
@@ -115,10 +134,13 @@ def budget_iterations(recipe: Train) -> int | None:
     return recipe.iterations
 
 
-def _schedule(recipe: Train, seconds: Callable[[], float]) -> Iterator[tuple[int, float, bool]]:
-    """Iteration number, factor on the outer rate, and whether it is the last one, until the budget is spent; `seconds` of training have passed."""
+def _schedule(recipe: Train, done: int, seconds: Callable[[], float]) -> Iterator[tuple[int, float, bool]]:
+    """Iteration number, factor on the outer rate, and whether it is the last one, until the budget is spent.
+
+    So many iterations are `done` before the first one here; `seconds` of training have passed.
+    """
     total = budget_iterations(recipe)
-    i, last = 0, False
+    i, last = done, False
     while not last:
         if total is not None:
             spent, last = i / total, i + 1 == total
@@ -141,6 +163,85 @@ def _rate(recipe: Train, iteration: int, spent: float) -> float:
     return 1.0
 
 
+class _Clock:
+    """Seconds of a training, from `earlier` ones on; it can be stopped."""
+
+    def __init__(self, earlier: float) -> None:
+        self._zero = time.perf_counter() - earlier
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return time.perf_counter() - self._zero
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Leave the block out."""
+        started = time.perf_counter()
+        yield
+        self._zero += time.perf_counter() - started
+
+
+class _Standing:
+    """Where a training stands between two iterations: all that the next one depends on. It begins where its checkpoint has put it by, if it has."""
+
+    def __init__(self, state: State, validate: Validate, higher_is_better: bool, checkpoint: Checkpoint | None) -> None:
+        self._state = state
+        self._checkpoint = checkpoint
+        put_by = checkpoint.read() if checkpoint is not None else None
+        self.result = Training.from_dict(put_by["training"]) if put_by else Training()
+        self.selection = _Selection(self.result, state, validate, higher_is_better)
+        if put_by:
+            self._take_up(put_by)
+        self.clock = _Clock(self.result.total_seconds)
+        if put_by:
+            self.write(self.result.seconds)  # at once: the interruption counts even if the next one comes before anything else is written
+
+    def write(self, seconds: NDArray[np.float64]) -> None:
+        """Put everything by; the iterations so far took so many `seconds`."""
+        assert self._checkpoint is not None
+        state, result = self._state, self.result
+        result.seconds, result.total_seconds = seconds, self.clock.seconds
+        with self.clock.stopped():
+            self._checkpoint.write(
+                {
+                    "training": result.as_dict(),
+                    "selection": self.selection.as_dict(),
+                    "state": state.state_dict(),
+                    "optimizer": state.optimizer.state_dict() if state.optimizer is not None else None,
+                    "generator": state.generator.get_state() if state.generator is not None else None,
+                    "global generators": _global_generators(),
+                }
+            )
+
+    def _take_up(self, put_by: Mapping[str, Any]) -> None:
+        state = self._state
+        self.result.resumed.append(self.result.iterations)
+        self.selection.take_up(put_by["selection"])
+        state.load_state_dict(put_by["state"])
+        if state.optimizer is not None:
+            state.optimizer.load_state_dict(put_by["optimizer"])
+        if state.generator is not None:
+            state.generator.set_state(put_by["generator"])
+        _set_global_generators(put_by["global generators"])
+
+
+def _global_generators() -> dict[str, Tensor]:
+    """States of torch's own generators. Nothing here draws from them, but a layer of a plugin may."""
+    states = {"cpu": torch.get_rng_state()}
+    return states | ({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_initialized() else {})
+
+
+def _set_global_generators(states: Mapping[str, Tensor]) -> None:
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"])
+
+
+class _DivergedError(Exception):
+    """A loss is no finite number."""
+
+
 class _Losses:
     """Losses and scores that wait on the device until enough have come together to be worth reading."""
 
@@ -148,20 +249,26 @@ class _Losses:
         self._result = result
         self._every = every
         self._waiting: list[Tensor] = []
-        self.finite = True
 
     def add(self, loss: Tensor, score: Tensor) -> None:
+        """Take those of one iteration, and read them if it is time."""
         self._waiting.append(torch.stack((loss.double(), score.double())))
         if len(self._waiting) >= self._every:
             self.read()
 
     def read(self) -> None:
-        for loss, score in torch.stack(self._waiting).tolist() if self._waiting else []:
-            if self.finite:
-                self._result.loss.append(loss)
-                self._result.score.append(score)
-                self.finite = math.isfinite(loss)
-        self._waiting.clear()
+        """Read all that wait, up to the first loss that is not finite.
+
+        Raises
+        ------
+        _DivergedError : there is one.
+        """
+        waiting, self._waiting = self._waiting, []
+        for loss, score in torch.stack(waiting).tolist() if waiting else []:
+            self._result.loss.append(loss)
+            self._result.score.append(score)
+            if not math.isfinite(loss):
+                raise _DivergedError
 
 
 class _Selection:
@@ -194,6 +301,14 @@ class _Selection:
         else:
             self._without_gain += 1
         return self._validate.patience is not None and self._without_gain >= self._validate.patience
+
+    def as_dict(self) -> dict[str, Any]:
+        """What it knows, as a file can hold it."""
+        return {"best": self._best, "weights": self._weights, "without_gain": self._without_gain}
+
+    def take_up(self, told: Mapping[str, Any]) -> None:
+        """Go on from what `as_dict` told."""
+        self._best, self._weights, self._without_gain = told["best"], told["weights"], told["without_gain"]
 
     def restore(self) -> None:
         """Give the state the selected weights: the last ones where none are better than others."""

@@ -21,6 +21,7 @@ from metabench.models.layers import BatchNorm2d
 from metabench.models.mlp import MLP
 from metabench.settings import make_part
 from metabench.tasks.episodes import Episodes, Task
+from metabench.weights import Keeping
 
 CPU = torch.device("cpu")
 WAYS, SHOTS, QUERIES = 3, 2, 2
@@ -167,7 +168,7 @@ def make_cell(algorithm: str, source: str = "sinusoid", *, method: Mapping[str, 
 def run(*cells: Cell, data: Path, keep_weights: Path | None = None) -> list[CellOutcome]:
     """Run the fit that `cells` share, on one thread of the CPU."""
     settings = {"device": "cpu", "threads": 1, "workers": 1, "progress": lambda _: None}
-    return list(run_fit(cells, data=data, keep_weights=keep_weights, **settings))
+    return list(run_fit(cells, data=data, keeping=Keeping(weights=keep_weights), **settings))
 
 
 def reproducible(outcome: CellOutcome) -> str:

@@ -99,6 +99,31 @@ class Odd:
     Settings = Settings
 
 
+class Narrow:
+    """A model that is made for narrow inputs alone, and one of whose settings wants weights with values."""
+
+    version = 1
+    kinds = frozenset({"classification", "regression"})
+
+    @dataclass(frozen=True)
+    class Settings:
+        width: int = 100
+        widens: bool = False
+        looks: bool = False
+
+    def __init__(self, settings, task):
+        import torch
+
+        if settings.looks:
+            torch.ones(1).item()
+        if task.input_shape[-1] > settings.width or settings.widens:
+            raise ValueError(f"narrow takes inputs up to {settings.width} wide, not {task.input_shape[-1]}")
+
+    @classmethod
+    def has_batch_norm(cls, settings):
+        return False
+
+
 class NoVersion:
     Settings = Settings
 

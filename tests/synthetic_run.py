@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from metabench.identity import digest
+from metabench.records import FINISHED
 
 ACCURACY = {"name": "accuracy", "unit": "fraction", "higher_is_better": True}
 MSE = {"name": "mse", "unit": "squared amplitude", "higher_is_better": False, "chance": None}
@@ -24,7 +25,8 @@ Record = dict[str, Any]
 
 @dataclass
 class Synthetic:
-    """What to write. `change` maps (algorithm, shots, seed) to an outcome, or to a function that edits the record."""
+    """What to write. `change` maps (algorithm, shots, seed) to an outcome, or to a function that edits the record; without `arrays` there are none
+    in the archives of the finished."""
 
     algorithms: Sequence[str] = ("maml", "fomaml", "protonet", "scratch")
     dataset: str = "omniglot"
@@ -40,6 +42,7 @@ class Synthetic:
     axes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     claims: Sequence[Mapping[str, Any]] = ()
     arrays: bool = True
+    figures: bool = False
 
     def write(self, folder: Path) -> Path:
         """Write the run folder and return it."""
@@ -112,8 +115,13 @@ class Synthetic:
             change(record)
         path.write_text(json.dumps(record))
         path.with_suffix(".log").write_text(f"fit {entry['name']} began\nwarning: learning rate <b>0.4</b> is high\n")
-        if self.arrays and record["result"] and record["result"]["score"] is not None:
-            np.savez_compressed(path.with_suffix(".npz"), **{"result/scores": np.full(600, record["result"]["score"])})
+        if (result := record["result"]) and result["outcome"] in FINISHED:
+            arrays = {"result/scores": np.full(600, result["score"])} if self.arrays and result["score"] is not None else {}
+            if self.figures and result["adaptation"]:
+                steps = len(result["adaptation"]["steps"])
+                shown = images(self.ways, shots, steps, seed) if self.ways else waves(steps, seed)
+                arrays |= {f"figures/{name}": array for name, array in shown.items()}
+            np.savez_compressed(path.with_suffix(".npz"), **arrays)
 
     def _record(self, entry: Record, algorithm: str, shots: int, seed: int) -> Record:
         rng = np.random.default_rng([sum(map(ord, algorithm)), shots, seed])
@@ -187,6 +195,38 @@ class Synthetic:
             "peak_resident_bytes": {"training": resident, "test": resident - 2**24},
             "workers": 2,
         }
+
+
+def waves(steps: int, seed: int, told: bool = False) -> dict[str, np.ndarray]:
+    """Two sines as records keep them: ten points, and predictions that come closer with every step. `told` adds amplitude and phase to the inputs."""
+    rng = np.random.default_rng(seed)
+    amplitude, phase = rng.uniform(1, 5, (2, 1, 1)), rng.uniform(0, 3, (2, 1, 1))
+    support, query = rng.uniform(-5, 5, (2, 10, 1)), np.tile(np.linspace(-5, 5, 101)[:, None], (2, 1, 1))
+    truth = amplitude * np.sin(query - phase)
+    known = np.concatenate((amplitude, phase), -1)
+    parts = {
+        "support_x": np.concatenate((support, np.tile(known, (1, 10, 1))), -1) if told else support,
+        "support_y": amplitude * np.sin(support - phase),
+        "query_x": np.concatenate((query, np.tile(known, (1, 101, 1))), -1) if told else query,
+        "query_y": truth,
+        "prediction": np.stack([truth * (1 - 0.5**step) for step in range(steps)], 1),
+    }
+    return {name: array.astype(np.float32) for name, array in parts.items()}
+
+
+def images(ways: int, shots: int, steps: int, seed: int) -> dict[str, np.ndarray]:
+    """Two episodes of images of noise as records keep them, four queries a class; in each the first query of class 0 is taken for class 1."""
+    rng = np.random.default_rng(seed)
+    query_y = np.tile(np.arange(ways).repeat(4), (2, 1)).astype(np.int16)
+    prediction = np.repeat(query_y[:, None], steps, axis=1)
+    prediction[:, :, 0] = 1
+    return {
+        "support_x": rng.integers(0, 256, (2, ways * shots, 6, 6, 1), dtype=np.uint8),
+        "support_y": np.tile(np.arange(ways).repeat(shots), (2, 1)).astype(np.int16),
+        "query_x": rng.integers(0, 256, (2, ways * 4, 6, 6, 1), dtype=np.uint8),
+        "query_y": query_y,
+        "prediction": prediction,
+    }
 
 
 def provenance(stem: str, seed: int) -> Record:

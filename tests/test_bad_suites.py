@@ -62,6 +62,56 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "deep list": ("every = 100", "every = " + "[" * 50 + "]" * 50, ("[validate] every", "nested more than")),
     "very deep list": ("every = 100", "every = " + "[" * 20_000 + "]" * 20_000, ("nested too deeply",)),
     "deep table": ("every = 100", "every" + ".a" * 3000 + " = 1", ("nested more than",)),
+    # numbers that only a slip of the keyboard can have made
+    "too many tasks a batch": ("[4, 8]", "[4, 80000]", ("train.tasks_per_batch", "at most 10,000")),
+    "too many queries": (
+        "iterations = 1000\nquery_shots = 10",
+        "iterations = 1000\nquery_shots = 100000",
+        ("query_shots = 100000", "at most 10,000"),
+    ),
+    "too many shots": ("shots = [5, 10]", "shots = [5, 100000]", ("shots", "at most 10,000")),
+    "too many ways": ("ways = [5, 20]", "ways = [5, 20000]", ("ways", "at most 10,000")),
+    "too many episodes": ("episodes = 200", "episodes = 2000000", ("[evaluate] episodes = 2000000", "at most 1,000,000")),
+    "too many steps": ("inner_steps = 5", "inner_steps = 50000", ("inner_steps = 50000", "at least 1, at most 10,000")),
+    "too long a curve": ("inner_steps = 5", "inner_steps = 5\ncurve = [0, 50000]", ("curve = [0, 50000]", "each at most 10,000")),
+    "too many filters": ("filters = 32", "filters = 32000", ("[models.conv4] filters = 32000", "at most 4,096")),
+    "too wide a layer": ("[models.conv4]\nfilters = 32", "[models.mlp]\nhidden = [40, 400000]", ("hidden = [40, 400000]", "each at most 65,536")),
+    "too many layers": (
+        "[models.conv4]\nfilters = 32",
+        f"[models.mlp]\nhidden = {[1] * 101}",
+        ("hidden", "at least 1 of them, at most 100 of them"),
+    ),
+    "too large an image": ('rotations = "train"', "image_size = 10000", ("image_size = 10000", "at most 1,024")),
+    "too long a training": ("iterations = 1000\nquery", "seconds = 1e9\nquery", ("[train] seconds", "at most 10,000,000")),
+    # what cannot be together
+    "image too small for the network": (
+        'rotations = "train"',
+        "image_size = 8",
+        (":38: [datasets.omniglot] image_size = 8", "needs images of at least 16x16, not 8x8"),
+    ),
+    "target above the best score": (
+        "every = 100",
+        "every = 100\ntarget = 95",
+        ("[validate] target = 95", "'omniglot' is accuracy, a fraction; expected at most 1, such as 0.95"),
+    ),
+    "target of nothing": ("every = 100", "every = 100\ntarget = 0.0", ("[validate] target = 0.0", "greater than 0")),
+    "steps without their schedule": (
+        "iterations = 1000\n",
+        "iterations = 1000\nstep_every = 10\n",
+        (":20: [train] step_every = 10", 'schedule = "step"'),
+    ),
+    "factor of another schedule": (
+        "train.iterations = 2000",
+        'train.schedule = "cosine"\ntrain.step_factor = 0.1',
+        ("[[override]] train.step_factor = 0.1", 'is for schedule = "step"'),
+    ),
+    "axis of another schedule": ('"train.tasks_per_batch" = [4, 8]', '"train.step_every" = [4, 8]', ("train.step_every", 'is for schedule = "step"')),
+    # control characters
+    "escape in a title": ('title = "A good suite"', 'title = "A \\u001b[31mgood suite"', (":1: title", "holds the control character U+001B")),
+    "null in a description": ('title = "A good suite"', 'description = "\\u0000"', ("description", "U+0000")),
+    "carriage return in a claim": ('says = "Five', 'says = "\\rFive', ("[[claims]] says", "U+000D")),
+    "bell in a source": ('id = "cheaper"', 'id = "cheaper"\nsource = "\\u0007"', ("[[claims]] source", "U+0007")),
+    "old control character": ('title = "A good suite"', 'title = "\\u0085"', ("title", "U+0085")),
     # twice the same
     "algorithm twice": ('["maml", "protonet"]', '["maml", "maml"]', ("algorithms", '"maml" stands there twice')),
     "seed twice": ("shots = 1\nseeds = 2", "shots = 1\nseeds = [0, 0]", ("seeds = [0, 0]", "0 stands there twice")),
@@ -131,6 +181,8 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("[[claims]] where", "matches no group of maml_5"),
     ),
     "claim by no coordinate": ('where = { dataset = "sinusoid" }', "where = { datset = 1 }", ("where.datset", "did you mean 'dataset'?")),
+    "claim against itself": ('against = "maml"', 'against = "maml_5"', ('against = "maml_5"', "is the algorithm that the claim is about")),
+    "claim about a target that nobody set": ("seconds_per_task", "iterations_to_target", ("metric", "needs a target, and [validate] says none")),
     "claim without a bound": ("ratio_above = 1.5", "", ("[[claims]]", "says no bound", "equivalent_within")),
     "claim with two bounds": ("ratio_above = 1.5", "ratio_above = 1.5\nratio_below = 2.0", ("ratio_below and ratio_above", "exactly one")),
     "claim between the wrong way round": ("ratio_above = 1.5", "between = [2, 1]", ("between = [2, 1]", "smaller one first")),
@@ -218,6 +270,37 @@ def test_batch_norm_that_a_method_cannot_be_tested_with(tmp_path: Path) -> None:
     assert "one of 'query', 'running'" in message
 
 
+MODELS = '[plugins.models]\nnarrow = "oddities:Narrow"\n'
+NARROW = '[grid]\nalgorithms = "maml"\nmodels = "narrow"\ndatasets = "omniglot"\nways = 5\nshots = 1\nseeds = 2\n[train]\niterations = 5\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "[datasets.omniglot]\nimage_size = 200",
+            "suites/x.toml:11: [datasets.omniglot] image_size = 200: narrow takes inputs up to 100 wide, not 200",
+        ),
+        ("[models.narrow]\nwidth = 20", "suites/x.toml:11: [models.narrow] width = 20: narrow takes inputs up to 20 wide, not 28"),
+        ("[[override]]\nmodel.width = 20", "suites/x.toml:11: [[override]] model.width = 20: narrow takes"),
+        ("[models.narrow]\nwidth = 20\nwidens = true", 'suites/x.toml:3: [[grid]] models = "narrow": narrow takes inputs up to 20 wide, not 28'),
+    ],
+)
+def test_a_network_of_somebody_elses_that_cannot_be_made(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "benchmark.toml").write_text(MODELS)
+    assert refusal(tmp_path, NARROW + text).startswith(says)
+
+
+def test_a_network_that_wants_weights_with_values_is_left_to_its_fit(tmp_path: Path) -> None:
+    (tmp_path / "benchmark.toml").write_text(MODELS)
+    assert len(load(tmp_path, NARROW + "[models.narrow]\nwidth = 20\nlooks = true").cells) == 2
+
+
+def test_a_target_that_only_regression_can_reach_is_good_there(tmp_path: Path) -> None:
+    text = "[grid]\nalgorithms = 'maml'\ndatasets = 'sinusoid'\nshots = 5\nseeds = 2\n[train]\niterations = 5\n[validate]\ntarget = 1.5"
+    assert {cell.fit.validate.target for cell in load(tmp_path, text).cells} == {1.5}
+
+
 def test_ways_of_training_where_all_is_regression(tmp_path: Path) -> None:
     text = "[grid]\nalgorithms = 'maml'\ndatasets = 'sinusoid'\nshots = 5\nseeds = 2\n[train]\niterations = 5\nways = 5"
     assert "[train] ways = 5: regression has no ways" in refusal(tmp_path, text)
@@ -235,6 +318,8 @@ def test_profile_and_suite_with_one_run_folder(tmp_path: Path) -> None:
     [
         ("sute = 'x'", 'benchmark.toml:1: sute = "x": unknown key'),
         ("threads = 0", "threads = 0: expected a whole number, at least 1"),
+        ("threads = 2000", "threads = 2000: expected a whole number, at least 1, at most 1,024"),
+        ('reports = "a\\u0000b"', "holds the control character U+0000"),
         ("confidence = 95", "confidence = 95: expected a number, greater than 0.5, less than 1"),
         ("[train]\niterations = 0", "benchmark.toml:2: [train] iterations = 0"),
         ("[plugins.algorithm]\na = 'b:C'", "did you mean 'algorithms'?"),
@@ -255,6 +340,10 @@ def test_bad_projects(tmp_path: Path, text: str, says: str) -> None:
         (None, "which suite? Name one, or set suite in benchmark.toml; there are x in suites/"),
         ("y", "'y': no such suite; there are x"),
         ("suites/y.toml", "no such file"),
+        ("suites/x", "no such file (did you mean 'suites/x.toml'?)"),
+        ("suites/", "is a folder, and a suite is a TOML file"),
+        ("./oddities.py", "is another file, and a suite is a TOML file"),
+        (f"{'a/' * 4000}x.toml", "cannot be read: File name too long"),
         ("../x", "no such file"),
         ("..", "cannot name a suite"),
         ("suites/.toml", "cannot name a suite"),

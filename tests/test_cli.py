@@ -18,7 +18,7 @@ import metabench
 from metabench.cli import main
 from metabench.records import RecordStore
 
-VERBS = ("plan", "run", "status", "report", "list", "data", "doctor")
+VERBS = ("plan", "run", "status", "report", "verify", "list", "data", "doctor")
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +85,18 @@ def test_wrong_words_are_told_with_the_nearest_right_one(arguments: tuple[str, .
         (("run", "mixd"), "did you mean 'mixed'"),
         (("plan", "mixed", "--device", "tpu"), "--device tpu: expected auto, cpu, cuda or cuda:N"),
         (("plan", "mixed", "--device", "cuda:99"), "--device cuda:99: torch finds"),
+        (("run", "mixed", "--threads", "2000"), "--threads 2000: expected a whole number, at least 1, at most 1,024"),
+        (("run", "mixed", "--out", ""), "--out : expected a folder"),
+        (("plan", "mixed", "--seeds", ""), "--seeds : expected seeds such as 0-4"),
+        (("run", "suites"), "'suites': no such suite"),
+        (("run", "suites/mixed"), "no such file (did you mean 'suites/mixed.toml'?)"),
+        (("run", "reports/mixed"), "'reports/mixed': is a folder, and a suite is a TOML file"),
+        (("status", "reports/mixed/cells.json"), "'reports/mixed/cells.json': is another file, and a suite is a TOML file"),
+        (("report", "reports/mixed/records"), "is no run folder: it has no cells.json"),
+        (("report", "a/" * 4000), "cannot be read: File name too long"),
+        (("plan", "mixed", "--out", "benchmark.toml"), "benchmark.toml/records: cannot be read: Not a directory"),
+        (("run", "mixed", "--out", "benchmark.toml"), "benchmark.toml: cannot be written: Not a directory"),
+        (("run", "mixed", "--out", "suites"), "has files in it and is no run folder"),
         (("plan", "mixed", "--only", "algorthm=none"), "did you mean 'algorithm'"),
         (("run", "mixed", "--seeds", "a-b"), "expected seeds such as"),
         (("status", "mixd"), "did you mean 'mixed'"),
@@ -126,7 +138,7 @@ def test_status_counts_outcomes_and_shows_errors(capsys: pytest.CaptureFixture[s
         assert main(["status", name]) == 3
         text = capsys.readouterr().out
         assert "2 of 4 cells done, 2 failed" in text
-        assert text.count("ValueError: the deed was done\n") == 2
+        assert re.search("failed: ValueError: the deed was done\n    2 cells: raise-sinusoid-5s-s0-[0-9a-f]{12}, raise-", text)
 
 
 def test_plan_counts_states_and_expects_time(in_project: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,12 +162,180 @@ def test_data_says_where_a_dataset_stands(in_project: Workshop, capsys: pytest.C
     monkeypatch.delenv("METABENCH_DATA", raising=False)
     assert main(["data", "list"]) == 0
     text = capsys.readouterr().out
-    assert "sinusoid: ready" in text
-    assert "omniglot: not ready" in text
+    assert re.search(r"^sinusoid \(suites .*mixed, profiled.*\): ready$", text, flags=re.MULTILINE)
+    assert "omniglot: not ready: dataset 'omniglot': no drawings in the data folder" in text
+    assert "`metabench data check omniglot` says what to do" in text
     assert main(["data", "check", "sinusoid"]) == 0
-    assert capsys.readouterr().out == "sinusoid: ready, made on the fly\n"
+    assert re.fullmatch(r"sinusoid \(suites .*mixed, profiled.*\): ready, made on the fly\n", capsys.readouterr().out)
     assert main(["data", "check", "omniglot"]) == 3
-    assert str(in_project.folder / "data") in capsys.readouterr().err
+    streams = capsys.readouterr()
+    assert streams.out == "omniglot: not ready\n"
+    assert str(in_project.folder / "data") in streams.err
+
+
+USES = """
+[grid]
+algorithms = "protonet"
+datasets = ["omniglot", "{label}"]
+ways = 2
+shots = 1
+seeds = 3
+[train]
+iterations = 1
+[datasets.omniglot]
+split = "alphabet"
+[datasets.{label}]
+dataset = "omniglot"
+{settings}
+"""
+
+
+@pytest.fixture
+def with_data(tmp_path: Path, omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose suites use one dataset in three ways; the small made-up Omniglot serves two of them."""
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "first.toml").write_text(USES.format(label="turned", settings='split = "alphabet"\nrotations = "train"'))
+    (tmp_path / "suites" / "second.toml").write_text(USES.format(label="published", settings='split = "vinyals"'))
+    (tmp_path / "suites" / "broken.toml").write_text("grid = 3")
+    monkeypatch.setenv("METABENCH_DATA", str(omniglot_folder))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("with_data")
+def test_a_dataset_is_judged_as_the_suites_use_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", "omniglot"]) == 3
+    streams = capsys.readouterr()
+    lines = streams.out.splitlines()
+    assert [re.sub("[0-9a-f]{64}", "DIGEST", line) for line in lines] == [
+        'omniglot (suites first, second, split = "alphabet"): ready, content DIGEST',
+        'omniglot (suite first, split = "alphabet", rotations = "train"): ready, content DIGEST',
+        "omniglot (suite second): not ready",
+    ]
+    assert streams.err.count("the split needs 1028 train + 172 validation + 423 test classes") == 1
+    assert main(["data", "check", "turned"]) == 0
+    assert capsys.readouterr().out == lines[1] + "\n"
+    assert main(["data", "check", "published"]) == 3
+    assert main(["data", "check", "turnt"]) == 2
+    assert "there are omniglot, published, sinusoid, turned (did you mean 'turned'?)" in capsys.readouterr().err.replace("glyphs, ", "")
+
+
+@pytest.mark.usefixtures("with_data")
+def test_list_and_doctor_judge_datasets_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "list"]) == 0
+    text = capsys.readouterr().out
+    assert 'omniglot (suites first, second, split = "alphabet"): ready\n' in text
+    assert "omniglot (suite second): not ready: dataset 'omniglot', split = 'vinyals': the split needs" in text
+    assert text.count("source: Lake et al. 2015") == 1
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r'ok   data omniglot +ready \(suites first, second, split = "alphabet"\)\n', text)
+    assert re.search(r"note data omniglot +not ready \(suite second\)\n +-> dataset 'omniglot', split = 'vinyals': the split needs", text)
+    assert re.search(r"ok   data sinusoid +ready\n", text)
+
+
+@pytest.mark.usefixtures("with_data")
+def test_a_plugin_that_cannot_be_used_hides_no_other_dataset(
+    with_data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (with_data / "benchmark.toml").write_text('[plugins.datasets]\naway = "not_there:Away"\nrude = "rude_data:Rude"\n')
+    (with_data / "rude_data.py").write_text(
+        "from metabench.tasks.sinusoid import Sinusoid\nclass Rude(Sinusoid):\n    def load(self, root):\n        raise KeyError('rude')\n"
+    )
+    assert main(["data", "list"]) == 0
+    text = capsys.readouterr().out
+    assert "away: cannot be used: dataset 'away' (not_there:Away) cannot be imported" in text
+    assert "rude: not ready: KeyError: 'rude'" in text
+    assert "sinusoid: ready" in text
+    assert main(["doctor"]) == 0
+    assert "data sinusoid" in capsys.readouterr().out
+
+
+def test_missing_data_is_told_once(with_data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METABENCH_DATA", str(with_data / "nowhere"))
+    assert main(["run", "first", "--device", "cpu", "--no-report"]) == 3
+    end = capsys.readouterr().out.partition("0 cells finished")[2]
+    assert "failed: 6 fits (6 cells): DataError: dataset 'omniglot': no drawings in the data folder" in end
+    assert end.count("/images_background/<Alphabet>/<characterNN>/*.png   (964 characters)") == 1
+    assert re.search(r"\n    fits: protonet-\S+-2w1s-s\d(, protonet-\S+-2w1s-s\d){4} and 1 more\n", end)
+    assert "metabench data check NAME" not in end
+    assert main(["status", "first"]) == 3
+    assert "    6 cells: protonet-omniglot-2w1s-s0-" in capsys.readouterr().out
+
+
+def test_a_project_is_found_from_a_folder_within(in_project: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = in_project.folder / "notes" / "today"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    for arguments in (["status", "mixed"], ["plan", "mixed", "--json"], ["list", "suites"]):
+        main(arguments)
+        streams = capsys.readouterr()
+        assert streams.err == f"project: {in_project.folder}\n"
+        assert "mixed" in streams.out
+    in_project.suite("within", "none")
+    assert main(["run", "within", "--device", "cpu", "--no-report", "--out", "here"]) == 0
+    assert (folder / "here" / "cells.json").is_file()
+    assert main(["status", "here"]) == 0
+    assert main(["status", "../../suites/within.toml"]) == 2  # it has no run in the project's reports
+    assert "has not been run yet" in capsys.readouterr().err
+
+
+def test_results_without_their_arrays_are_made_again(in_project: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    in_project.suite("halved", "none")
+    in_project.run("halved")
+    folder = in_project.folder / "reports" / "halved"
+    first, second = sorted((folder / "records").glob("*.npz"))
+    first.unlink()
+    second.write_bytes(b"")
+    told = "is damaged: its arrays are missing. `metabench run` makes it again"
+    assert main(["status", "halved"]) == 3
+    text = capsys.readouterr().out
+    assert "0 of 2 cells done, 2 missing" in text
+    assert text.count(told) == 2
+    assert main(["plan", "halved", "--device", "cpu", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["cells"]["missing"] == len(facts["damaged"]) == 2
+    assert main(["report", "halved"]) == 0
+    assert "its arrays are missing" in (folder / "index.html").read_text()
+    assert main(["run", "halved", "--device", "cpu", "--no-report"]) == 0
+    assert "2 cells finished, 0 done before" in capsys.readouterr().out
+    assert main(["status", "halved"]) == 0
+    assert first.stat().st_size
+    assert second.stat().st_size
+
+
+def test_a_suite_is_listed_in_one_line_whatever_its_title(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "a.toml").write_text('title = "two\\nlines and \\u001b[31m red"')
+    (tmp_path / "suites" / "b.toml").write_text("title = " + "[" * 20_000)
+    (tmp_path / "suites" / "c.toml").write_bytes(b"\xff")
+    monkeypatch.chdir(tmp_path)
+    assert main(["list", "suites"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "a  two lines and  [31m red",
+        "b  suites/b.toml: tables or lists are nested too deeply",
+        "c  suites/c.toml: is not UTF-8 text (byte 0); save it as UTF-8",
+    ]
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_closed_streams_are_no_error(in_project: Workshop, closed: str) -> None:
+    redirect = {"stdout": ">&-", "stderr": "2>&-"}[closed]
+    command = f'"{sys.executable}" -m metabench list suites {redirect}'
+    done = subprocess.run(["sh", "-c", command], cwd=in_project.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+def test_what_a_terminal_cannot_show_is_shown_by_its_number(tmp_path: Path) -> None:
+    folder = tmp_path / "caf\udce9 \u2713"  # the first is a byte that is no UTF-8
+    folder.mkdir()
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-m", "metabench", "list", "suites"], cwd=folder, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"caf\udce9 \u2713/suites" in done.stdout
 
 
 def test_doctor_finds_all_well_and_says_what_to_do(in_project: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ HARMLESS = {
     "metabench.registry",
     "metabench.settings",
     "metabench.stats",
+    "metabench.stats.contrasts",
     "metabench.stats.paired",
     "metabench.stats.power",
 }

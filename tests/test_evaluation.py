@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from metabench import evaluation
 from metabench.algorithms.method import Method, State
-from metabench.evaluation import choose, evaluate
+from metabench.evaluation import choose, evaluate, figures_of
 from metabench.models.conv4 import Conv4
 from metabench.tasks.dataset import Dataset
 from metabench.tasks.episodes import EpisodeShape, Task
@@ -201,3 +201,41 @@ def test_scores_of_a_wrong_shape_are_refused(images: EpisodeStream) -> None:
     method.predict = lambda *episode: torch.zeros(1, 1, 1, WAYS)  # type: ignore[method-assign]
     with pytest.raises(ValueError, match=r"Fixed.predict gave scores of shape \[1, 1, 1, "):
         evaluate(method, state_of(method), images, 5, None, CPU, point=0)
+
+
+def figures(stream: EpisodeStream, name: str, mode: Any) -> tuple[dict[str, Any], Any, Method, State]:
+    method = make_method(name)
+    state = state_of(method)
+    return figures_of(method, state, stream, 10, mode, CPU), stream.episodes(0, 2, CPU), method, state
+
+
+@pytest.mark.parametrize("name", ["maml", "protonet"])
+def test_figures_of_images_are_the_first_queries_as_the_test_takes_them(images: EpisodeStream, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Predicted among all queries of their episode, whose statistics normalise them, and kept class by class."""
+    monkeypatch.setattr(evaluation, "FIGURE_QUERIES", 2)
+    kept, whole, method, state = figures(images, name, "query")
+    predicted = method.predict(state, whole.support_x, whole.support_y, whole.query_x, "query").argmax(-1)
+    for e in range(2):
+        chosen = [i for c in range(WAYS) for i in np.flatnonzero(whole.query_y[e] == c)[:2]]
+        assert kept["query_y"][e].tolist() == whole.query_y[e][chosen].tolist()
+        assert kept["prediction"][e].tolist() == predicted[e][:, chosen].tolist()
+        assert np.array_equal(kept["query_x"][e, :, :, :, 0], (255 * whole.query_x[e, chosen, 0]).round().byte())
+        assert np.array_equal(kept["support_x"][e, :, :, :, 0], (255 * whole.support_x[e, :, 0]).round().byte())
+    assert kept["query_x"].dtype == kept["support_x"].dtype == np.uint8
+
+
+@pytest.mark.parametrize(("side", "channels", "shots", "kept"), [(28, 1, 1, 2), (84, 3, 5, 1), (84, 3, 1, 2), (300, 3, 20, 1)])
+def test_figures_of_large_images_stay_small(side: int, channels: int, shots: int, kept: int) -> None:
+    ways, queries = 5, 10
+    shown = {
+        "support_x": torch.zeros(2, ways * shots, channels, side, side),
+        "support_y": torch.arange(ways).repeat_interleave(shots).repeat(2, 1),
+        "query_x": torch.ones(2, ways * queries, channels, side, side),
+        "query_y": torch.arange(ways).repeat(2, queries),
+        "prediction": torch.zeros(2, 3, ways * queries, ways),
+    }
+    few = evaluation._few_images(shown)
+    assert {len(array) for array in few.values()} == {kept}
+    assert sum(array.numel() * array.element_size() for array in few.values()) < 160_000
+    assert max(few["query_x"].shape[2:4]) <= evaluation.FIGURE_SIDE
+    assert few["query_x"].unique().tolist() == [255]

@@ -31,13 +31,17 @@ BASE: dict[str, Any] = {
 }
 ELSEWHERE = {"other": {"dataset": "omniglot", "split": "random"}}
 ALPHABETS = {f"{split}_alphabets": [split] for split in ("train", "validation", "test")}
+GLYPH_ALPHABETS = {key: [f"alphabet0{number}"] for number, key in enumerate(ALPHABETS, start=1)}
 CLASSES = {f"{split}_classes": 10 for split in ("train", "validation", "test")}
 # settings that are refused alone: what each is said with, in both of the suites that are compared
 COMPANIONS = {
     **{("omniglot", key): {"split": "alphabet", **ALPHABETS} for key in ALPHABETS},
-    **{("omniglot", key): {"split": "random", **CLASSES} for key in CLASSES},
+    **{("glyphs", key): {"split": "alphabet", **GLYPH_ALPHABETS} for key in ALPHABETS},
+    **{(name, key): {"split": "random", **CLASSES} for name in ("omniglot", "glyphs") for key in CLASSES},
     ("omniglot", "split_seed"): {"split": "random"},
 }
+# settings of which not any value is one: another than that above
+OTHERS = {("glyphs", key): ["alphabet09"] for key in ALPHABETS}
 
 
 def another(annotation: Any, value: Any) -> Any:
@@ -95,12 +99,13 @@ def test_order_in_the_file_moves_nothing(tmp_path: Path) -> None:
 
 
 def test_an_explicit_default_moves_nothing(tmp_path: Path) -> None:
-    suite: dict[str, Any] = {**BASE, "algorithms": {"maml": said_defaults(registry.get("algorithms", "maml").Settings)}}
+    base = {**BASE, "train": {**BASE["train"], "schedule": "step"}}  # some keys are refused with any other
+    suite: dict[str, Any] = {**base, "algorithms": {"maml": said_defaults(registry.get("algorithms", "maml").Settings)}}
     suite["models"] = {"conv4": said_defaults(registry.get("models", "conv4").Settings)}
     suite["datasets"] = {"omniglot": said_defaults(registry.get("datasets", "omniglot").Settings)}
     for section, recipe in RECIPES.items():
         suite[section] = said_defaults(recipe) | suite.get(section, {})
-    assert cell_of(tmp_path, suite).id == cell_of(tmp_path, BASE).id
+    assert cell_of(tmp_path, suite).id == cell_of(tmp_path, base).id
 
 
 def said_defaults(settings: type[Any]) -> dict[str, Any]:
@@ -152,11 +157,12 @@ def test_every_recipe_key_can_be_said(section: str) -> None:
 def test_every_key_of_the_recipe_moves_the_id(tmp_path: Path, section: str, key: str) -> None:
     default = {field.name: field.default for field in dataclasses.fields(RECIPES[section])}[key]
     value = "other" if key == "on" else another(get_type_hints(RECIPES[section])[key], default)
-    value = "support" if key == "batch_norm" else value
-    budget = {} if key in ("tasks", "seconds") else BASE["train"]
+    value = {"batch_norm": "support", "target": 0.5}.get(key, value)
+    recipe = {**BASE["train"], "schedule": "step"} if key in ("step_every", "step_factor") else BASE["train"]
+    budget = {} if key in ("tasks", "seconds") else recipe
     method = {"grid": [{**BASE["grid"][0], "algorithms": ["protonet"]}]} if key == "ways" else {}  # which alone may be trained with other ways
     base, moved = ({**BASE, "train": budget, "datasets": ELSEWHERE, **method} for _ in range(2))
-    base["train"] = BASE["train"]
+    base["train"] = recipe
     moved[section] = {**moved.get(section, {}), key: value}
     before, after = cell_of(tmp_path, base), cell_of(tmp_path, moved)
     assert after.id != before.id
@@ -176,9 +182,11 @@ def test_every_setting_moves_the_id(tmp_path: Path, group: registry.Group, name:
     settings = registry.get(group, name).Settings
     together = COMPANIONS.get((name, key), {})
     default = together.get(key, getattr(settings(), key))
-    said = {**together, key: another(get_type_hints(settings, include_extras=True)[key], default)}
+    other = OTHERS.get((name, key)) or another(get_type_hints(settings, include_extras=True)[key], default)
+    said = {**together, key: other}
     regression = name in ("sinusoid", "mlp")
-    grid = {"algorithms": name if group == "algorithms" else "maml", "datasets": "sinusoid" if regression else "omniglot", "shots": 1, "seeds": 1}
+    dataset = name if group == "datasets" else "sinusoid" if regression else "omniglot"
+    grid = {"algorithms": name if group == "algorithms" else "maml", "datasets": dataset, "shots": 1, "seeds": 1}
     suite = {**BASE, "grid": [grid if regression else {**grid, "ways": 5}]}
     before = cell_of(tmp_path, {**suite, group: {name: together}})
     after = cell_of(tmp_path, {**suite, group: {name: said}})

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from metabench.measure import WARM_UP_ITERATIONS, MemoryPeaks, Stopwatch, typical
+from metabench.measure import WARM_UP_ITERATIONS, MemoryPeaks, Stopwatch, typical, warm_up
 
 CPU = torch.device("cpu")
 MEGABYTE = 2**20
@@ -43,6 +43,22 @@ def test_the_typical_time_is_the_median_after_the_warm_up() -> None:
     assert typical(np.append(warm_up, [1.0, 2.0, 6.0])) == 2.0
     assert typical(warm_up) == 9.0
     assert typical(np.array([])) is None
+
+
+def test_the_first_iterations_after_an_interruption_are_warm_up_too() -> None:
+    seconds = np.array([9.0] * 10 + [1.0] * 5 + [8.0] * 10 + [2.0] * 3 + [7.0] * 2)
+    assert typical(seconds, resumed=[15, 28]) == 1.0
+    assert warm_up(len(seconds), [15, 28]).sum() == 10 + 10 + 2
+    assert warm_up(30, [5, 5]).sum() == 15  # what belongs to two of them counts once
+    assert typical(seconds[:20], resumed=[5, 12]) == np.median(seconds[:20])
+
+
+def test_a_stopwatch_goes_on_from_earlier_laps() -> None:
+    watch = Stopwatch(CPU, np.array([1.0, 2.0]))
+    with watch.lap():
+        pass
+    assert watch.seconds()[:2].tolist() == [1.0, 2.0]
+    assert watch.seconds().shape == (3,)
 
 
 def test_memory_peaks_rise_with_what_is_used_and_start_anew() -> None:

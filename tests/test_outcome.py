@@ -20,7 +20,8 @@ RESULT = {
 }
 MEASURED = {
     *("seconds_per_iteration", "seconds_per_task", "seconds_per_episode", "training_seconds", "validation_seconds", "test_seconds", "wall_seconds"),
-    *("warm_up_iterations", "peak_gpu_allocated_bytes", "peak_gpu_reserved_bytes", "peak_resident_bytes", "workers"),
+    *("choice_seconds", "warm_up_iterations", "interruptions", "workers"),
+    *("peak_gpu_allocated_bytes", "peak_gpu_reserved_bytes", "peak_resident_bytes"),
 }
 CELLS: dict[str, dict[str, Any]] = {
     "maml on sinusoid": {"algorithm": "maml"},

@@ -7,17 +7,17 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
-from metabench.errors import RecordError, UnwritableError
+from metabench.errors import FolderError, RecordError, UnwritableError
 from metabench.files import is_disk_full, write_bytes, write_text
-from metabench.records import SCHEMA, RecordStore, plain
+from metabench.records import CELLS_SCHEMA, FINISHED, SCHEMA, Outcome, RecordStore, plain, read_cells
 
 CELL = "0123456789ab" + "c" * 52
 STEM = f"maml-sinusoid-5s-s0-{CELL[:12]}"
@@ -58,9 +58,9 @@ def test_a_record_comes_back_as_it_was_written(store: RecordStore) -> None:
 
 
 def test_json_holds_no_nan_and_no_numpy(store: RecordStore) -> None:
-    path = store.write(STEM, a_record(score=float("nan"), losses=np.array([1.0, np.inf]), count=np.int64(3)))
+    path = store.write(STEM, a_record(outcome="failed", score=float("nan"), losses=np.array([1.0, np.inf]), count=np.int64(3)))
     assert "NaN" not in path.read_text()
-    assert store.load(path)["result"] == {"outcome": "completed", "score": None, "losses": [1.0, None], "count": 3}
+    assert store.load(path)["result"] == {"outcome": "failed", "score": None, "losses": [1.0, None], "count": 3}
     assert plain({1: (np.float32(0.5), True)}) == {"1": [0.5, True]}
 
 
@@ -78,16 +78,17 @@ def test_arrays_are_never_unpickled(store: RecordStore) -> None:
 
 
 def test_a_full_disk_leaves_what_was_there(store: RecordStore) -> None:
-    path = store.write(STEM, a_record(score=0.5))
+    path = store.write(STEM, a_record(score=0.5), {"result/scores": np.ones(3)})
+    there = sorted(store.folder.iterdir())
     noise = np.random.default_rng(0).random(1000)
     with pytest.raises(UnwritableError, match=f"{path}: cannot be written: File too large") as caught, small_files():
         store.write(STEM, a_record(score=0.7), {"result/scores": noise})
     assert caught.value.exit_status == 3
     assert store.load(path)["result"]["score"] == 0.5
-    assert [file.name for file in store.folder.iterdir()] == [path.name]
+    assert sorted(store.folder.iterdir()) == there
     with pytest.raises(UnwritableError), small_files():
         write_text(path, "x" * 2000)
-    assert [file.name for file in store.folder.iterdir()] == [path.name]
+    assert sorted(store.folder.iterdir()) == there
 
 
 def test_the_arrays_of_a_record_are_never_those_of_another(store: RecordStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,18 +115,24 @@ def test_the_arrays_of_a_record_are_never_those_of_another(store: RecordStore, m
         ("[]", "is no record of metabench: it has no schema number"),
         ("{}", "is no record of metabench"),
         (json.dumps(a_record() | {"schema": SCHEMA + 1}), f"has schema {SCHEMA + 1}, and this metabench reads up to {SCHEMA}"),
-        (json.dumps({"schema": SCHEMA, "cell": CELL}), "is damaged: it lacks config, fit"),
+        (json.dumps({"schema": SCHEMA, "cell": CELL}), "is damaged: fit is not as it should be"),
         ("\udcff", "is damaged"),
-        (json.dumps(a_record() | {"result": None}), "is damaged: result should be a table"),
-        (json.dumps(a_record() | {"provenance": [], "labels": "maml"}), "is damaged: labels, provenance should be a table"),
-        (json.dumps(a_record() | {"provenance": {"conditions": "good"}}), "error and conditions should be tables"),
+        (json.dumps(a_record() | {"result": None}), "is damaged: result is not as it should be"),
+        (json.dumps(a_record() | {"provenance": [], "labels": "maml"}), "is damaged: labels is not as it should be"),
+        (json.dumps(a_record() | {"provenance": {"conditions": "good"}}), "is damaged: provenance.conditions is not as it should be"),
         (json.dumps(a_record(outcome="splendid")), "it has no outcome of completed, diverged"),
         (json.dumps(a_record() | {"cell": "d" * 64}), "it is the record of another cell"),
-        (json.dumps(a_record() | {"cell": 3}), "it is the record of another cell"),
+        (json.dumps(a_record() | {"cell": 3}), "cell is not as it should be"),
+        (json.dumps(a_record() | {"seed": True}), "seed is not as it should be"),
+        (json.dumps(a_record(score="high")), "result.score is not as it should be"),
+        (json.dumps(a_record(score=10**30)), "result.score is not as it should be"),
+        (json.dumps(a_record(interval=[0.1, [0.2]])), "result.interval is not as it should be"),
+        (json.dumps(a_record(spent={"tasks": "many"})), "result.spent.tasks is not as it should be"),
+        (json.dumps(a_record(training={"iteration": [1], "loss": ["low"]})), "result.training.loss is not as it should be"),
     ],
 )
 def test_damage_is_told_and_stops_no_scan(store: RecordStore, content: str, complaint: str) -> None:
-    whole = store.write(f"maml-sinusoid-5s-s1-{'f' * 12}", a_record() | {"cell": "f" * 64})
+    whole = store.write(f"maml-sinusoid-5s-s1-{'f' * 12}", a_record(outcome="failed") | {"cell": "f" * 64})
     damaged = store.path(STEM)
     damaged.write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(RecordError, match=complaint):
@@ -134,6 +141,24 @@ def test_damage_is_told_and_stops_no_scan(store: RecordStore, content: str, comp
     assert list(scan.records) == [store.load(whole)["cell"]]
     assert len(scan.damaged) == 1
     assert str(damaged) in scan.damaged[0]
+
+
+@pytest.mark.parametrize("outcome", sorted(FINISHED))
+@pytest.mark.parametrize("damage", [Path.unlink, Path.touch, lambda npz: npz.symlink_to(npz)])
+def test_a_finished_record_without_its_arrays_is_damaged(store: RecordStore, outcome: str, damage: Callable[[Path], None]) -> None:
+    path = store.write(STEM, a_record(outcome=outcome), {"result/scores": np.ones(3)})
+    npz = path.with_suffix(".npz")
+    if damage is not Path.unlink:
+        npz.unlink()
+    damage(npz)
+    with pytest.raises(RecordError, match=r"is damaged: its arrays are missing. `metabench run` makes it again"):
+        store.load(path)
+    assert store.scan([CELL]).records == {}
+
+
+def test_a_failed_record_needs_no_arrays(store: RecordStore) -> None:
+    for outcome in set(get_args(Outcome)) - FINISHED:
+        assert store.load(store.write(STEM, a_record(outcome=outcome)))["result"]["outcome"] == outcome
 
 
 def test_damaged_arrays_are_told(store: RecordStore) -> None:
@@ -193,6 +218,57 @@ def test_a_folder_without_records_is_empty(tmp_path: Path) -> None:
     assert RecordStore(tmp_path / "nowhere").index() == {}
 
 
+def test_records_that_are_no_folder_are_told(tmp_path: Path) -> None:
+    (tmp_path / "records").write_text("")
+    with pytest.raises(FolderError, match="records: cannot be read: Not a directory"):
+        RecordStore(tmp_path).index()
+
+
+LABELS = {"algorithm": "maml", "model": "mlp", "dataset": "sinusoid", "on": "same"}
+METRIC = {"name": "mse", "unit": "squared units of y", "higher_is_better": False, "chance": None}
+ENTRY = {"cell": CELL, "fit": "f", "stem": STEM, "name": "maml-sinusoid-5s-s0", "labels": LABELS, "seed": 0, "group": LABELS, "metric": METRIC}
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (None, "is no run folder: it has no cells.json"),
+        ("{", "is damaged: Expecting"),
+        ("[]", "is not a cells.json that this metabench can read"),
+        (json.dumps({"schema": CELLS_SCHEMA + 1}), "is not a cells.json that this metabench can read"),
+        (json.dumps({"schema": CELLS_SCHEMA, "reference": "maml"}), "is damaged: cells is not as it should be"),
+        (json.dumps({"schema": CELLS_SCHEMA, "reference": "maml", "cells": [3]}), "cells\\[0\\] is not as it should be"),
+        (json.dumps({"schema": CELLS_SCHEMA, "reference": "maml", "cells": [{**ENTRY, "stem": None}]}), "stem is not as it should be"),
+        (
+            json.dumps({"schema": CELLS_SCHEMA, "reference": "maml", "cells": [{**ENTRY, "group": "maml"}]}),
+            "cells\\[0\\].group is not as it should be",
+        ),
+    ],
+)
+def test_a_run_folder_that_does_not_list_its_cells_is_told(tmp_path: Path, content: str | None, complaint: str) -> None:
+    if content is not None:
+        (tmp_path / "cells.json").write_text(content)
+    with pytest.raises(FolderError, match=complaint):
+        read_cells(tmp_path)
+
+
+def test_cells_that_are_listed_are_read(tmp_path: Path) -> None:
+    described = {"schema": CELLS_SCHEMA, "reference": "maml", "cells": [ENTRY], "written_by": "a later version"}
+    (tmp_path / "cells.json").write_text(json.dumps(described))
+    assert read_cells(tmp_path) == described
+
+
+def test_a_file_in_place_of_a_run_folder_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "run"
+    file.write_text("")
+    with pytest.raises(FolderError, match="run: is no run folder"):
+        read_cells(file)
+    file.unlink()
+    (file / "cells.json").mkdir(parents=True)
+    with pytest.raises(FolderError, match=r"cells\.json: cannot be read: Is a directory"):
+        read_cells(file)
+
+
 def test_the_disk_is_full_however_a_library_says_it() -> None:
     assert is_disk_full(OSError(28, "No space left on device"))
     assert is_disk_full(RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"))
@@ -201,7 +277,7 @@ def test_the_disk_is_full_however_a_library_says_it() -> None:
 
 def test_loading_is_quick(store: RecordStore) -> None:
     curve = np.random.default_rng(0).random(200)
-    path = store.write(STEM, a_record(training={"iteration": list(range(200)), "loss": curve, "score": curve}))
+    path = store.write(STEM, a_record(training={"iteration": list(range(200)), "loss": curve, "score": curve}), {"result/scores": curve})
     start = time.perf_counter()
     for _ in range(200):
         store.load(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from itertools import combinations_with_replacement
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from suite_project import GOOD, load, write_suite
 
-from metabench.cells import Cell
+from metabench.cells import Cell, Part
 from metabench.errors import ConfigError
-from metabench.suite import Suite, load_suite, parse_seeds, suite_names
-from metabench.suite.document import Document, read_document, toml_text
+from metabench.suite import Suite, every_suite, load_suite, parse_seeds, suite_names
+from metabench.suite.document import Document, read_document, toml_text, toml_value
+from metabench.suite.networks import misfit
 from metabench.suite.project import load_project
 
 ROOT = Path(__file__).parents[1]
@@ -142,6 +144,27 @@ def test_reference_and_title(tmp_path: Path) -> None:
     assert (suite.reference, suite.title, suite.name, suite.datasets) == ("maml", "x", "x", ("omniglot",))
 
 
+def test_step_keys_hold_where_any_schedule_is_in_steps(tmp_path: Path) -> None:
+    text = GRID.replace("shots = 1", 'shots = 1\naxes = { "train.schedule" = ["step", "linear"] }') + "[train]\niterations = 10\nstep_every = 5\n"
+    assert {cell.fit.train.schedule for cell in load(tmp_path, text).cells} == {"step", "linear"}
+    text = GRID + '[train]\niterations = 10\nschedule = "step"\nstep_factor = 0.1\n[[override]]\nwhen = { shots = 1 }\ntrain.step_every = 5'
+    assert only_cell(load(tmp_path, text)).fit.train.step_every == 5
+    (tmp_path / "benchmark.toml").write_text("[train]\nstep_every = 5")  # for those suites that have such a schedule
+    assert only_cell(load(tmp_path, GRID + "[train]\niterations = 10")).fit.train.schedule == "constant"
+
+
+def test_each_network_is_made_once_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[str, str, object]] = []
+
+    def spy(model: Part, dataset: Part, ways: int | None, told: bool) -> str:
+        made.append((model.name, dataset.name, ways))
+        return misfit(model, dataset, ways, told)
+
+    monkeypatch.setattr("metabench.suite.networks.misfit", spy)
+    load(tmp_path, GOOD)
+    assert sorted(made, key=str) == [("conv4", "omniglot", 20), ("conv4", "omniglot", 5), ("mlp", "sinusoid", None)]
+
+
 # Profiles, restrictions, projects
 
 
@@ -199,6 +222,67 @@ def test_an_empty_folder_is_a_project(tmp_path: Path, monkeypatch: pytest.Monkey
     assert suite_names(project) == []
 
 
+def test_the_project_is_looked_for_upwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / "a" / "b"
+    deep.mkdir(parents=True)
+    monkeypatch.chdir(deep)
+    assert load_project().root == deep
+    (tmp_path / "benchmark.toml").write_text("threads = 2")
+    assert (load_project().root, load_project().threads) == (tmp_path, 2)
+    (tmp_path / "a" / "benchmark.toml").mkdir()  # a folder of that name is no project
+    assert load_project().root == tmp_path
+    (deep / "benchmark.toml").write_text("")
+    assert load_project().root == deep
+    assert load_project(tmp_path).root == tmp_path
+
+
+def test_the_project_file_of_another_user_above_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its plugins are code: whoever may write to a folder above must not have it run here."""
+    (tmp_path / "benchmark.toml").write_text("")
+    (tmp_path / "a").mkdir()
+    owner = (tmp_path / "benchmark.toml").stat().st_uid
+    if owner == 0:
+        os.chown(tmp_path / "benchmark.toml", 12345, -1)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    monkeypatch.chdir(tmp_path / "a")
+    assert load_project().root == tmp_path / "a"
+    monkeypatch.chdir(tmp_path)
+    assert load_project().root == tmp_path
+
+
+def test_a_project_file_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "benchmark.toml").symlink_to("nowhere")
+    with pytest.raises(ConfigError, match=r"benchmark\.toml: cannot be read: No such file"):
+        load_project()
+    (tmp_path / "benchmark.toml").unlink()
+    (tmp_path / "benchmark.toml").mkdir()
+    with pytest.raises(ConfigError, match=r"benchmark\.toml: cannot be read: Is a directory"):
+        load_project()
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(ConfigError, match="the current folder has been deleted"):
+        load_project()
+
+
+def test_a_folder_of_suites_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "suites").write_text("")
+    with pytest.raises(ConfigError, match="suites: the suites cannot be read: Not a directory"):
+        suite_names(load_project(tmp_path))
+
+
+def test_every_suite_is_loaded_or_what_is_wrong_with_it(tmp_path: Path) -> None:
+    write_suite(tmp_path, GOOD, "good")
+    write_suite(tmp_path, "grid = 3", "bad")
+    (tmp_path / "suites" / "folder.toml").mkdir()
+    (tmp_path / "suites" / "notes.txt").write_text("")
+    found = every_suite(load_project(tmp_path))
+    assert list(found) == ["bad", "good"]
+    assert isinstance(found["good"], Suite)
+    assert "expected a list" in str(found["bad"])
+
+
 def test_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "benchmark.toml").write_text('suite = "x"\nsuites = "suites"\ndata = "there"\nthreads = 2\n[train]\nshots = 3\n')
     monkeypatch.delenv("METABENCH_DATA", raising=False)
@@ -238,6 +322,10 @@ def test_written_toml_reads_back(tmp_path_factory: pytest.TempPathFactory, data:
     assert read_document(path).data == data
 
 
+def test_no_control_character_is_shown_as_it_is() -> None:
+    assert toml_value("\x1b[31m \x7f\x85\t") == '"\\u001b[31m \\u007f\\u0085\\t"'
+
+
 def test_lines_of_keys() -> None:
     text = 'a = 1\nlong = """\nb = 2\n"""\n[t]\n"x.y" = 1\n[[list]]\nb = 1\n[[list]]\nc.d = { e = 1 }\n[list.inner]\nf = 1\n'
     document = Document("f.toml", text)
@@ -272,3 +360,16 @@ def test_a_suite_knows_how_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.M
     assert load_suite("suites/x.toml", project).argument == load_suite(str(tmp_path / "suites" / "x.toml"), project).argument == "x"
     (tmp_path / "y.toml").write_text(GOOD)
     assert load_suite("./y.toml", project).argument == "y.toml"
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    assert load_suite("../suites/x.toml", project).argument == "x"
+    assert load_suite("../y.toml", project).argument == "y.toml"
+    (tmp_path / "suites" / "linked.toml").symlink_to(tmp_path / "y.toml")
+    assert load_suite("linked", project).argument == "linked"
+
+
+def test_a_suite_elsewhere_is_asked_for_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "z.toml").write_text(GOOD)
+    path = str(tmp_path / "z.toml")
+    assert load_suite(path, load_project(tmp_path / "project")).argument == path

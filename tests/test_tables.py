@@ -141,6 +141,71 @@ def test_costs_are_those_of_completed_cells(tmp_path):
     assert maml["peak_gpu_allocated_bytes_training"] is None
 
 
+def elsewhere(record):
+    record["provenance"]["cpu"] = "Another"
+
+
+def test_times_against_the_reference(tmp_path):
+    def took(seconds):
+        return lambda record: record["measured"].update(training_seconds=seconds)
+
+    times = {("maml", 1, seed): took(seconds) for seed, seconds in enumerate([10.0, 20.0, 10.0, 20.0, 10.0])}
+    times |= {("fomaml", 1, seed): took(seconds) for seed, seconds in enumerate([5.0, 11.0, 6.0, 9.0, 5.0])}
+    (row,) = rows(load(one_block(change=times).write(tmp_path / "run")).comparisons)
+    assert row["time_ratio"] == pytest.approx((0.5 * 0.55 * 0.6 * 0.45 * 0.5) ** 0.2)
+    assert row["time_ratio_low"] < row["time_ratio"] < row["time_ratio_high"] < 1
+    idle = rows(load(Synthetic(algorithms=("maml", "scratch"), shots=(1,)).write(tmp_path / "idle")).comparisons)[0]
+    assert (idle["time_ratio"], idle["cost_caveats"]) == (None, None)
+
+
+def test_costs_of_several_machines_are_marked_and_not_compared(tmp_path):
+    run = load(one_block(change={("maml", 1, 0): elsewhere}).write(tmp_path / "run"))
+    maml, fomaml = rows(run.groups)
+    assert maml["machine"] is None
+    assert maml["cost_caveats"].startswith("averaged over 2 machines or ways of using them: Another, cpu, 1 thread, 2 at once; Imaginary")
+    assert (fomaml["machine"], fomaml["cost_caveats"]) == ("Imaginary Epyc 9999, cpu, 1 thread, 2 at once", None)
+    (row,) = rows(run.comparisons)
+    assert (row["time_ratio"], row["verdict"] != "untested") == (None, True)
+    assert row["cost_caveats"].startswith("made on different machines")
+    everywhere = {(algorithm, 1, 0): elsewhere for algorithm in ("maml", "fomaml")}
+    (row,) = rows(load(one_block(change=everywhere).write(tmp_path / "pairs")).comparisons)
+    assert row["time_ratio"] is not None  # every pair on one machine
+
+
+def test_an_error_cannot_be_below_zero(tmp_path):
+    scores = {("maml", 1): [0.1, 0.1, 0.1, 0.1, 3.0], ("fomaml", 1): [0.5, 0.6, 0.5, 0.6, 0.5]}
+    maml, fomaml = rows(load(one_block(ways=None, scores=scores).write(tmp_path / "run")).groups)
+    assert maml["score_low"] < 0
+    assert "the interval reaches below 0" in maml["caveats"]
+    assert "below 0" not in fomaml["caveats"]
+
+
+def test_steps_of_the_test_make_rows_of_a_block(tmp_path):
+    folder = one_block().write(tmp_path / "run")
+    described = json.loads((folder / "cells.json").read_text())
+    twins = json.loads(json.dumps(described["cells"]))
+    for entry, twin in zip(described["cells"], twins, strict=True):
+        entry["group"]["steps"], twin["group"]["steps"] = None, 5
+        twin["cell"] = twin["cell"][::-1]
+    (folder / "cells.json").write_text(json.dumps(described | {"cells": described["cells"] + twins}))
+    run = load(folder)
+    assert len(run.blocks) == 1
+    assert [(row["steps"], row["reference_steps"]) for row in rows(run.comparisons)] == [(None, None), (5, 5)]
+
+
+def test_no_control_characters_reach_the_tables(tmp_path):
+    folder = one_block().write(tmp_path / "run")
+    described = json.loads((folder / "cells.json").read_text())
+    described |= {"title": "\u202eback\u202c, half \ud800, tab\tand é"}
+    for entry in described["cells"]:
+        entry["metric"]["unit"] = "\x1b[31mred"
+    (folder / "cells.json").write_text(json.dumps(described))
+    run = load(folder)
+    assert run.info["title"] == "back, half , tab\tand é"
+    assert set(run.groups["unit"]) == {"[31mred"}
+    run.write_csv()
+
+
 def test_iterations_to_target_only_where_all_reached_it(tmp_path):
     def never(record):
         record["result"]["iterations_to_target"] = None

@@ -5,14 +5,15 @@ All functions are stateless: weights come in as a dictionary whose tensors carry
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from metabench.algorithms.method import BatchNormMode, batch_score, task_losses
+from metabench.algorithms.method import BatchNormMode, adam, batch_score, task_losses
 from metabench.models.layers import normalising
 from metabench.tasks.episodes import Episodes
 
@@ -135,17 +136,61 @@ def predict_along(
     model: nn.Module, support_x: Tensor, support_y: Tensor, query_x: Tensor, *, curve: tuple[int, ...], lr: float, batch_norm: BatchNormMode | None
 ) -> Tensor:
     """Scores ``[E, P, N*Q, C]`` after each number of steps in `curve`, by plain gradient descent from the model's weights."""
-    episodes = []
-    for part in chunks(support_x):
-        x, y = support_x[part], support_y[part]
-        weights = per_task(model, x.shape[0])
-        points, done = [], 0
+
+    def descend(x: Tensor, y: Tensor) -> Iterator[Weights]:
+        weights, done = per_task(model, x.shape[0]), 0
         for steps in curve:
             weights = adapt(model, weights, x, y, steps=steps - done, lr=lr, second_order=False, batch_norm=batch_norm)
-            points.append(query_scores(model, weights, x, query_x[part], batch_norm))
+            yield weights
             done = steps
+
+    return scores_along(model, support_x, support_y, query_x, descend, batch_norm)
+
+
+def scores_along(
+    model: nn.Module,
+    support_x: Tensor,
+    support_y: Tensor,
+    query_x: Tensor,
+    adaptation: Callable[[Tensor, Tensor], Iterator[Weights]],
+    batch_norm: BatchNormMode | None,
+) -> Tensor:
+    """Scores ``[E, P, N*Q, C]`` by the weights that `adaptation` yields for a few support sets at a time, at each of P points of the curve."""
+    episodes = []
+    for part in chunks(support_x):
+        x = support_x[part]
+        points = [query_scores(model, weights, x, query_x[part], batch_norm) for weights in adaptation(x, support_y[part])]
         episodes.append(torch.stack(points, 1))
     return torch.cat(episodes)
+
+
+def train_along(
+    model: nn.Module,
+    weights: Weights,
+    x: Tensor,
+    y: Tensor,
+    *,
+    curve: tuple[int, ...],
+    optimizer: Literal["adam", "sgd"],
+    lr: float,
+    batch_norm: BatchNormMode | None,
+) -> Iterator[Weights]:
+    """Train T networks on their support sets, each from its own of `weights`, and yield them after each number of steps in `curve`.
+
+    Both optimisers act element by element, so tasks do not meet.
+    """
+    weights = {name: w.detach().clone().requires_grad_() for name, w in weights.items()}
+    moves = adam(weights.values(), lr) if optimizer == "adam" else torch.optim.SGD(weights.values(), lr)
+    done = 0
+    for steps in curve:
+        for _ in range(steps - done):
+            with normalising(model, "running" if batch_norm == "running" else "batch"):
+                loss = task_losses(functional_call(model, weights, (x,)), y).sum()
+            moves.zero_grad()
+            loss.backward()
+            moves.step()
+        yield weights
+        done = steps
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import torch
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from torch import Tensor, nn
 
 from metabench.algorithms import inner_loop
@@ -20,6 +20,7 @@ class MAML(Method):
     """Model-agnostic meta-learning, second order (Finn, Abbeel & Levine 2017)."""
 
     kinds = frozenset({"classification", "regression"})
+    adapts = True
     second_order: ClassVar[bool] = True
 
     @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class MAML(Method):
         """
 
         inner_lr: Annotated[float, Gt(0)] = 0.01
-        inner_steps: Annotated[int, Ge(1)] = 1
-        test_steps: Annotated[int, Ge(0)] | None = None
-        curve: tuple[Annotated[int, Ge(0)], ...] = ()
+        inner_steps: Annotated[int, Ge(1), Le(10_000)] = 1
+        test_steps: Annotated[int, Ge(0), Le(10_000)] | None = None
+        curve: tuple[Annotated[int, Ge(0), Le(10_000)], ...] = ()
         outer_lr: Annotated[float, Gt(0)] = 1e-3
         clip: Annotated[float, Gt(0)] | None = None
         train_batch_norm: TrainBatchNormMode = "query"
@@ -59,6 +60,9 @@ class MAML(Method):
     def candidates(self) -> Sequence[Method]:
         """Nothing to choose; and validation needs one point of the curve alone."""
         return (type(self)(dataclasses.replace(self.settings, curve=(self.test_steps,))),)
+
+    def at_steps(self, steps: int) -> Method:
+        return type(self)(dataclasses.replace(self.settings, test_steps=steps))
 
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
         return State(model, adam(model.parameters(), self.settings.outer_lr))
@@ -88,5 +92,5 @@ class MAML(Method):
             state.model, support_x, support_y, query_x, curve=self.curve, lr=self.settings.inner_lr, batch_norm=batch_norm
         )
 
-    def adapted_weights(self, state: State) -> int:
+    def adapted_weights(self, state: State, ways: int | None) -> int:
         return sum(p.numel() for p in state.model.parameters())

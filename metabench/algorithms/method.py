@@ -60,6 +60,7 @@ class Method(ABC):
     trains_on : what its batches are, ``episodes`` or ``examples``: as many images (points) either way.
     told : whether its inputs say what defines the task, as an oracle's do.
     fixed_ways : whether the network has one output a class, so that training and test must agree in their ways.
+    adapts : whether it takes steps on a support set, whose number a test can fix (`at_steps`).
     chooses_step : whether the number of adaptation steps is chosen on validation; otherwise it is `test_steps`.
     version : raised whenever the same settings come to mean other numbers.
     Settings : frozen dataclass; its fields are the keys of ``[algorithms.NAME]``. Has at least `test_batch_norm`.
@@ -70,6 +71,7 @@ class Method(ABC):
     trains_on: ClassVar[Literal["episodes", "examples"]] = "episodes"
     told: ClassVar[bool] = False
     fixed_ways: ClassVar[bool] = True
+    adapts: ClassVar[bool] = False
     chooses_step: ClassVar[bool] = False
     version: ClassVar[int] = 1
     Settings: ClassVar[type[Any]]
@@ -89,12 +91,16 @@ class Method(ABC):
 
     @property
     def gradients_per_task(self) -> int:
-        """Gradient evaluations (a Hessian-vector product counts as one) that one training task costs."""
+        """Gradient evaluations (a Hessian-vector product counts as one) that one training task costs; one iteration, where there are no tasks."""
         return 1 if self.trains else 0
 
     def candidates(self) -> Sequence[Method]:
         """What validation episodes are to be spent on: the method under each setting to choose among, or itself alone."""
         return (self,)
+
+    def at_steps(self, steps: int) -> Method:
+        """Return the method as it is tested after exactly so many steps, whatever its settings say. Only where it `adapts`."""
+        raise TypeError(f"{type(self).__name__} takes no steps in test")
 
     @abstractmethod
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
@@ -120,8 +126,8 @@ class Method(ABC):
         ``[E, P, N*Q, C]``, P the length of `curve`.
         """
 
-    def adapted_weights(self, state: State) -> int:
-        """How many weights adapting to one episode changes."""
+    def adapted_weights(self, state: State, ways: int | None) -> int:
+        """How many weights adapting to one episode changes; `ways` is None for regression."""
         return 0
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge, Gt, MinLen
+from annotated_types import Ge, Gt, Le, MinLen
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from metabench.algorithms.inner_loop import Weights, chunks, per_task, query_scores
-from metabench.algorithms.method import BatchNormMode, Method, State, task_losses
-from metabench.models.layers import normalising
+from metabench.algorithms.inner_loop import Weights, per_task, scores_along, train_along
+from metabench.algorithms.method import BatchNormMode, Method, State
 from metabench.tasks.episodes import Task
 
 
@@ -22,6 +20,7 @@ class Scratch(Method):
     """No meta-training: a fresh network trained on the support set, its rate and number of steps chosen on validation episodes."""
 
     kinds = frozenset({"classification", "regression"})
+    adapts = True
     trains = False
     chooses_step = True
 
@@ -30,7 +29,7 @@ class Scratch(Method):
         """`rates` and `steps`: what the rate of `optimizer` and the number of steps are chosen from, on validation episodes."""
 
         rates: Annotated[tuple[Annotated[float, Gt(0)], ...], MinLen(1)] = (0.001, 0.003, 0.01, 0.03)
-        steps: Annotated[tuple[Annotated[int, Ge(0)], ...], MinLen(1)] = (0, 1, 2, 5, 10, 20, 50)
+        steps: Annotated[tuple[Annotated[int, Ge(0), Le(10_000)], ...], MinLen(1)] = (0, 1, 2, 5, 10, 20, 50)
         optimizer: Literal["adam", "sgd"] = "adam"
         test_batch_norm: BatchNormMode = "query"
 
@@ -43,35 +42,20 @@ class Scratch(Method):
     def candidates(self) -> Sequence[Method]:
         return [type(self)(dataclasses.replace(self.settings, rates=(rate,))) for rate in self.settings.rates]
 
+    def at_steps(self, steps: int) -> Method:
+        return type(self)(dataclasses.replace(self.settings, steps=(steps,)))
+
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
         return State(model)
 
     def predict(self, state: State, support_x: Tensor, support_y: Tensor, query_x: Tensor, batch_norm: BatchNormMode | None) -> Tensor:
         (rate,) = self.settings.rates
-        episodes = []
-        for part in chunks(support_x):
-            x, y = support_x[part], support_y[part]
-            weights = {name: w.detach().clone().requires_grad_() for name, w in per_task(state.model, x.shape[0]).items()}
-            optimizer = (torch.optim.Adam if self.settings.optimizer == "adam" else torch.optim.SGD)(weights.values(), lr=rate)
-            points, done = [], 0
-            for steps in self.curve:
-                self._train(state.model, weights, x, y, optimizer, steps - done, batch_norm)
-                points.append(query_scores(state.model, weights, x, query_x[part], batch_norm))
-                done = steps
-            episodes.append(torch.stack(points, 1))
-        return torch.cat(episodes)
 
-    @staticmethod
-    def _train(
-        model: nn.Module, weights: Weights, x: Tensor, y: Tensor, optimizer: torch.optim.Optimizer, steps: int, batch_norm: BatchNormMode | None
-    ) -> None:
-        """Train T networks at once: both optimisers act element by element, so tasks do not meet."""
-        for _ in range(steps):
-            with normalising(model, "running" if batch_norm == "running" else "batch"):
-                loss = task_losses(functional_call(model, weights, (x,)), y).sum()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+        def trained(x: Tensor, y: Tensor) -> Iterator[Weights]:
+            start = per_task(state.model, len(x))
+            return train_along(state.model, start, x, y, curve=self.curve, optimizer=self.settings.optimizer, lr=rate, batch_norm=batch_norm)
 
-    def adapted_weights(self, state: State) -> int:
+        return scores_along(state.model, support_x, support_y, query_x, trained, batch_norm)
+
+    def adapted_weights(self, state: State, ways: int | None) -> int:
         return sum(p.numel() for p in state.model.parameters())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from metabench.models.layers import BatchNorm2d, Conv2d, Linear, pack_tasks, unpack_tasks
@@ -24,7 +24,7 @@ class Conv4(nn.Module):
     class Settings:
         """`pooling`: each block halves the image by ``max`` pooling (Vinyals, Snell) or by convolving with ``stride`` 2 (Finn's Omniglot network)."""
 
-        filters: Annotated[int, Ge(1)] = 64
+        filters: Annotated[int, Ge(1), Le(4_096)] = 64
         pooling: Literal["max", "stride"] = "max"
 
     def __init__(self, settings: Settings, task: Task) -> None:

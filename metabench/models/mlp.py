@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from annotated_types import Ge, MinLen
+from annotated_types import Ge, Le, MaxLen, MinLen
 from torch import Tensor, nn
 
 from metabench.models.layers import Linear
@@ -23,7 +23,7 @@ class MLP(nn.Module):
     class Settings:
         """`init`: ``truncated_normal`` (standard deviation 0.01, zero biases; the authors' code) or ``default`` (PyTorch's)."""
 
-        hidden: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)] = (40, 40)
+        hidden: Annotated[tuple[Annotated[int, Ge(1), Le(65_536)], ...], MinLen(1), MaxLen(100)] = (40, 40)
         init: Literal["truncated_normal", "default"] = "truncated_normal"
 
     def __init__(self, settings: Settings, task: Task) -> None:

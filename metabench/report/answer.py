@@ -10,6 +10,8 @@ from metabench.report.blocks import Block
 from metabench.tables.frames import Row
 
 TIE = "tied"
+MANY = 4
+"""More algorithms than these are not told one by one in a sentence."""
 
 
 def headline(blocks: Sequence[Block], reference: str) -> list[str]:
@@ -22,6 +24,7 @@ def headline(blocks: Sequence[Block], reference: str) -> list[str]:
     contested = [block for block in scored if len(block.scored) > 1]
     if not contested:
         return ["Only one algorithm has scores, so there is nothing to compare it with."]
+    partly = "" if len(contested) == len(scored) else f" with more than one algorithm that has a score (of {len(scored)} in all)"
     leaders = Counter(TIE if len(_leaders(block)) > 1 else _leaders(block)[0]["algorithm"] for block in contested)
     first, number = leaders.most_common(1)[0]
     if number < len(contested) or first == TIE:
@@ -29,13 +32,45 @@ def headline(blocks: Sequence[Block], reference: str) -> list[str]:
             f"{times} {'is' if times == 1 else 'are'} {name}" if name == TIE else f"{name} leads in {times}" for name, times in leaders.most_common()
         ]
         return [
-            f"No algorithm leads everywhere: of {len(contested)} settings, {words.listed(ranks)}.",
+            f"No algorithm leads everywhere: of {len(contested)} setting{'s' if len(contested) > 1 else ''}{partly}, {words.listed(ranks)}.",
             _tally(contested, reference),
         ]
-    everywhere = "both settings" if number == 2 else f"all {number} settings"
+    everywhere = {1: "the one setting", 2: "both settings"}.get(number, f"all {number} settings") + partly
     if first == reference:
         return [f"{first}, the reference, has the best mean in {everywhere}.", _others(contested, reference)]
     return [f"{first} has the best mean in {everywhere}{_lead(contested, reference)}."]
+
+
+def cost(blocks: Sequence[Block], reference: str) -> str | None:
+    """Return a sentence on training time against the reference's, about those that intervals tell from it everywhere; None where there are none."""
+    ratios: dict[str, list[Row]] = {}
+    idle = []
+    for group in (group for block in blocks for group in block.scored if group["compared"]):
+        if group["iterations"] == 0:
+            idle.append(group["algorithm"])
+        else:
+            ratios.setdefault(group["algorithm"], []).append(group["compared"])
+    told = {name: _times(rows) for name, rows in ratios.items() if _told_apart(rows)}
+    if not told:
+        return None
+    times = words.listed([f"{name} × {words.span(ends, words.ratio)}" for name, ends in told.items()])
+    if len(told) > MANY:
+        fast, slow = min(told, key=lambda name: told[name][0]), max(told, key=lambda name: told[name][1])
+        times = f"from × {words.ratio(told[fast][0])} ({fast}) to × {words.ratio(told[slow][1])} ({slow})"
+    rest = [name for name in dict.fromkeys(idle) if name not in ratios]
+    none = f"; {words.listed(rest)} {'does' if len(rest) == 1 else 'do'} not train" if rest else ""
+    return f"Training time against that of {reference}: {times}{none}.".replace("× ", f"×{words.NBSP}")
+
+
+def _told_apart(rows: Sequence[Row]) -> bool:
+    """Whether every interval is there and lies on the same side of 1."""
+    if any(row["time_ratio_low"] is None for row in rows):
+        return False
+    return all(row["time_ratio_high"] < 1 for row in rows) or all(row["time_ratio_low"] > 1 for row in rows)
+
+
+def _times(rows: Sequence[Row]) -> tuple[float, float]:
+    return min(row["time_ratio"] for row in rows), max(row["time_ratio"] for row in rows)
 
 
 def _lead(blocks: Sequence[Block], reference: str) -> str:
@@ -71,7 +106,7 @@ def _others(blocks: Sequence[Block], reference: str) -> str:
     for row in (row for block in blocks for row in block.comparisons):
         found.setdefault(row["algorithm"], []).append(row)
     one_metric = len({row["metric_name"] for rows in found.values() for row in rows}) == 1
-    if len(found) > 4 or not one_metric:
+    if len(found) > MANY or not one_metric:
         return _tally(blocks, reference)
     phrases = {
         "worse": "behind it",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from metabench.report.palette import colour, marker_index
 from metabench.tables import Run, rows
+from metabench.tables.cells import VARIANT
 from metabench.tables.frames import Row
 
 
@@ -34,11 +35,13 @@ class Block:
 
     Attributes
     ----------
-    key : for ids and anchors. title : what the block stands for. detail : the rest of its coordinates, in words.
-    groups, comparisons : rows of the tables; each group has a `name` that tells it from the others here, and a `mark`.
+    key : for ids and anchors. data : what the tables call it. title : what the block stands for. detail : the rest of its coordinates, in words.
+    groups, comparisons : rows of the tables; each group has a `name` that tells it from the others here, a `mark`, and its comparison, or None, as
+        `compared`.
     """
 
     key: str
+    data: str
     title: str
     detail: str
     groups: list[Row]
@@ -53,6 +56,11 @@ class Block:
     def scored(self) -> list[Row]:
         """The groups that have a score."""
         return [group for group in self.groups if group["score"] is not None]
+
+    @property
+    def costs_compare(self) -> bool:
+        """Whether all that was measured here was measured on one machine, used in one way."""
+        return len({group["machine"] for group in self.groups if group["completed"]}) == 1 and not any(group["cost_caveats"] for group in self.groups)
 
 
 def blocks_of(run: Run) -> list[Block]:
@@ -70,18 +78,41 @@ def blocks_of(run: Run) -> list[Block]:
             for row in comparisons
             if row["block"] == block
         ]
-        blocks.append(Block(f"block-{number}", _title(place, varying), _detail(members[0]), members, compared))
+        by_group = {row["group"]: row for row in compared}
+        members = [group | {"compared": by_group.get(group["group"])} for group in members]
+        blocks.append(Block(f"block-{number}", block, _title(place, varying), _detail(members[0]), members, compared))
     return blocks
 
 
-def overview(blocks: Sequence[Block]) -> list[Row]:
-    """Return one line a name, with its group in each block, or None where it has none there."""
+def overview(blocks: Sequence[Block], memory: str) -> list[Row]:
+    """Return one line a name, with its group in each block, or None where it has none there, and the span of its costs over the blocks.
+
+    Parameters
+    ----------
+    memory : the column of the peak of memory.
+    """
     lines: dict[str, Row] = {}
     for place, block in enumerate(blocks):
         for group in block.groups:
             empty = {"name": group["name"], "mark": group["mark"], "is_reference": group["is_reference"], "groups": [None] * len(blocks)}
             lines.setdefault(group["name"], empty)["groups"][place] = group
+    for line in lines.values():
+        own = [group for group in line["groups"] if group]
+        trained = [group["training_seconds"] for group in own if group["training_seconds"] is not None]
+        ratios = [group["compared"]["time_ratio"] for group in own if group["compared"] and group["compared"]["time_ratio"] is not None]
+        peaks = [group[memory] for group in own if memory and group[memory] is not None]
+        line |= {"trains": any(group["iterations"] for group in own), "training": _span(trained), "ratio": _span(ratios), "memory": _span(peaks)}
     return list(lines.values())
+
+
+def memory_column(blocks: Sequence[Block]) -> str:
+    """The column of the peak of memory that the run knows: of the GPU where there is one, else resident; none where no cell has finished."""
+    columns = ("peak_gpu_allocated_bytes_training", "peak_resident_bytes_training")
+    return next((column for column in columns if any(group[column] is not None for block in blocks for group in block.scored)), "")
+
+
+def _span(values: Sequence[float]) -> tuple[float, float] | None:
+    return (min(values), max(values)) if values else None
 
 
 def _named(groups: Sequence[Row], algorithms: Sequence[str]) -> list[Row]:
@@ -89,10 +120,17 @@ def _named(groups: Sequence[Row], algorithms: Sequence[str]) -> list[Row]:
     named = []
     for group in groups:
         twins = [other for other in groups if other["algorithm"] == group["algorithm"]]
-        apart = [str(group[key]) for key in ("model", "batch_norm") if len({str(other[key]) for other in twins}) > 1]
+        apart = [_variant(key, group.get(key)) for key in VARIANT if len({str(other.get(key)) for other in twins}) > 1]
         name = " · ".join([group["algorithm"], *apart])
         named.append(group | {"name": name, "mark": Mark(algorithms.index(group["algorithm"]), twins.index(group))})
     return named
+
+
+def _variant(key: str, value: object) -> str:
+    """`conv4`, `support plus one`, `5 steps`: what tells a group from others of its algorithm."""
+    if key == "steps":
+        return "own steps" if value is None else f"{value} step{'s' if value != 1 else ''}"
+    return "no batch norm" if value is None else str(value).replace("_", " ")
 
 
 def _title(place: Row, varying: set[str]) -> str:

@@ -36,12 +36,12 @@ def configurations(run: Run) -> list[Configuration]:
 
 
 def _tables(config: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    fit = config.get("fit", {})
+    fit = config.get("fit") or {}
     for part in ("method", "model", "dataset"):
-        if part in fit:
-            yield f"{part} {fit[part]['name']}", _said(fit[part]["settings"])
-    for table, values in (("train", fit.get("train", {})), ("validate", fit.get("validate", {})), ("evaluate", config.get("evaluate", {}))):
-        yield table, _said(values)
+        if told := fit.get(part):
+            yield f"{part} {told.get('name')}", _said(told.get("settings") or {})
+    for table, values in (("train", fit.get("train")), ("validate", fit.get("validate")), ("evaluate", config.get("evaluate"))):
+        yield table, _said(values or {})
 
 
 def _said(settings: dict[str, Any]) -> tuple[str, ...]:

@@ -13,12 +13,14 @@ from markupsafe import Markup
 
 from metabench.files import write_text
 from metabench.report import figures, palette, words
-from metabench.report.answer import answer, headline
-from metabench.report.blocks import Block, blocks_of, overview
+from metabench.report.answer import answer, cost, headline
+from metabench.report.blocks import Block, blocks_of, memory_column, overview
+from metabench.report.claims import claims_of, tally
 from metabench.report.configuration import configurations
+from metabench.report.sheets import sheets_of
 from metabench.report.troubles import Trouble, incomplete, troubles
 from metabench.tables import Run, curves, environment, load, rows
-from metabench.tables.frames import Row
+from metabench.tables.frames import Row, printable
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def render(folder: Path, confidence: float | None = None) -> Path:
     run = load(folder, confidence)
     run.write_csv()
     path = run.folder / "index.html"
-    write_text(path, _environment().get_template("page.html.j2").render(_content(run)))
+    write_text(path, printable(_environment().get_template("page.html.j2").render(_content(run))))
     return path
 
 
@@ -57,16 +59,25 @@ def _content(run: Run) -> dict[str, Any]:
     reference = run.info["reference"]
     outcomes = run.cells["outcome"].value_counts().to_dict()
     found: Sequence[Trouble] = troubles(run)
+    claims = claims_of(run, blocks)
+    memory = memory_column(blocks)
+    machines = sorted({group["machine"] for block in blocks for group in block.groups if group["machine"]})
     return {
         "info": run.info,
         "confidence": run.confidence,
         "blocks": blocks,
-        "overview": overview(blocks),
-        "headline": headline(blocks, reference),
+        "overview": overview(blocks, memory),
+        "headline": [*headline(blocks, reference), *filter(None, [cost(blocks, reference)])],
+        "memory": memory,
+        "machines": machines,
+        "costs_compare": len(machines) <= 1 and all(block.costs_compare for block in blocks if block.scored),
+        "claims": claims,
+        "claims_tally": tally(claims),
+        "sheets": sheets_of(run, blocks),
         "answers": {block.key: answer(block, reference) for block in blocks},
         "legend": figures.legend(blocks),
         "seeds_panels": {block.key: Markup(figures.seeds_panel(block, run.cells)) for block in blocks if block.scored},
-        "sections": _sections(run, blocks),
+        "sections": _sections(run, blocks, memory),
         "cells": len(run.cells),
         "seeds": run.cells["seed"].nunique(),
         "finished": outcomes.get("completed", 0) + outcomes.get("diverged", 0),
@@ -83,10 +94,9 @@ def _content(run: Run) -> dict[str, Any]:
     }
 
 
-def _sections(run: Run, blocks: Sequence[Block]) -> dict[str, list[Section]]:
+def _sections(run: Run, blocks: Sequence[Block], memory: str) -> dict[str, list[Section]]:
     told = curves(run)
     band = f"Lines are means over completed seeds, bands their {100 * run.confidence:g} % t intervals at each point, thin lines single seeds."
-    memory = next((column for column in ("peak_gpu_allocated_bytes_training", "peak_resident_bytes_training") if _has(blocks, column)), "")
     where = "peak GPU memory in training (MiB)" if "gpu" in memory else "peak resident memory in training (MiB)"
     kept = {
         "learning": [
@@ -116,10 +126,6 @@ def _sections(run: Run, blocks: Sequence[Block]) -> dict[str, list[Section]]:
         all_of_it = [Section(title, caption, [(block.title, Markup(panel)) for block, panel in panels if panel]) for title, caption, panels in drawn]
         sections[name] = [section for section in all_of_it if section.panels]
     return sections
-
-
-def _has(blocks: Sequence[Block], column: str) -> bool:
-    return any(group[column] is not None for block in blocks for group in block.scored)
 
 
 def _facts(run: Run) -> list[Row]:
@@ -153,6 +159,8 @@ def _environment() -> jinja2.Environment:
         words.seconds,
         words.size,
         words.metric,
+        words.span,
     )
+    environment.globals["words"] = words
     environment.filters |= {function.__name__: function for function in formats}
     return environment

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 DASH = "–"
 MINUS = "\N{MINUS SIGN}"
 THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -49,6 +51,11 @@ def plain(value: float | None) -> str:
     return DASH if value is None else _signs(f"{value:.2f}")
 
 
+def plain_number(value: float) -> str:
+    """A number as it was declared: `0.9`, `1 000`."""
+    return _signs(f"{value:,.10g}".replace(",", THIN))
+
+
 def count(value: float | None) -> str:
     """A whole number with its thousands set apart."""
     return DASH if value is None else f"{round(value):,}".replace(",", THIN)
@@ -75,6 +82,38 @@ def size(value: float | None) -> str:
             return f"{_digits(value)}{THIN}{unit}"
         value /= 1024
     return f"{_digits(value)}{THIN}GiB"
+
+
+def ratio(value: float | None) -> str:
+    """A factor with two digits that count: `0.52`, `12`."""
+    return DASH if value is None else f"{value:#.2g}".rstrip(".") if value < 100 else count(value)
+
+
+def amount(value: float | None, unit: str) -> str:
+    """A difference or a ratio together with its unit: `+2.10 points`, `0.52`, `−12.3 ms`."""
+    if value is None:
+        return DASH
+    if unit == "ratio":
+        return _digits(value)
+    written = {"seconds": seconds, "bytes": size, "iterations": count}.get(unit)
+    if written is not None:
+        return f"{'+' if value >= 0 else MINUS}{written(abs(value))}{' iterations' if unit == 'iterations' else ''}"
+    return f"{difference(value, unit)}{' points' if unit == 'fraction' else ''}"
+
+
+def amounts(low: float | None, high: float | None, unit: str) -> str:
+    """The interval of an amount: `[+1.20, +3.00] points`, `[0.49, 0.52]`, `[−12.3 ms, −2.0 ms]`."""
+    if low is None or high is None:
+        return ""
+    if unit == "fraction":
+        return f"[{difference(low, unit)}, {difference(high, unit)}]"
+    return f"[{amount(low, unit)}, {amount(high, unit)}]"
+
+
+def span(ends: tuple[float, float] | None, write: Callable[[float | None], str]) -> str:
+    """`41.0 s to 82.2 s`, or one of them where both read alike."""
+    low, high = (write(end) for end in ends or (None, None))
+    return low if low == high else f"{low} to {high}"
 
 
 def metric(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,17 +11,9 @@ from metabench.cells import Fit, Part
 from metabench.errors import DataError, StaleError
 from metabench.identity import digest
 from metabench.runner.plan import Plan, PlannedCell
-from metabench.settings import build
 
 if TYPE_CHECKING:
     from metabench.tasks.dataset import Dataset
-
-
-def make_dataset(part: Part) -> Dataset:
-    """The dataset that a part of a cell names; nothing is read yet."""
-    registered = registry.get("datasets", part.name)
-    dataset: Dataset = registered(build(registered.Settings, part.settings))
-    return dataset
 
 
 def refuse_changed_data(plan: Plan, fits: Sequence[tuple[Fit, list[PlannedCell]]], data: Path) -> None:
@@ -36,18 +28,31 @@ def refuse_changed_data(plan: Plan, fits: Sequence[tuple[Fit, list[PlannedCell]]
     """
     wanted = {digest(part.identity()) for _, cells in fits for planned in cells for part, _ in _used(planned)}
     rerun = {planned.cell.id for _, cells in fits for planned in cells}
+    stay = (planned for planned in (*plan.cells, *plan.others) if planned.cell.id not in rerun)
+    if changed := changed_data(stay, data, wanted):
+        raise StaleError(f"{changed}. Put the former data back, or begin another run with --out FOLDER")
+
+
+def changed_data(cells: Iterable[PlannedCell], data: Path, datasets: Container[str] | None = None) -> str:
+    """Say which dataset is not what the records of these cells were made on, or nothing.
+
+    Parameters
+    ----------
+    datasets : look at those alone whose digest of the identity is among these.
+    """
     now: dict[str, str | None] = {}
-    for part, recorded in (used for planned in (*plan.cells, *plan.others) if planned.cell.id not in rerun for used in _used(planned)):
+    for part, recorded in (used for planned in cells for used in _used(planned)):
         key = digest(part.identity())
-        if recorded is None or key not in wanted:
+        if recorded is None or (datasets is not None and key not in datasets):
             continue
         if key not in now:
             now[key] = _content(part, data)
         if now[key] not in (None, recorded):
-            raise StaleError(
+            return (
                 f"the data of '{part.name}' in {data} has changed: finished records were made on content {recorded[:12]}, "
-                f"it is {str(now[key])[:12]} now. Put the former data back, or begin another run with --out FOLDER"
+                f"it is {str(now[key])[:12]} now"
             )
+    return ""
 
 
 def _used(planned: PlannedCell) -> Iterator[tuple[Part, str | None]]:
@@ -58,7 +63,7 @@ def _used(planned: PlannedCell) -> Iterator[tuple[Part, str | None]]:
 
 
 def _content(part: Part, data: Path) -> str | None:
-    dataset = make_dataset(part)
+    dataset: Dataset = registry.make("datasets", part)
     try:
         dataset.load(data)
     except DataError:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from metabench.cells import Cell, Part
+from metabench.cells import Cell, Fit, Part
 from metabench.records import SCHEMA, plain
 
 if TYPE_CHECKING:
     from metabench.suite import Suite
+
+SHOWN = 3
+"""Scores of one fit that are shown in a line; more are counted."""
 
 
 def record_of(cell: Cell, result: Mapping[str, Any], measured: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,6 +76,33 @@ def score_text(metric: Mapping[str, Any], score: float | None) -> str:
     return f"{metric['name']} {score:.1%}".replace("%", " %") if metric["unit"] == "fraction" else f"{metric['name']} {score:.4g}"
 
 
+def score_lines(told: Sequence[tuple[Cell, str]]) -> str:
+    """The scores of a fit's cells in one line: `5w1s query: accuracy 95.1 %; 5w1s running: ...`; a single one needs no name."""
+    if len(told) < 2:
+        return "".join(text for _, text in told)
+    names = _apart([cell for cell, _ in told])
+    shown = [f"{name}: {text}" for name, (_, text) in list(zip(names, told, strict=True))[:SHOWN]]
+    return "; ".join(shown) + (f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else "")
+
+
+def _apart(cells: Sequence[Cell]) -> list[str]:
+    """What tells cells of one fit apart, in a few words each: their shape, and whatever else is not the same for all of them."""
+    words = [
+        {
+            "shape": cell.shape,
+            "on": f"on {cell.labels.get('on')}",
+            "batch_norm": str(cell.evaluate.batch_norm).replace("_", " "),
+            "steps": "own steps" if (steps := cell.evaluate.steps) is None else f"{steps} step{'s' if steps != 1 else ''}",
+            "episodes": f"{cell.evaluate.episodes} episodes",
+            "query_shots": f"{cell.evaluate.query_shots} queries",
+            "sampling": cell.evaluate.sampling.replace("_", " "),
+        }
+        for cell in cells
+    ]
+    telling = [key for key in words[0] if key == "shape" or len({told[key] for told in words}) > 1]
+    return [" ".join(told[key] for key in telling) for told in words]
+
+
 def name_of(cell: Cell) -> str:
     """What a fit is called on the screen: the stem of its first cell's record, with axes in place of the id."""
     axes = [f"{key.rpartition('.')[2]}={value}" for key, value in cell.labels.items() if "." in key]
@@ -83,11 +113,10 @@ def _part(part: Part) -> dict[str, Any]:
     return {"name": part.name, "version": part.version, "settings": dict(part.settings)}
 
 
-def plugin_targets(cell: Cell) -> tuple[str, ...]:
-    """The `module:Class` of every part of a cell that comes from outside of this package."""
+def plugin_targets(fit: Fit, on: Part | None = None) -> tuple[str, ...]:
+    """The `module:Class` of every part of a fit that comes from outside of this package, and of the dataset that it is tested `on`."""
     from metabench import registry
 
-    fit, on = cell.fit, cell.evaluate.on
     parts = [("algorithms", fit.method.name), ("models", fit.model.name), ("datasets", fit.dataset.name)]
     parts += [("datasets", on.name)] if on else []
     targets = {registry.target(group, name) for group, name in parts}  # type: ignore[arg-type]

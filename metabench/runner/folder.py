@@ -16,10 +16,11 @@ from filelock import FileLock, Timeout
 from metabench.errors import FolderError, UnwritableError
 from metabench.files import write_text
 from metabench.identity import digest
-from metabench.records import CELLS_SCHEMA, RecordStore, plain, read_cells
+from metabench.records import CELLS_SCHEMA, CHECKPOINTS, RecordStore, plain, read_cells
 from metabench.runner.describe import declaration_of, metric_of, name_of
 
 if TYPE_CHECKING:
+    from metabench.runner.plan import Plan
     from metabench.suite import Suite
 
 
@@ -70,7 +71,7 @@ class RunFolder:
                 os.kill(told["pid"], 0)
         except PermissionError:  # it lives, and is another user's
             return told
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return None
         return told
 
@@ -96,6 +97,14 @@ class RunFolder:
         cells = ",\n".join(json.dumps(cell) for cell in _cell_entries(suite))
         write_text(self.path / "cells.json", "{\n" + ",\n".join(lines) + f',\n"cells": [\n{cells}\n]\n}}\n')
         write_text(self.path / "suite.toml", suite.resolved)
+
+    def sweep_checkpoints(self, plan: Plan) -> None:
+        """Delete the checkpoints of fits whose cells are all recorded; those of fits that the suite does not have now may be wanted again."""
+        cells = (*plan.cells, *plan.others)
+        pending = {planned.cell.fit.id for planned in cells if planned.state in ("failed", "missing")}
+        for fit in {planned.cell.fit.id for planned in cells} - pending:
+            with suppress(OSError):
+                (self.path / CHECKPOINTS / f"{fit}.safetensors").unlink(missing_ok=True)
 
     def refuse_other_suite(self, name: str) -> None:
         """Raise FolderError where the folder holds the run of another suite: their reports would hide each other's cells."""

@@ -50,12 +50,12 @@ class History:
         self._per_iteration = {key: statistics.median(values) for key, values in per_iteration.items()}
         self._per_episode = {key: statistics.median(values) for key, values in per_episode.items()}
 
-    def seconds(self, fit: Fit, cells: Sequence[PlannedCell]) -> float | None:
-        """Expected seconds of a fit and the test of these cells, or None where nothing like it has been measured."""
+    def seconds(self, fit: Fit, cells: Sequence[PlannedCell], *, trains: bool = True) -> float | None:
+        """Expected seconds of the test of these cells, and of their fit if it `trains`; None where nothing like it has been measured."""
         keys = [key_of(planned.cell) for planned in cells]
         if not all(key in self._per_iteration and key in self._per_episode for key in keys):
             return None
-        rate = self._per_iteration[keys[0]]
+        rate = self._per_iteration[keys[0]] if trains else 0.0
         training = (fit.train.seconds or rate * iterations_of(fit)) if rate else 0.0
         return training + sum(self._per_episode[key] * planned.cell.evaluate.episodes for key, planned in zip(keys, cells, strict=True))
 
@@ -74,7 +74,8 @@ class Clock:
         self._expected = expected
         self._started: dict[str, float] = {}
         self._projected: dict[str, float] = {}
-        self._keys = {job.fit.id: key_of(job.cells[0][0]) for job in jobs}
+        self._begun: dict[str, int] = {}
+        self._keys = {job.fit.id: (*key_of(job.cells[0][0]), job.evaluates) for job in jobs}
         self._took: dict[Key, list[float]] = defaultdict(list)
 
     def start(self, job: Job) -> None:
@@ -84,15 +85,17 @@ class Clock:
 
     def advance(self, job: Job, message: Advanced) -> None:
         """A fit has told where it is."""
-        if message.phase == "train" and message.total and message.iteration:
-            elapsed = time.monotonic() - self._started[job.fit.id]
-            self._projected[job.fit.id] = elapsed * message.total / message.iteration
+        if message.phase == "train" and message.iteration:
+            begun = self._begun.setdefault(job.fit.id, message.iteration - 1)  # more than 0 where a training goes on from its checkpoint
+            if message.total:
+                elapsed = time.monotonic() - self._started[job.fit.id]
+                self._projected[job.fit.id] = elapsed * (message.total - begun) / (message.iteration - begun)
 
     def end(self, job: Job, seconds: float, finished: bool) -> None:
         """A fit has ended after `seconds`."""
         self._started.pop(job.fit.id, None)
         self._projected.pop(job.fit.id, None)
-        if finished:
+        if finished and not self._begun.pop(job.fit.id, 0):
             self._took[self._keys[job.fit.id]].append(seconds)
 
     def left(self) -> float | None:

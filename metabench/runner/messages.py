@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from metabench.cells import Cell, Fit
+from metabench.records import CHECKPOINTS
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,11 @@ class Job:
     data : the data folder.
     plugins, root : the project's plugins and the folder they are found from, which a child must be told.
     provenance : what of a record's provenance is known before the fit starts.
-    conditions : of each cell, by its id.
+    conditions : of each cell, by its id; fit_conditions : of the training.
     workers : how many fits run at once.
+    keep_weights : whether the run folder keeps weights, and those that it has are used; any_weights : also those made under other conditions.
+    evaluates : whether there are weights, so that nothing is expected to be trained.
+    checkpoint_seconds : between two checkpoints; 0 for none.
     """
 
     fit: Fit
@@ -39,7 +43,16 @@ class Job:
     conditions: Mapping[str, Mapping[str, Any]]
     threads: int
     workers: int
-    keep_weights: bool
+    fit_conditions: Mapping[str, Any] = field(default_factory=dict)
+    keep_weights: bool = True
+    any_weights: bool = False
+    evaluates: bool = False
+    checkpoint_seconds: float = 0.0
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the training puts itself by."""
+        return self.folder / CHECKPOINTS / f"{self.fit.id}.safetensors"
 
     def provenance_of(self, cell: Cell) -> dict[str, Any]:
         """What of the provenance of a cell's record is known before the fit starts."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from metabench import environment
-from metabench.cells import Cell, Fit
+from metabench.cells import Cell, Fit, Part
 from metabench.errors import RecordError, StaleError, UnreadableRecordError
-from metabench.records import FINISHED, RecordStore
+from metabench.records import FINISHED, WEIGHTS, RecordStore
 from metabench.runner.describe import plugin_targets
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Plan:
         return self.fits(("failed", "missing", "stale") if stale == "rerun" else ("failed", "missing"))
 
 
-def survey(suite: Suite, store: RecordStore, conditions_of: Callable[[Cell], Mapping[str, Any]]) -> Plan:
+def survey(suite: Suite, store: RecordStore, conditions_of: Conditions) -> Plan:
     """Hold the cells of a suite against the records of a store.
 
     Raises
@@ -99,14 +99,30 @@ def survey(suite: Suite, store: RecordStore, conditions_of: Callable[[Cell], Map
             raise
         except RecordError as error:
             damaged.append(str(error))
-        planned.append(_planned(cell, path.stem if path else cell.stem, record, conditions_of(cell)))
+        planned.append(_planned(cell, path.stem if path else cell.stem, record, conditions_of))
     selected = tuple(found for found in planned if found.cell.id in suite.selected)
     others = tuple(found for found in planned if found.cell.id not in suite.selected)
     return Plan(selected, others, tuple(damaged))
 
 
+def fits_with_weights(
+    suite: Suite, store: RecordStore, fits: Iterable[Fit], conditions_of: Conditions, *, any_conditions: bool = False
+) -> frozenset[str]:
+    """Ids of those of `fits` whose weights the store has kept: their cells need no training.
+
+    Judged by the first bytes of each file. Where the data has changed, or the file is damaged, the fit trains all the same.
+    """
+    from metabench.weights import has_weights, weights_path
+
+    if not suite.keep_weights:
+        return frozenset()
+    folder = store.folder.with_name(WEIGHTS)
+    found = (fit for fit in fits if has_weights(weights_path(folder, fit.id), fit.id, conditions_of.fit(fit), any_conditions=any_conditions))
+    return frozenset(fit.id for fit in found)
+
+
 class Conditions:
-    """Conditions of each cell under given threads and device; computed once for each set of plugins."""
+    """Conditions of each cell and fit under given threads and device; computed once for each set of plugins."""
 
     def __init__(self, threads: int, device: str) -> None:
         self._threads = threads
@@ -114,21 +130,38 @@ class Conditions:
         self._known: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def __call__(self, cell: Cell) -> dict[str, Any]:
-        plugins = plugin_targets(cell)
+        """Those of a cell: training and test."""
+        return self._of(cell.fit, cell.evaluate.on)
+
+    def fit(self, fit: Fit) -> dict[str, Any]:
+        """Those of a fit: what it is tested on does not count."""
+        return self._of(fit, None)
+
+    def _of(self, fit: Fit, on: Part | None) -> dict[str, Any]:
+        plugins = plugin_targets(fit, on)
         if plugins not in self._known:
             self._known[plugins] = environment.conditions(self._threads, self._device, plugins)
         return self._known[plugins]
 
 
-def _planned(cell: Cell, stem: str, record: Mapping[str, Any] | None, now: Mapping[str, Any]) -> PlannedCell:
+def _planned(cell: Cell, stem: str, record: Mapping[str, Any] | None, conditions_of: Conditions) -> PlannedCell:
     if record is None:
         return PlannedCell(cell, "missing", stem)
     if record["result"]["outcome"] not in FINISHED:
         return PlannedCell(cell, "failed", stem, record)
-    made_under = record["provenance"].get("conditions") or {}
-    if made_under.get("conditions_digest") == now["conditions_digest"]:
-        return PlannedCell(cell, "done", stem, record)
-    return PlannedCell(cell, "stale", stem, record, tuple(environment.differences(made_under, now)))
+    differences = differing_conditions(cell, record, conditions_of)
+    return PlannedCell(cell, "stale" if differences else "done", stem, record, differences)
+
+
+def differing_conditions(cell: Cell, record: Mapping[str, Any], conditions_of: Conditions) -> tuple[str, ...]:
+    """What was not as it is now when a record was made, or when the weights were made that it took; nothing where all was the same."""
+    made_on = record["provenance"]
+    pairs = [(made_on.get("conditions") or {}, conditions_of(cell))]
+    if isinstance(made_on.get("training_conditions"), dict):
+        pairs.append((made_on["training_conditions"], conditions_of.fit(cell.fit)))
+    differing = [(then, now) for then, now in pairs if then.get("conditions_digest") != now["conditions_digest"]]
+    told = tuple(dict.fromkeys(difference for then, now in differing for difference in environment.differences(then, now)))
+    return told or (("conditions",) if differing else ())
 
 
 def _slim(record: Mapping[str, Any]) -> dict[str, Any]:

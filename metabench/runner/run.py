@@ -17,11 +17,11 @@ from metabench.errors import ConfigError, RecordError
 from metabench.identity import digest
 from metabench.records import FINISHED
 from metabench.runner.data import refuse_changed_data
-from metabench.runner.describe import declaration_of, failed_result, metric_of, name_of, record_of, score_text
+from metabench.runner.describe import declaration_of, failed_result, metric_of, name_of, record_of, score_lines, score_text
 from metabench.runner.folder import RunFolder
 from metabench.runner.forecast import Clock, History
 from metabench.runner.messages import Advanced, Ended, Failure, Job, Started, Wrote
-from metabench.runner.plan import Conditions, Plan, PlannedCell, Stale, survey
+from metabench.runner.plan import Conditions, Plan, PlannedCell, Stale, fits_with_weights, survey
 from metabench.runner.pool import Pool
 from metabench.runner.progress import Display, display_for
 
@@ -139,13 +139,16 @@ def run_suite(
         folder.describe(suite, project.confidence)
         for line in plan.damaged:
             print(f"warning: {line}")
-        jobs = _jobs(fits, folder, suite, project, using, conditions)
+        folder.sweep_checkpoints(plan)
+        kept = fits_with_weights(suite, folder.store, (fit for fit, _ in fits), conditions, any_conditions=stale == "keep")
+        jobs = _jobs(fits, kept, folder, suite, project, using, conditions, stale)
         summary = _summary(folder, plan, fits)
         print(_opening(suite, folder, plan, jobs, using), flush=True)
         if jobs:
             known = (planned.record for planned in (*plan.cells, *plan.others) if planned.record)
             history = History(known, conditions(jobs[0].cells[0][0]), environment.cpu_name())
-            clock = Clock(jobs, len(using.devices), {fit.id: history.seconds(fit, cells) for fit, cells in fits})
+            expected = {fit.id: history.seconds(fit, cells, trains=fit.id not in kept) for fit, cells in fits}
+            clock = Clock(jobs, len(using.devices), expected)
             with Pool(using.devices, using.threads, timeout) as pool, display_for(len(jobs), clock) as display:
                 _follow(pool, jobs, folder, display, summary, fail_fast)
     summary.seconds = time.monotonic() - began
@@ -180,6 +183,7 @@ def _follow(pool: Pool, jobs: Sequence[Job], folder: RunFolder, display: Display
                 display.ended(job, message, _results(job, wrote[job.fit.id]))
                 folder.tell_running([job.name for job in running.values()])
                 if message.failure:
+                    forget_checkpoint(job, message.failure)
                     summary.failed.append(Failed(job.name, lost, message.failure, log))
                     if fail_fast:
                         return
@@ -195,6 +199,16 @@ def _record_failure(job: Job, failure: Failure, seconds: float, log: Path | None
     for cell, stem in lost:
         folder.store.write(stem, record_of(cell, failed_result(failure.outcome, error), measured, {**job.provenance_of(cell), **times}))
     return len(lost)
+
+
+def forget_checkpoint(job: Job, failure: Failure) -> None:
+    """Delete the checkpoint of a fit that raised: what it raised over may lie in there.
+
+    One that was killed, or ran out of time or memory, goes on from it in the next run; so does one whose data is missing.
+    """
+    if failure.outcome == "failed" and failure.type != "DataError":
+        with suppress(OSError):
+            job.checkpoint.unlink(missing_ok=True)
 
 
 def _log_of(job: Job) -> Path | None:
@@ -224,17 +238,19 @@ def _results(job: Job, wrote: Mapping[str, Wrote]) -> str:
     for cell, _ in job.cells:
         if message := wrote.get(cell.id):
             text = score_text(metric_of(cell), message.score)
-            told.append(text if message.outcome == "completed" else f"{message.outcome}, {text}")
-    return "; ".join(told)
+            told.append((cell, text if message.outcome == "completed" else f"{message.outcome}, {text}"))
+    return score_lines(told)
 
 
 def _jobs(
     fits: Sequence[tuple[Fit, list[PlannedCell]]],
+    kept: frozenset[str],
     folder: RunFolder,
     suite: Suite,
     project: Project,
     using: Resources,
     conditions: Conditions,
+    stale: Stale | None,
 ) -> list[Job]:
     run = f"{datetime.now(UTC).isoformat(timespec='milliseconds')}-{os.getpid()}"
     facts = {
@@ -256,7 +272,11 @@ def _jobs(
             conditions={planned.cell.id: conditions(planned.cell) for planned in cells},
             threads=using.threads,
             workers=len(using.devices),
+            fit_conditions=conditions.fit(fit),
             keep_weights=suite.keep_weights,
+            any_weights=stale == "keep",
+            evaluates=fit.id in kept,
+            checkpoint_seconds=project.checkpoint_seconds,
         )
         for fit, cells in fits
     ]
@@ -271,4 +291,6 @@ def _summary(folder: RunFolder, plan: Plan, fits: Sequence[tuple[Fit, list[Plann
 
 def _opening(suite: Suite, folder: RunFolder, plan: Plan, jobs: Sequence[Job], using: Resources) -> str:
     counts = ", ".join(f"{number} {state}" for state, number in plan.counts.items() if number)
-    return f"{suite.name}: {len(plan.cells)} cells ({counts}); {len(jobs)} fits to run, {using}; in {folder.path}"
+    kept = sum(job.evaluates for job in jobs)
+    of_these = f" ({kept} of them from kept weights)" if kept else ""
+    return f"{suite.name}: {len(plan.cells)} cells ({counts}); {len(jobs)} fits to run{of_these}, {using}; in {folder.path}"

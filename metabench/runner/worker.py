@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from metabench.errors import DataError, UnwritableError
 from metabench.files import is_disk_full
-from metabench.records import RecordStore
+from metabench.records import WEIGHTS, RecordStore
 from metabench.runner.describe import record_of
 from metabench.runner.messages import Advanced, Done, Failure, Job, Message, Unwritable, Wrote
 
@@ -47,24 +47,33 @@ def _run(job: Job, device: str, messages: Connection) -> None:
     import torch
 
     from metabench import experiment, registry
+    from metabench.weights import Keeping
 
     torch.set_num_threads(job.threads)
     registry.use_plugins(job.plugins, job.root)
     store = RecordStore(job.folder)
     stems = {cell.id: stem for cell, stem in job.cells}
     started = datetime.now(UTC)
+    keeping = Keeping(
+        weights=job.folder / WEIGHTS if job.keep_weights else None,
+        checkpoints=job.checkpoint.parent,
+        every=job.checkpoint_seconds,
+        provenance={**job.provenance, "conditions": dict(job.fit_conditions), "started": started.isoformat()},
+        stale=job.any_weights,
+    )
     outcomes = experiment.run_fit(
         [cell for cell, _ in job.cells],
         data=job.data,
         device=device,
         threads=job.threads,
         workers=job.workers,
-        keep_weights=job.folder / "weights" if job.keep_weights else None,
         progress=Throttled(messages),
+        keeping=keeping,
     )
     for outcome in outcomes:
         _write(store, stems[outcome.cell.id], job, outcome, started)
         messages.send(Wrote(outcome.cell.id, outcome.result["outcome"], outcome.result["score"]))
+    job.checkpoint.unlink(missing_ok=True)
 
 
 def _write(store: RecordStore, stem: str, job: Job, outcome: CellOutcome, started: datetime) -> None:

@@ -3,6 +3,7 @@
 The training seed is the unit of replication, a test episode a subsample of one trained model; every function here takes one number a seed.
 """
 
+from metabench.stats.contrasts import Verdict, contrast_interval, judge, judge_all
 from metabench.stats.intervals import Band, mean_interval, t_band, t_interval
 from metabench.stats.paired import correct_family, holm, paired_t_test
 from metabench.stats.power import detectable_effect
@@ -13,9 +14,13 @@ __all__ = [
     "Band",
     "Estimate",
     "PairedComparison",
+    "Verdict",
+    "contrast_interval",
     "correct_family",
     "detectable_effect",
     "holm",
+    "judge",
+    "judge_all",
     "mean_interval",
     "paired_t_test",
     "t_band",

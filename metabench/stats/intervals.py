@@ -12,10 +12,14 @@ from scipy import stats
 from metabench.stats.results import DESCRIPTIVE, Estimate, Interval, checked, spread
 
 
-def t_interval(values: Sequence[float], *, confidence: float = 0.95, unit: str = "") -> Estimate:
+def t_interval(values: Sequence[float], *, confidence: float = 0.95, unit: str = "", scale: float | None = None) -> Estimate:
     """Student's t interval of a mean over seeds: mean ± t(n - 1) · sd / √n.
 
     One value, and values that are all the same, give no interval but a caveat.
+
+    Parameters
+    ----------
+    scale : size of the numbers that the values were computed from, which tells spread from rounding; by default their own.
 
     Raises
     ------
@@ -26,7 +30,7 @@ def t_interval(values: Sequence[float], *, confidence: float = 0.95, unit: str =
     method = f"mean with Student t interval over {n} {'seed' if n == 1 else 'seeds'}"
     if n == 1:
         return Estimate(mean, None, confidence, None, 1, method, unit, ("one seed: no interval over seeds",))
-    sd = spread(array, float(np.abs(array).max()))
+    sd = spread(array, float(np.abs(array).max()) if scale is None else scale)
     if sd == 0.0:
         return Estimate(mean, None, confidence, 0.0, n, method, unit, (f"all {n} seeds gave the same value: their spread is unknown, not zero",))
     half = float(stats.t.isf((1 - confidence) / 2, n - 1)) * sd / n**0.5

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from metabench.cells import Cell
-from metabench.errors import ConfigError, nearest
+from metabench.errors import ConfigError, MetabenchError, nearest
 from metabench.suite.claims import Claim, make_claims
 from metabench.suite.document import Document, read_document, toml_text
 from metabench.suite.grids import Expansion
@@ -100,7 +101,7 @@ def load_suite(
     reference = _reference(document, table, cells)
     return Suite(
         name=name,
-        argument=path.stem if path.absolute().parent == project.suites else str(path),
+        argument=_argument(path, project),
         profile=profile,
         title=table.title or name,
         description=table.description,
@@ -133,15 +134,40 @@ def find_suite(name_or_path: str | None, project: Project) -> Path:
         path = project.root / path
     if not is_name(path.stem):
         raise ConfigError(f"'{wanted}' cannot name a suite: use letters, digits and _ . + - only, at most 64, with no . or - in front")
-    if not path.is_file():
-        where = "no such file" if is_path else f"no such suite; {there}{nearest(wanted, known)}"
-        raise ConfigError(f"'{wanted}': {where}")
+    try:
+        found = path.is_file()
+    except OSError as error:  # without permission, or too long
+        raise ConfigError(f"'{wanted}': cannot be read: {error.strerror}") from None
+    if not found or path.suffix != ".toml":
+        raise ConfigError(f"'{wanted}': {_no_such_file(path) if is_path else f'no such suite; {there}{nearest(wanted, known)}'}")
     return path
 
 
 def suite_names(project: Project) -> list[str]:
-    """Return the names of the project's suites, sorted."""
-    return sorted(path.stem for path in project.suites.glob("*.toml") if is_name(path.stem))
+    """Return the names of the project's suites, sorted.
+
+    Raises
+    ------
+    ConfigError : the folder of the suites cannot be read.
+    """
+    try:
+        files = [Path(entry.name) for entry in os.scandir(project.suites) if entry.is_file()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ConfigError(f"{project.suites}: the suites cannot be read: {error.strerror}") from None
+    return sorted(file.stem for file in files if file.suffix == ".toml" and is_name(file.stem))
+
+
+def every_suite(project: Project) -> dict[str, Suite | MetabenchError]:
+    """Return the project's suites by name, sorted, and in place of one that cannot be loaded what is wrong with it."""
+    suites: dict[str, Suite | MetabenchError] = {}
+    for name in suite_names(project):
+        try:
+            suites[name] = load_suite(name, project)
+        except MetabenchError as error:
+            suites[name] = error
+    return suites
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -159,6 +185,21 @@ def parse_seeds(text: str) -> list[int]:
             raise ConfigError(f"--seeds {text}: expected seeds such as 0-4 or 0,2,7")
         seeds += range(first, last + 1)
     return sorted(set(seeds))
+
+
+def _argument(path: Path, project: Project) -> str:
+    """What `metabench run` is told in the project's folder to get this suite."""
+    whole, suites = (Path(os.path.normpath(where.absolute())) for where in (path, project.suites))  # links keep their names
+    if whole.parent == suites:
+        return path.stem
+    return str(whole.relative_to(project.root)) if whole.is_relative_to(project.root) else str(path)
+
+
+def _no_such_file(path: Path) -> str:
+    if path.exists():
+        return f"is {'a folder' if path.is_dir() else 'another file'}, and a suite is a TOML file"
+    meant = path.with_name(f"{path.name}.toml")
+    return "no such file" + (f" (did you mean '{meant}'?)" if meant.is_file() else "")
 
 
 def _reference(document: Document, table: SuiteTable, cells: Iterable[Cell]) -> str:

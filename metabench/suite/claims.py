@@ -64,6 +64,7 @@ def make_claims(document: Document, tables: Iterable[ClaimTable], cells: Iterabl
     ------
     ConfigError : a claim that is not one, or is about nothing in the suite.
     """
+    cells = list(cells)
     groups = list({canonical(group): group for group in (cell.group() for cell in cells)}.values())
     claims: list[Claim] = []
     for place, table in enumerate(tables):
@@ -71,7 +72,7 @@ def make_claims(document: Document, tables: Iterable[ClaimTable], cells: Iterabl
         if table.id in {claim.id for claim in claims}:
             raise document.error(((*path, "id"), "another claim has this id"))
         claim = _claim(document, path, table)
-        if problems := _about_nothing(path, claim, groups):
+        if problems := _about_nothing(path, claim, groups) or _undecidable(path, claim, cells):
             raise document.error(*problems)
         claims.append(claim)
     return tuple(claims)
@@ -122,6 +123,16 @@ def _about_nothing(path: KeyPath, claim: Claim, groups: list[dict[str, Any]]) ->
     for name, where in [("where", claim.where), ("versus_where", {**claim.where, **(claim.versus_where or {})})]:
         if not all(any(_matches(group, {**where, "algorithm": algorithm}) for group in groups) for algorithm in [claim.of, *rivals]):
             return [((*path, name), f"matches no group of {' and '.join([claim.of, *rivals])}")]
+    return []
+
+
+def _undecidable(path: KeyPath, claim: Claim, cells: Iterable[Cell]) -> list[tuple[KeyPath, str]]:
+    """Say what in the claim keeps any outcome from deciding it."""
+    if claim.against == claim.of:
+        return [((*path, "against"), "is the algorithm that the claim is about")]
+    targets = {cell.fit.validate.target for cell in cells if cell.labels["algorithm"] in (claim.of, claim.against)}
+    if claim.metric == "iterations_to_target" and targets == {None}:
+        return [((*path, "metric"), "needs a target, and [validate] says none")]
     return []
 
 

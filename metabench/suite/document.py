@@ -25,6 +25,7 @@ MAX_DEPTH = 12
 MAX_PROBLEMS = 12
 _INT64 = 2**63
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_UNQUOTABLE = re.compile(r"[\x7f-\x9f]")  # of the control characters those that JSON leaves as they are
 _KEY_PART = r"(?:[A-Za-z0-9_-]+|\"(?:[^\"\\]|\\.)*\"|'[^']*')"
 _DOTTED_KEY = rf"{_KEY_PART}(?:\s*\.\s*{_KEY_PART})*"
 _HEADER = re.compile(rf"\s*(\[\[?)\s*({_DOTTED_KEY})\s*\]")
@@ -162,7 +163,7 @@ def toml_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        return _UNQUOTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{toml_key(key)} = {toml_value(item)}" for key, item in value.items()) + " }" if value else "{}"
     if isinstance(value, list | tuple):
@@ -208,7 +209,7 @@ def _said_on_lines(text: str) -> Iterator[tuple[int, list[str]]]:
     header: list[str] = []
     counts: dict[tuple[str, ...], int] = {}
     quote = ""
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         outside = not quote
         for mark in re.findall(r'"""|' + "'''", line):
             quote = "" if quote == mark else quote or mark

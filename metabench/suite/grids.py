@@ -13,10 +13,23 @@ from typing import Any
 from metabench.cells import Cell, Evaluate, Fit, Part
 from metabench.errors import ConfigError, nearest
 from metabench.identity import canonical
-from metabench.registry import Group, get, names, unknown_name
+from metabench.registry import Group, get, make, names, unknown_name
 from metabench.settings import build, check
 from metabench.suite.document import Document, KeyPath
-from metabench.suite.layers import Layer, Point, axes_layer, checked_axes, merged, refuse_shadowed_axes, resolve_part, resolve_recipe, values
+from metabench.suite.layers import (
+    Layer,
+    Point,
+    axes_layer,
+    checked_axes,
+    merged,
+    refuse_shadowed_axes,
+    refuse_target_out_of_reach,
+    refuse_vain_steps,
+    resolve_part,
+    resolve_recipe,
+    values,
+)
+from metabench.suite.networks import Networks
 from metabench.suite.schema import GridTable, SuiteTable
 
 MAX_CELLS = 100_000
@@ -38,6 +51,10 @@ class Expansion:
     table: SuiteTable
     layers: Sequence[Layer]
     seeds: Sequence[int] | None = None
+
+    @cached_property
+    def _networks(self) -> Networks:
+        return Networks()
 
     @cached_property
     def labels(self) -> dict[Group, dict[str, str]]:
@@ -64,6 +81,7 @@ class Expansion:
         self._refuse_explosion(sum(math.prod(_factors(grid, self.seeds).values()) for _, grid in grids))
         points = [(number, point) for number, grid in grids for point in self._points(number, grid)]
         self._refuse_vain_layers([point for _, point in points])
+        refuse_vain_steps(self.document, (self._layers_at(number, point) for number, point in points))
         cells: list[Cell] = []
         for number, point in points:
             first = self._cells_of(number, point)
@@ -189,17 +207,22 @@ class Expansion:
             if not any(layer.applies(point) for point in points):
                 raise self.document.error(((*layer.path, "when"), "matches nothing: no point of the grids has all of this"))
 
+    def _layers_at(self, number: int, point: Point) -> list[Layer]:
+        """All that is said about a point, in order of precedence; its values on the axes come last."""
+        return [*(layer for layer in self.layers if layer.applies(point)), axes_layer(self.document, number, point.axes)]
+
     def _cells_of(self, number: int, point: Point) -> list[Cell]:
         """Return the cells of one point, for the first seed."""
-        layers = [layer for layer in self.layers if layer.applies(point)]
+        layers = self._layers_at(number, point)
         refuse_shadowed_axes(layers, point.axes)
-        layers.append(axes_layer(self.document, number, point.axes))
         method = resolve_part("algorithms", point.algorithm, point.method, layers)
         model = resolve_part("models", point.model, self.labels["models"][point.model], layers)
         dataset = resolve_part("datasets", point.dataset, self.labels["datasets"][point.dataset], layers)
         train, validate = resolve_recipe(self.document, point, layers)
         fit = Fit(point.algorithm, method, model, dataset, train, validate, self._seeds(number)[0], self.table.root_seed)
         self._refuse_other_ways(number, point, fit)
+        refuse_target_out_of_reach(point, fit, layers)
+        self._networks.refuse_misfit(fit, layers, self.document, ("grid", number))
         labels = {"algorithm": point.algorithm, "model": point.model, "dataset": point.dataset, "on": SAME, **point.axes}
         cells: dict[str, Cell] = {}
         for evaluate, on in self._evaluations(number, point, layers, fit):
@@ -210,10 +233,13 @@ class Expansion:
     def _evaluations(self, number: int, point: Point, layers: Sequence[Layer], fit: Fit) -> Iterator[tuple[Evaluate, str]]:
         """Yield every evaluation of a fit, with the label of the dataset it is on."""
         said = merged(layers, "evaluate")
-        lists: dict[str, list[Any]] = {"batch_norm": ["default"], "on": [SAME], **values(said)}
+        lists: dict[str, list[Any]] = {"batch_norm": ["default"], "on": [SAME], "steps": ["default"]}
+        lists |= {key: value if isinstance(value, list) else [value] for key, value in values(said).items()}  # an axis says one at a time
         model = get("models", fit.model.name)
         if not model.has_batch_norm(build(model.Settings, fit.model.settings)):
             lists["batch_norm"] = [None]
+        if not getattr(get("algorithms", fit.method.name), "adapts", False):
+            lists["steps"] = ["default"]
         self._refuse_explosion(math.prod(map(len, lists.values())))
         for choice in itertools.product(*lists.values()):
             evaluate = dict(zip(lists, choice, strict=True))
@@ -221,6 +247,7 @@ class Expansion:
                 evaluate["batch_norm"] = fit.method.settings["test_batch_norm"]
             elif evaluate["batch_norm"] is not None:
                 self._check_batch_norm(fit.method.name, evaluate["batch_norm"], said["batch_norm"][1])
+            evaluate["steps"] = None if evaluate["steps"] == "default" else evaluate["steps"]
             label = evaluate.pop("on")
             other = self._other_dataset(number, point, label, fit, said["on"][1]) if label not in (SAME, point.dataset) else None
             yield Evaluate(point.ways, point.shots, **evaluate, on=other), SAME if other is None else label
@@ -241,15 +268,11 @@ class Expansion:
             known = [SAME, *sorted(self.labels["datasets"])]
             raise refused(f"no dataset is called '{label}'; there are {', '.join(known)}{nearest(label, known)}")
         registered = self.labels["datasets"][label]
-        there = replace(point, dataset=label)
-        layers = [*(layer for layer in self.layers if layer.applies(there)), axes_layer(self.document, number, point.axes)]
-        part = resolve_part("datasets", label, registered, layers)
-        classes = [get("datasets", name) for name in (fit.dataset.name, registered)]
-        if classes[0].kind != classes[1].kind:
-            raise refused(
-                f"weights trained on '{point.dataset}', which is {classes[0].kind}, cannot be tested on '{label}', which is {classes[1].kind}"
-            )
-        datasets = [found(build(found.Settings, p.settings)) for found, p in zip(classes, (fit.dataset, part), strict=True)]
+        part = resolve_part("datasets", label, registered, self._layers_at(number, replace(point, dataset=label)))
+        datasets = [make("datasets", found) for found in (fit.dataset, part)]
+        kinds = [dataset.kind for dataset in datasets]
+        if kinds[0] != kinds[1]:
+            raise refused(f"weights trained on '{point.dataset}', which is {kinds[0]}, cannot be tested on '{label}', which is {kinds[1]}")
         shapes = [dataset.task(point.ways).input_shape for dataset in datasets]
         if shapes[0] != shapes[1]:
             raise refused(f"weights trained on '{point.dataset}' take inputs of shape {shapes[0]}, and those of '{label}' have {shapes[1]}")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from metabench.cells import Part, Train, Validate
+from metabench.cells import Fit, Part, Train, Validate
 from metabench.registry import Group, get
 from metabench.settings import check, make_part, unknown_key, wrong_value
 from metabench.suite.document import Document, KeyPath
@@ -167,12 +167,34 @@ def refuse_shadowed_axes(layers: Iterable[Layer], axes: Mapping[str, Any]) -> No
                 raise layer.document.error((layer.place(section, key), f"'{axis}' is an axis of a grid that this applies to; say it in one place"))
 
 
+def refuse_vain_steps(document: Document, points: Iterable[Sequence[Layer]]) -> None:
+    """Refuse what the suite says of a schedule in steps where that reaches no such schedule; `points` are the layers of each."""
+    heeded: dict[KeyPath, bool] = {}
+    for layers in points:
+        said = merged(layers, "train")
+        for layer, key in [(said[key][1], key) for key in ("step_every", "step_factor") if key in said]:
+            if layer.document is document:  # what benchmark.toml says is for other suites too
+                place = layer.place("train", key)
+                heeded[place] = heeded.get(place, False) or values(said).get("schedule") == "step"
+    if vain := [place for place, is_heeded in heeded.items() if not is_heeded]:
+        raise document.error(*((place, 'is for schedule = "step", and nothing that this reaches has that') for place in vain))
+
+
+def refuse_target_out_of_reach(point: Point, fit: Fit, layers: Sequence[Layer]) -> None:
+    """Refuse a target above the best score there is."""
+    metric, target = get("datasets", fit.dataset.name).metric, fit.validate.target
+    if metric.unit == "fraction" and target is not None and target > 1:
+        layer = merged(layers, "validate")["target"][1]
+        why = f"the score on '{point.dataset}' is {metric.name}, a fraction; expected at most 1, such as 0.95"
+        raise layer.document.error((layer.place("validate", "target"), why))
+
+
 def _refuse_own_episodes(document: Document, layers: Iterable[Layer]) -> None:
     problems: list[tuple[KeyPath, str]] = []
     for layer in layers:
         if layer.when.keys().isdisjoint({"algorithm", "method"}):
             continue
-        forbidden = [("evaluate", key) for key in layer.sections.get("evaluate", {}) if key != "batch_norm"]
+        forbidden = [("evaluate", key) for key in layer.sections.get("evaluate", {}) if key not in ("batch_norm", "steps")]
         forbidden += [("validate", key) for key in layer.sections.get("validate", {}) if key in EPISODES_OF_VALIDATION]
         if layer.own != "dataset":
             forbidden += [("dataset", key) for key in layer.sections.get("dataset", {})]

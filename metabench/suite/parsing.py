@@ -78,7 +78,7 @@ def _complaint(document: Document, model: type[Table], details: ErrorDetails) ->
         table = _table_in(_annotation_at(model, path[:-1])) or model
         owner = next((str(key) for key in reversed(path[:-1]) if isinstance(key, str)), document.name)
         return path, unknown_key(str(path[-1]), keys(table), owner)
-    if kind in ("name", "duplicate", "budget"):
+    if kind in ("name", "text", "duplicate", "budget"):
         return path, details["msg"]
     return path, wrong_value(_annotation_at(model, path), document.value(path))
 

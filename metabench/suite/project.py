@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from metabench.errors import ConfigError
 from metabench.registry import use_plugins
 from metabench.suite.document import Document, read_document
 from metabench.suite.parsing import parse
@@ -29,6 +30,7 @@ class Project:
     workers : processes at once; 0 means as many as cores.
     threads : threads of each process.
     confidence : of every interval.
+    checkpoint_seconds : between two checkpoints of a training; 0 means none.
     train, validate, evaluate : the project's own defaults of the recipe: keys that were said, nothing else.
     plugins : group → name → `module:Class`.
     document : the file itself, for messages.
@@ -42,6 +44,7 @@ class Project:
     workers: int = 0
     threads: int = 1
     confidence: float = 0.95
+    checkpoint_seconds: float = 60.0
     train: Mapping[str, Any] = field(default_factory=dict)
     validate: Mapping[str, Any] = field(default_factory=dict)
     evaluate: Mapping[str, Any] = field(default_factory=dict)
@@ -55,15 +58,19 @@ class Project:
 
 
 def load_project(folder: Path | None = None) -> Project:
-    """Read `benchmark.toml` of a folder (the current one by default), and make its plugins known to this process.
+    """Read `benchmark.toml`, and make its plugins known to this process.
+
+    Parameters
+    ----------
+    folder : the project's. By default the nearest one with a `benchmark.toml`, from the current folder upwards, or else the current folder.
 
     Raises
     ------
     ConfigError : the file says something impossible.
     """
-    root = (folder or Path.cwd()).absolute()
+    root = find_root() if folder is None else folder.absolute()
     path = root / FILE_NAME
-    document = read_document(path) if path.exists() else Document(FILE_NAME)
+    document = read_document(path) if os.path.lexists(path) else Document(FILE_NAME)
     table = parse(document, ProjectTable)
     plugins = {group: dict(names) for group, names in table.plugins if names}
     use_plugins(plugins, root)
@@ -71,13 +78,53 @@ def load_project(folder: Path | None = None) -> Project:
     return Project(
         root=root,
         suite=table.suite,
-        suites=root / table.suites,
-        reports=root / table.reports,
-        data=Path(data).absolute() if data else root / table.data,
+        suites=root / home_expanded(table.suites),
+        reports=root / home_expanded(table.reports),
+        data=home_expanded(data).absolute() if data else root / home_expanded(table.data),
         workers=table.workers,
         threads=table.threads,
         confidence=table.confidence,
+        checkpoint_seconds=table.checkpoint_seconds,
         plugins=plugins,
         document=document,
         **table.sections(),
     )
+
+
+def find_root() -> Path:
+    """Return the folder of the project that the current folder lies in.
+
+    A file of another user is passed over, unless it is in the current folder itself: its plugins are code that would run as this user.
+
+    Raises
+    ------
+    ConfigError : the current folder is gone.
+    """
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        raise ConfigError("the current folder has been deleted; change to another one") from None
+    if os.path.lexists(here / FILE_NAME):
+        return here
+    return next((folder for folder in here.parents if _has_own_file(folder)), here)
+
+
+def home_expanded(path: str | Path) -> Path:
+    """Return a path with the home folder in place of `~`, as a shell would.
+
+    Raises
+    ------
+    ConfigError : there is no such home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _has_own_file(folder: Path) -> bool:
+    path = folder / FILE_NAME
+    try:
+        return path.is_file() and path.stat().st_uid in (0, os.getuid())
+    except OSError:
+        return False

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from metabench.identity import canonical
+from metabench.shapes import CONTROL
 from metabench.suite.document import toml_value
 
 T = TypeVar("T")
@@ -22,6 +23,7 @@ T = TypeVar("T")
 BUDGETS = ("iterations", "tasks", "seconds")
 SECTIONS = ("train", "validate", "evaluate", "algorithm", "model", "dataset")
 _NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,63}")
+_CONTROL = re.compile(f"[{CONTROL}]")
 
 
 def is_name(text: str) -> bool:
@@ -32,6 +34,12 @@ def is_name(text: str) -> bool:
 def _a_name(text: str) -> str:
     if not is_name(text):
         raise PydanticCustomError("name", "a name has letters, digits and _ . + - only, at most 64, and begins with no . or -")
+    return text
+
+
+def _a_text(text: str) -> str:
+    if found := _CONTROL.search(text):
+        raise PydanticCustomError("text", "holds the control character {code}; take it out", {"code": f"U+{ord(found[0]):04X}"})
     return text
 
 
@@ -54,16 +62,24 @@ def _distinct(values: list[T]) -> list[T]:
     return values
 
 
+# Upper bounds are for slips of the keyboard: what is beyond them would only fill the memory, or never end.
 MAX_SEEDS = 10_000
+MAX_PROCESSES = 1_024
 Name = Annotated[str, AfterValidator(_a_name), "a name"]
+Text = Annotated[str, AfterValidator(_a_text)]
 Count = Annotated[int, Ge(1), Le(1_000_000_000)]
-Ways = Annotated[int, Ge(2), Le(100_000)]
+Episodes = Annotated[int, Ge(1), Le(1_000_000)]
+Size = Annotated[int, Ge(1), Le(10_000)]
+Ways = Annotated[int, Ge(2), Le(10_000)]
+Workers = Annotated[int, Ge(0), Le(MAX_PROCESSES)]
+Threads = Annotated[int, Ge(1), Le(MAX_PROCESSES)]
 OneOrMore = Annotated[list[T], BeforeValidator(_listed), MinLen(1), AfterValidator(_distinct)]
 Seed = Annotated[int, Ge(0), Le(2**31)]
 Seeds = Annotated[
     list[Seed], BeforeValidator(_first_integers), MinLen(1), AfterValidator(_distinct), "a number of seeds, at least 1, or a list of seeds from 0 up"
 ]
 BatchNorm = Literal["default", "query", "joint", "support", "support_plus_one", "running"]
+Steps = Literal["default"] | Annotated[int, Ge(0), Le(10_000)]
 Setting = dict[str, Any]
 
 
@@ -82,11 +98,11 @@ class TrainTable(Table):
 
     iterations: Count | None = None
     tasks: Count | None = None
-    seconds: Annotated[float, Gt(0)] | None = None
-    tasks_per_batch: Count | None = None
+    seconds: Annotated[float, Gt(0), Le(10_000_000)] | None = None
+    tasks_per_batch: Size | None = None
     ways: Ways | None = None
-    shots: Count | None = None
-    query_shots: Count | None = None
+    shots: Size | None = None
+    query_shots: Size | None = None
     schedule: Literal["constant", "linear", "cosine", "step"] | None = None
     step_every: Count | None = None
     step_factor: Annotated[float, Gt(0)] | None = None
@@ -102,23 +118,24 @@ class ValidateTable(Table):
     """[validate]: how often, on what, and what follows from it. Meanings: `cells.Validate`."""
 
     every: Count | None = None
-    episodes: Count | None = None
+    episodes: Episodes | None = None
     ways: Ways | None = None
-    shots: Count | None = None
-    query_shots: Count | None = None
+    shots: Size | None = None
+    query_shots: Size | None = None
     select: Literal["best", "last"] | None = None
-    target: float | None = None
+    target: Annotated[float, Gt(0)] | None = None
     patience: Count | None = None
 
 
 class EvaluateTable(Table):
     """[evaluate]: the test of finished weights. Each key takes one value or a list: cells that share a fit. Meanings: `cells.Evaluate`."""
 
-    query_shots: OneOrMore[Count] | None = None
-    episodes: OneOrMore[Count] | None = None
+    query_shots: OneOrMore[Size] | None = None
+    episodes: OneOrMore[Episodes] | None = None
     sampling: OneOrMore[Literal["with_replacement", "disjoint"]] | None = None
     batch_norm: OneOrMore[BatchNorm] | None = None
     on: OneOrMore[Name] | None = None
+    steps: OneOrMore[Steps] | None = None
 
 
 class Sections(Table):
@@ -191,7 +208,7 @@ class When(Table):
     model: OneOrMore[Name] | None = None
     dataset: OneOrMore[Name] | None = None
     ways: OneOrMore[Ways] | None = None
-    shots: OneOrMore[Count] | None = None
+    shots: OneOrMore[Size] | None = None
 
 
 class OverrideTable(Layered):
@@ -213,7 +230,7 @@ class GridTable(Table):
     datasets: OneOrMore[Name]
     models: OneOrMore[Name] | None = None
     ways: OneOrMore[Ways] | None = None
-    shots: OneOrMore[Count]
+    shots: OneOrMore[Size]
     seeds: Seeds
     axes: dict[str, Annotated[list[Any], MinLen(1), AfterValidator(_distinct)]] = {}
 
@@ -222,8 +239,8 @@ class ClaimTable(Table):
     """[[claims]]: a hypothesis about the group table, fixed before the data. Meanings: `claims.Claim`."""
 
     id: Name
-    says: str
-    source: str = ""
+    says: Text
+    source: Text = ""
     metric: str
     of: Name
     against: str | float | None = None
@@ -241,8 +258,8 @@ class ClaimTable(Table):
 class SuiteTable(Sections):
     """A whole suite file."""
 
-    title: str = ""
-    description: str = ""
+    title: Text = ""
+    description: Text = ""
     root_seed: Annotated[int, Ge(0)] = 0
     reference: Name | None = None
     keep_weights: bool = True
@@ -266,11 +283,12 @@ class PluginsTable(Table):
 class ProjectTable(Sections):
     """The whole of `benchmark.toml`; every key is optional."""
 
-    suite: str | None = None
-    suites: str = "suites"
-    reports: str = "reports"
-    data: str = "data"
-    workers: Annotated[int, Ge(0), Le(4096)] = 0
-    threads: Annotated[int, Ge(1), Le(4096)] = 1
+    suite: Text | None = None
+    suites: Text = "suites"
+    reports: Text = "reports"
+    data: Text = "data"
+    workers: Workers = 0
+    threads: Threads = 1
     confidence: Annotated[float, Gt(0.5), Lt(1)] = 0.95
+    checkpoint_seconds: Annotated[float, Ge(0), Le(10_000_000)] = 60.0
     plugins: PluginsTable = PluginsTable()

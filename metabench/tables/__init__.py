@@ -4,5 +4,6 @@ from metabench.tables.curves import Curves, curves
 from metabench.tables.environment import environment
 from metabench.tables.frames import rows
 from metabench.tables.run import Run, load
+from metabench.tables.shown import Shown, shown
 
-__all__ = ["Curves", "Run", "curves", "environment", "load", "rows"]
+__all__ = ["Curves", "Run", "Shown", "curves", "environment", "load", "rows", "shown"]

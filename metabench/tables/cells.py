@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from metabench.identity import canonical, digest
-from metabench.tables.frames import Row
+from metabench.tables.frames import Row, first_seen
 
-SUBJECT = frozenset({"algorithm", "method", "model", "batch_norm"})
+VARIANT = ("model", "batch_norm", "steps")
+"""Coordinates in which several groups of one algorithm may differ on the same data, the weightier first."""
+
+SUBJECT = frozenset({"algorithm", "method", *VARIANT})
 """Coordinates that tell what is compared. The others tell on what; cells that agree in those form one block of the tables."""
 
 MEASURED = (
@@ -22,11 +25,9 @@ MEASURED = (
 )
 PEAKS = tuple(f"peak_{kind}_bytes_{phase}" for kind in ("resident", "gpu_allocated", "gpu_reserved") for phase in ("training", "test"))
 SPENT = ("tasks", "images", "gradient_evaluations")
-SCORED = frozenset({"completed", "diverged"})
-"""Outcomes that count: a divergence is a result."""
-
 DIFFERENT_DATA = "made on different data"
-"""Caveat of what should not be compared or averaged."""
+DIFFERENT_MACHINES = "made on different machines, or with other numbers of threads or of cells at once"
+"""Caveats of what should not be compared or averaged: scores of the one kind, times and memory of the other."""
 
 NUMBERS = (
     "score",
@@ -89,6 +90,11 @@ def on_different_data(cells: Iterable[Row]) -> bool:
     return len({cell["made_on"] for cell in cells}) > 1
 
 
+def machines_of(cells: Iterable[Row]) -> list[str]:
+    """Return what these cells ran on, each once: processor, device, threads, cells at once. Costs compare within one of them."""
+    return first_seen(cell["machine"] for cell in cells if "machine" in cell)
+
+
 def _numbers(record: Mapping[str, Any]) -> Row:
     result, measured = record["result"], record["measured"] or {}
     low, high = result.get("interval") or (None, None)
@@ -100,6 +106,7 @@ def _numbers(record: Mapping[str, Any]) -> Row:
         "error_message": error.get("message"),
         **{key: result.get(key) for key in NUMBERS if key in result},
         "made_on": (made_on.get("training_data_digest"), made_on.get("data_digest")),
+        "machine": _machine(made_on, measured.get("workers")),
         "episode_low": low,
         "episode_high": high,
         "episodes_tested": result.get("episodes"),
@@ -111,6 +118,15 @@ def _numbers(record: Mapping[str, Any]) -> Row:
         **{key: measured.get(key) for key in (*MEASURED, "workers")},
         **{peak: _peak(measured, peak) for peak in PEAKS},
     }
+
+
+def _machine(made_on: Mapping[str, Any], workers: int | None) -> str:
+    """All that times and memory depend on, and commits and libraries do not count among: those are what one compares."""
+    conditions = made_on.get("conditions") or {}
+    threads = conditions.get("threads")
+    parts = [made_on.get("cpu"), made_on.get("gpu"), made_on.get("driver"), conditions.get("device")]
+    parts += [threads and f"{threads} thread{'s' if threads != 1 else ''}", workers and f"{workers} at once"]
+    return ", ".join(str(part) for part in parts if part)
 
 
 def _gain(adaptation: Mapping[str, Any] | None) -> float | None:

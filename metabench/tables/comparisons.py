@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from metabench import stats
-from metabench.tables.cells import DIFFERENT_DATA, on_different_data
+from metabench.tables.cells import DIFFERENT_DATA, DIFFERENT_MACHINES, VARIANT, machines_of, on_different_data
 from metabench.tables.frames import Row
 
 RESULT = (
@@ -26,12 +26,17 @@ RESULT = (
     "d_z_corrected",
     "detectable_difference",
     "verdict",
+    "method",
     "caveats",
+    "time_ratio",
+    "time_ratio_low",
+    "time_ratio_high",
+    "cost_caveats",
 )
 """Columns of a comparison besides what is compared."""
 
-COMPARED = ("block", "metric_name", "unit", "higher_is_better", "seeds", "group", "algorithm", "model", "batch_norm")
-REFERENCE = ("group", "algorithm", "model", "batch_norm")
+COMPARED = ("block", "metric_name", "unit", "higher_is_better", "seeds", "group", "algorithm", *VARIANT)
+REFERENCE = ("group", "algorithm", *VARIANT)
 
 Scored = Mapping[str, Mapping[int, Row]]
 """Cells with a score by group and seed."""
@@ -42,11 +47,12 @@ def comparison_rows(cells: Sequence[Row], groups: Sequence[Row], confidence: flo
 
     Two groups meet if they share the data: data set, ways, shots, query shots, test data set, number and sampling of test episodes, and the values on
     every axis. Method, model and test batch norm may differ, since they belong to what is compared. Where the reference has several groups there
-    (two models, two batch norm modes), each algorithm meets the one that agrees with it in the model, and then in the batch norm mode.
+    (two models, two batch norm modes), each algorithm meets the one that agrees with it in the model, then in the batch norm mode, then in the steps.
 
     Pairs are formed over the seeds for which both have a score; where the data of their records differ in content, nothing is tested. Holm's family
     is one metric in one block: all the declared comparisons there, those that could not be made included. `difference` is algorithm minus reference
     in the metric's unit; `ahead` and `verdict` (better, worse, not separated, descriptive, untested) know which direction is better.
+    `time_ratio` is the geometric mean of training time over the reference's, where both trained, seed by seed on one machine.
     """
     scored: dict[str, dict[int, Row]] = {}
     for cell in cells:
@@ -57,13 +63,14 @@ def comparison_rows(cells: Sequence[Row], groups: Sequence[Row], confidence: flo
         inside = [group for group in groups if group["block"] == block]
         references = [group for group in inside if group["is_reference"]]
         if references:
-            pairs = [(group, _partner(group, references)) for group in inside if not group["is_reference"]]
+            pairs = [(group, partner(group, references)) for group in inside if not group["is_reference"]]
             table += _family(pairs, scored, confidence)
     return table
 
 
-def _partner(group: Row, references: Iterable[Row]) -> Row:
-    return max(references, key=lambda other: (other["model"] == group["model"], other["batch_norm"] == group["batch_norm"]))
+def partner(group: Row, others: Iterable[Row]) -> Row:
+    """Return the one of `others`, groups of one algorithm on the same data, that agrees best with `group` in model, batch norm mode and steps."""
+    return max(others, key=lambda other: [other.get(key) == group.get(key) for key in VARIANT])
 
 
 def _family(pairs: Sequence[tuple[Row, Row]], scored: Scored, confidence: float) -> list[Row]:
@@ -73,8 +80,8 @@ def _family(pairs: Sequence[tuple[Row, Row]], scored: Scored, confidence: float)
     corrected = stats.correct_family(compared, name)
     table = []
     for (group, reference), cells, result in zip(pairs, members, corrected, strict=True):
-        row = {key: group[key] for key in COMPARED} | {f"reference_{key}": reference[key] for key in REFERENCE}
-        table.append(row | _result(result, cells, group))
+        row = {key: group.get(key) for key in COMPARED} | {f"reference_{key}": reference.get(key) for key in REFERENCE}
+        table.append(row | _result(result, cells, group) | _time(cells, confidence))
     return table
 
 
@@ -120,6 +127,7 @@ def _result(result: stats.PairedComparison | None, members: Sequence[tuple[Row, 
         "d_z_corrected": result.effect_corrected,
         "detectable_difference": result.detectable_difference,
         "verdict": _verdict(result, group["higher_is_better"]),
+        "method": result.method,
         "caveats": "; ".join((*caveats, *result.caveats)),
     }
 
@@ -130,3 +138,16 @@ def _verdict(result: stats.PairedComparison, higher_is_better: bool) -> str:
     if not result.separated:
         return "not separated"
     return "better" if (result.estimate > 0) == higher_is_better else "worse"
+
+
+def _time(members: Sequence[tuple[Row, Row]], confidence: float) -> Row:
+    """How long training took in terms of the reference's training."""
+    trained = [pair for pair in members if all(cell["outcome"] == "completed" and cell.get("training_seconds") for cell in pair)]
+    if not trained:
+        return {}
+    if any(len(machines_of(pair)) > 1 for pair in trained):
+        return {"cost_caveats": DIFFERENT_MACHINES}
+    mine, theirs = ([cell["training_seconds"] for cell in side] for side in zip(*trained, strict=True))
+    ratio = stats.contrast_interval([mine], [theirs], confidence=confidence, ratio=True)
+    low, high = ratio.interval or (None, None)
+    return {"time_ratio": ratio.estimate, "time_ratio_low": low, "time_ratio_high": high}

@@ -22,7 +22,7 @@ def declared(described: Mapping[str, Any], confidence: float) -> Row:
     A claim that has been reworded or given another bound is one withdrawn and one post hoc.
     """
     before = described.get("declared_before_data") or {}
-    claims, former = described["claims"], before.get("claims", [])
+    claims, former = described.get("claims") or [], before.get("claims") or []
     return {
         "reference_post_hoc": before.get("reference") != described["reference"],
         "confidence_post_hoc": before.get("confidence") != confidence,

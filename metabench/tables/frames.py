@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import pandas as pd
 
+from metabench.shapes import CONTROL
+
 Row = dict[str, Any]
+
+UNPRINTABLE = re.compile(rf"[{CONTROL}\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 def frame(table: Sequence[Row], columns: Sequence[str]) -> pd.DataFrame:
@@ -26,6 +31,18 @@ def rows(table: pd.DataFrame) -> list[Row]:
 def first_seen(keys: Iterable[str]) -> list[str]:
     """Return each key once, in order of first appearance."""
     return list(dict.fromkeys(keys))
+
+
+def printable(value: Any) -> Any:
+    """Return text, or JSON of any depth, without the characters that no page and no table should hold.
+
+    These are control characters, those that turn the direction of writing, and halves of surrogate pairs.
+    """
+    if isinstance(value, str):
+        return UNPRINTABLE.sub("", value)
+    if isinstance(value, dict):
+        return {printable(key): printable(item) for key, item in value.items()}
+    return [printable(item) for item in value] if isinstance(value, list) else value
 
 
 def _series(values: list[Any]) -> pd.Series[Any]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from metabench import stats
-from metabench.tables.cells import DIFFERENT_DATA, MEASURED, PEAKS, SCORED, SPENT, on_different_data
+from metabench.records import FINISHED
+from metabench.tables.cells import DIFFERENT_DATA, MEASURED, PEAKS, SPENT, machines_of, on_different_data
 from metabench.tables.frames import Row
 
 SUMMARY = (
@@ -38,7 +39,9 @@ SUMMARY = (
     *(f"{name}_spent" for name in SPENT),
     *MEASURED,
     *PEAKS,
+    "machine",
     "caveats",
+    "cost_caveats",
 )
 """Columns of a group besides its coordinates and metric."""
 
@@ -47,13 +50,13 @@ def group_rows(cells: Sequence[Row], places: Sequence[str], reference: str, conf
     """Return one row a group, in order of first appearance.
 
     Scores are taken over the cells that have one: completed, and diverged classification at chance. Costs are means over completed cells, peaks the
-    highest of them; a divergence ends early and would look cheap. `iterations_to_target` is the mean only where every scored cell reached the
-    target: leaving out those that did not would flatter. `leads` marks the best mean of a block
-    (several on a tie), and says nothing about separation.
+    highest of them; a divergence ends early and would look cheap. `machine` is what they ran on, and None where that was not one and the same.
+    `iterations_to_target` is the mean only where every scored cell reached the target: leaving out those that did not would flatter.
+    `leads` marks the best mean of a block (several on a tie), and says nothing about separation.
 
     Parameters
     ----------
-    cells : rows of the cell table. places : the columns that hold coordinates.
+    cells : rows of the cell table. places : the columns that hold coordinates; each row also has them together, as `place`.
     """
     groups: dict[str, list[Row]] = {}
     for cell in cells:
@@ -75,8 +78,8 @@ def _group_row(members: list[Row], places: Sequence[str], reference: str, confid
     head = members[0]
     shared = ("group", "block", *places, "metric_name", "unit", "higher_is_better", "chance")
     completed = [cell for cell in members if cell["outcome"] == "completed"]
-    finished = [cell for cell in members if cell["outcome"] in SCORED]
-    row: Row = {key: head.get(key) for key in shared}
+    finished = [cell for cell in members if cell["outcome"] in FINISHED]
+    row: Row = {key: head.get(key) for key in shared} | {"place": {key: head.get(key) for key in places}}
     row |= {
         "seeds": len(members),
         "completed": len(completed),
@@ -90,6 +93,7 @@ def _group_row(members: list[Row], places: Sequence[str], reference: str, confid
         **_target(finished),
         **{key: _mean(_known(completed, key)) for key in ("iterations", *(f"{name}_spent" for name in SPENT), *MEASURED)},
         **{key: max(_known(completed, key), default=None) for key in ("weights_trained", "weights_adapted", *PEAKS)},
+        **_machine(completed),
     }
     row["failed"] = row["seeds"] - row["completed"] - row["diverged"] - row["missing"]
     return row
@@ -104,8 +108,11 @@ def _scores(members: list[Row], head: Row, confidence: float) -> Row:
         estimate = stats.t_interval([cell["score"] for cell in scored], confidence=confidence, unit=head["unit"])
         low, high = estimate.interval or (None, None)
         caveats += estimate.caveats
-        if head["unit"] == "fraction" and low is not None and high is not None and (low < 0 or high > 1):
-            caveats.append("the interval passes the end of the scale, where Student's t is a poor approximation")
+        if low is not None and high is not None:
+            if head["unit"] == "fraction" and (low < 0 or high > 1):
+                caveats.append("the interval passes the end of the scale, where Student's t is a poor approximation")
+            elif not head["higher_is_better"] and low < 0 <= min(cell["score"] for cell in scored):
+                caveats.append("the interval reaches below 0, where no error can lie: Student's t is a poor approximation")
         row |= {"score": estimate.estimate, "score_sd": estimate.sd, "score_low": low, "score_high": high}
     if diverged := sum(cell["outcome"] == "diverged" for cell in members):
         how = "counted at chance" if any(cell["outcome"] == "diverged" for cell in scored) else "without a score"
@@ -132,6 +139,13 @@ def _target(finished: list[Row]) -> Row:
     reached = _known(finished, "iterations_to_target")
     mean = _mean(reached) if len(reached) == len(finished) else None
     return {"target": targets[0], "target_reached": len(reached), "target_of": len(finished), "iterations_to_target": mean}
+
+
+def _machine(completed: list[Row]) -> Row:
+    machines = machines_of(completed)
+    if len(machines) > 1:
+        return {"cost_caveats": f"averaged over {len(machines)} machines or ways of using them: {'; '.join(machines)}"}
+    return {"machine": machines[0] if machines else None}
 
 
 def _known(cells: Iterable[Row], key: str) -> list[Any]:

@@ -14,9 +14,11 @@ from metabench.errors import RecordError
 from metabench.files import make_folder, write_text
 from metabench.records import RecordStore, read_cells
 from metabench.tables.cells import NUMBERS, block_of, cell_row, coordinates
+from metabench.tables.claims import ABOUT, CLAIM, claim_rows
+from metabench.tables.claims import RESULT as FOUND
 from metabench.tables.comparisons import COMPARED, REFERENCE, RESULT, comparison_rows
 from metabench.tables.declared import declared
-from metabench.tables.frames import Row, first_seen, frame
+from metabench.tables.frames import Row, first_seen, frame, printable
 from metabench.tables.groups import SUMMARY, group_rows
 
 
@@ -33,6 +35,7 @@ class Run:
     cells : one row a cell of the suite, with `outcome` "missing" or "damaged" where there is no record to read.
     groups : one row a group of cells that differ in seed alone.
     comparisons : one row a declared comparison with the reference (see `comparison_rows`).
+    claims : one row a claim of the suite and setting that it is about (see `claim_rows`).
     blocks : for each value of the column `block` the coordinates of the data that it stands for.
     records : path of the record of every cell that has one, by cell id.
     foreign : files among the records that belong to no cell of the suite. They are listed and not read.
@@ -44,6 +47,7 @@ class Run:
     cells: pd.DataFrame = field(repr=False)
     groups: pd.DataFrame = field(repr=False)
     comparisons: pd.DataFrame = field(repr=False)
+    claims: pd.DataFrame = field(repr=False)
     blocks: Mapping[str, Row] = field(repr=False)
     records: Mapping[str, Path] = field(repr=False)
     foreign: tuple[Path, ...] = ()
@@ -72,7 +76,7 @@ class Run:
             yield cell, self.record(cell)
 
     def write_csv(self) -> None:
-        """Write `tables/cells.csv`, `groups.csv` and `comparisons.csv` beside the records, each whole or not at all.
+        """Write `tables/cells.csv`, `groups.csv`, `comparisons.csv` and `claims.csv` beside the records, each whole or not at all.
 
         Raises
         ------
@@ -80,9 +84,9 @@ class Run:
         """
         folder = self.folder / "tables"
         make_folder(folder)
-        for name in ("cells", "groups", "comparisons"):
+        for name in ("cells", "groups", "comparisons", "claims"):
             table: pd.DataFrame = getattr(self, name)
-            write_text(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+            write_text(folder / f"{name}.csv", printable(table.to_csv(index=False, lineterminator="\n")))
 
 
 def load(folder: str | Path, confidence: float | None = None) -> Run:
@@ -97,35 +101,39 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
     FolderError : `folder` is none of a run.
     """
     folder = Path(folder)
-    described = read_cells(folder)
+    described = printable(read_cells(folder))
     entries = described.pop("cells")
     level = confidence if confidence is not None else float(described.get("confidence", 0.95))
-    records, cells = _read(RecordStore(folder), entries)
+    store = RecordStore(folder)
+    index = store.index()
+    records, cells = _read(store, index, entries)
     places = first_seen(key for entry in entries for key in entry["group"])
     groups = group_rows(cells, places, described["reference"], level)
     comparisons = comparison_rows(cells, groups, level)
     data = first_seen(key for entry in entries for key in block_of(coordinates(entry)))
     blocks = {row["block"]: {key: row.get(key) for key in data} for row in groups}
-    for row in comparisons:
-        row |= blocks[row["block"]]
+    info = {**described, **declared(described, level)}
+    claims = claim_rows(info["claims"], cells, groups, level)
+    for row in (*comparisons, *claims):
+        row |= blocks.get(row.get("block"), {})
     metric = ["metric_name", "unit", "higher_is_better", "chance"]
     cell_columns = ["cell", "fit", "group", "block", *places, "seed", *metric, "stem", "outcome", *NUMBERS, "error_type", "error_message"]
     return Run(
         folder=folder,
-        info={**described, **declared(described, level)},
+        info=info,
         confidence=level,
         cells=frame(cells, cell_columns),
         groups=frame(groups, ["group", "block", *places, *metric, *SUMMARY]),
         comparisons=frame(comparisons, [*COMPARED, *data, *(f"reference_{key}" for key in REFERENCE), *RESULT]),
+        claims=frame(claims, [*CLAIM, *ABOUT, *data, *FOUND]),
         blocks=blocks,
         records=records,
-        foreign=_foreign(RecordStore(folder), entries),
+        foreign=_foreign(store, index, entries),
     )
 
 
-def _read(store: RecordStore, entries: list[Row]) -> tuple[dict[str, Path], list[Row]]:
+def _read(store: RecordStore, index: Mapping[str, Path], entries: list[Row]) -> tuple[dict[str, Path], list[Row]]:
     """Read the record of every entry; a cell whose labels changed since keeps its record under the old stem."""
-    index = store.index()
     records: dict[str, Path] = {}
     cells = []
     for entry in entries:
@@ -139,7 +147,6 @@ def _read(store: RecordStore, entries: list[Row]) -> tuple[dict[str, Path], list
     return records, cells
 
 
-def _foreign(store: RecordStore, entries: list[Row]) -> tuple[Path, ...]:
-    index = store.index()
+def _foreign(store: RecordStore, index: Mapping[str, Path], entries: list[Row]) -> tuple[Path, ...]:
     own = {index.get(entry["cell"][:12]) for entry in entries}
     return tuple(sorted(path for path in store.folder.glob("*.json") if path not in own and not path.name.startswith(".")))

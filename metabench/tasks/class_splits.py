@@ -7,10 +7,14 @@ of the three splits, each ascending; no class stands in two.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge
 
 from metabench.errors import DataError, nearest
 from metabench.streams import generator
@@ -19,6 +23,59 @@ from metabench.tasks.sampler import Integers
 
 Splits = dict[Split, Integers]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+MAML_SPLIT = (1100, 100, 423)
+"""Training, validation and test characters of Finn et al. 2017."""
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """The settings of a dataset of characters that say which of them are in which split. A subclass says what `split` may be.
+
+    Attributes
+    ----------
+    split : ``random``, all characters shuffled (in the proportion 1100/100/423, unless sizes are said); ``alphabet``, whole alphabets (those said, or
+        else a fifth each to validation and test, shuffled); or whatever else a subclass offers, which then says it all.
+    split_seed : of the shuffling.
+    train_classes, validation_classes, test_classes : sizes of a random split, before rotations; all three or none.
+    train_alphabets, validation_alphabets, test_alphabets : the alphabets of an alphabet split; all three or none.
+    """
+
+    split: str = "random"
+    split_seed: Annotated[int, Ge(0)] = 0
+    train_classes: Annotated[int, Ge(1)] | None = None
+    validation_classes: Annotated[int, Ge(1)] | None = None
+    test_classes: Annotated[int, Ge(1)] | None = None
+    train_alphabets: tuple[str, ...] = ()
+    validation_alphabets: tuple[str, ...] = ()
+    test_alphabets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for use, needed in (("classes", "random"), ("alphabets", "alphabet")):
+            keys = [f"{split}_{use}" for split in SPLITS]
+            said = [key for key in keys if getattr(self, key)]
+            if said and self.split != needed:
+                raise ValueError(f"{said[0]} is for split = '{needed}', and split is '{self.split}'")
+            if said and said != keys:
+                raise ValueError(f"{', '.join(said)} without {', '.join(key for key in keys if key not in said)}: say all three, or none")
+        counts = Counter((*self.train_alphabets, *self.validation_alphabets, *self.test_alphabets))
+        if twice := [alphabet for alphabet, count in counts.items() if count > 1]:
+            raise ValueError(f"the alphabet {twice[0]!r} is named twice; an alphabet is in one split, once")
+        if self.split_seed and (self.split not in ("random", "alphabet") or counts):
+            raise ValueError("split_seed shuffles nothing where the split is published or its alphabets are named; leave it out")
+
+    def splits_of(self, class_names: Sequence[str]) -> Splits:
+        """Split the classes at random or by alphabet.
+
+        Raises
+        ------
+        DataError : there are too few, or a named alphabet is not there.
+        """
+        if self.split == "random":
+            said = [size for size in (self.train_classes, self.validation_classes, self.test_classes) if size is not None]
+            return shuffled(class_names, said or MAML_SPLIT, self.split_seed, exact=bool(said))
+        named: dict[Split, Sequence[str]] = {"train": self.train_alphabets, "validation": self.validation_alphabets, "test": self.test_alphabets}
+        return by_group(class_names, named, self.split_seed)
 
 
 def published(file: str, class_names: Sequence[str]) -> Splits:

@@ -86,18 +86,17 @@ class Dataset(ABC):
     def task(self, ways: int | None) -> Task:
         """What a model is built for; needs no data on disk."""
 
-    @abstractmethod
     def load(self, root: Path) -> None:
-        """Make ready to draw, reading from the data folder `root` where that is needed.
+        """Make ready to draw, reading from the data folder `root`. Not for a dataset that is made on the fly.
 
         Raises
         ------
         DataError : the data is missing or damaged; says exactly which files to put where.
         """
 
-    @abstractmethod
     def content_digest(self) -> str | None:
-        """SHA-256 of the loaded content (images, labels, class names), or None where nothing is loaded from disk."""
+        """SHA-256 of the loaded content (images, labels, class names), or None where nothing is loaded."""
+        return None
 
     @abstractmethod
     def draw(self, split: Split, shape: EpisodeShape, count: int, rng: np.random.Generator) -> Draw:
@@ -118,16 +117,25 @@ class Dataset(ABC):
         raise DataError(f'{type(self).__name__} cannot draw disjoint episodes; use sampling = "with_replacement"')
 
     @abstractmethod
-    def training_task(self) -> Task:
-        """What a network is built for that learns all of the training split at once: one output a training class, or the value. After `load`."""
+    def gather(self, draw: Draw, device: torch.device) -> Episodes:
+        """Turn drawn episodes (or a slice of them along the first axis) into tensors."""
 
-    @abstractmethod
+    def training_task(self) -> Task:
+        """What a network is built for that learns all of the training split at once: one output a training class, or the value. After `load`.
+
+        Raises
+        ------
+        DataError : this dataset offers episodes alone. One that overrides this overrides `draw_examples` and `gather_examples` with it.
+        """
+        raise DataError(f"{type(self).__name__} has no single examples, which methods that train outside of episodes need")
+
     def draw_examples(self, count: int, rng: np.random.Generator) -> Draw:
         """Draw `count` examples of the training split, each anew."""
+        raise NotImplementedError
 
-    @abstractmethod
     def gather_examples(self, draw: Draw, device: torch.device) -> Examples:
         """Turn drawn examples (or a slice of them along the first axis) into tensors."""
+        raise NotImplementedError
 
     def telling(self) -> Dataset:
         """Return a view of this dataset with the same draws, each of whose inputs also says what defines the task. Only where it `tells`."""
@@ -140,10 +148,6 @@ class Dataset(ABC):
     def names(self, draw: Draw) -> dict[str, np.ndarray]:
         """Return what makes the numbers in `draw` readable (image numbers and their names), as arrays; nothing where they speak for themselves."""
         return {}
-
-    @abstractmethod
-    def gather(self, draw: Draw, device: torch.device) -> Episodes:
-        """Turn drawn episodes (or a slice of them along the first axis) into tensors."""
 
     def prepare(self, root: Path) -> str:
         """Download or generate what `load` needs, where possible; return one line on where it stands."""

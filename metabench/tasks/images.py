@@ -137,6 +137,10 @@ class ImageDataset(Dataset):
         classes = np.searchsorted(self.pool.splits["train"], self.pool.labels[draw["image"]])
         return Examples(self.images(draw["image"], device), torch.from_numpy(classes).to(device))
 
+    def figure(self, draw: Draw) -> Draw:
+        """The first two episodes, whole: what is predicted for a query may depend on the others."""
+        return {name: values[:2] for name, values in draw.items()}
+
     def names(self, draw: Draw) -> dict[str, np.ndarray]:
         """``image_numbers`` ``[n]`` of the images that were met, and ``image_names`` ``[n]``, UTF-8 as bytes."""
         met = np.unique(np.concatenate((draw["support"].ravel(), draw["query"].ravel())))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from metabench.errors import DataError
 from metabench.tasks import class_splits
@@ -19,49 +18,21 @@ from metabench.tasks.episodes import Task
 from metabench.tasks.images import ImageDataset, ImagePool, with_rotations
 from metabench.tasks.omniglot_folder import FOLDER, PARTS, Drawings, cache_key, decode, find_drawings, obtain_missing
 
-MAML_SPLIT = (1100, 100, 423)
-"""Training, validation and test characters of Finn et al. 2017."""
-
 
 @dataclass(frozen=True)
-class OmniglotSettings:
+class OmniglotSettings(class_splits.SplitSettings):
     """Which characters are in which split, and how the drawings are given.
 
     Attributes
     ----------
-    split : ``vinyals``, the published class lists (1028/172/423 characters); ``random``, all characters shuffled (1100/100/423 of the 1,623, or in
-        that proportion, unless sizes are said); ``alphabet``, whole alphabets (those said, or else a fifth each to validation and test, shuffled).
-    split_seed : of the shuffling.
-    train_classes, validation_classes, test_classes : sizes of a random split, before rotations; all three or none.
-    train_alphabets, validation_alphabets, test_alphabets : the alphabets of an alphabet split; all three or none.
+    split : ``vinyals``, the published class lists (1028/172/423 characters); ``random`` or ``alphabet``, for which see `SplitSettings`.
     rotations : the characters of the training split, or of all splits, turned by 90, 180 and 270 degrees as further classes; or none.
     image_size : height and width in pixels.
     """
 
     split: Literal["vinyals", "random", "alphabet"] = "vinyals"
-    split_seed: Annotated[int, Ge(0)] = 0
-    train_classes: Annotated[int, Ge(1)] | None = None
-    validation_classes: Annotated[int, Ge(1)] | None = None
-    test_classes: Annotated[int, Ge(1)] | None = None
-    train_alphabets: tuple[str, ...] = ()
-    validation_alphabets: tuple[str, ...] = ()
-    test_alphabets: tuple[str, ...] = ()
     rotations: Literal["none", "train", "all"] = "none"
-    image_size: Annotated[int, Ge(1)] = 28
-
-    def __post_init__(self) -> None:
-        for use, needed in (("classes", "random"), ("alphabets", "alphabet")):
-            keys = [f"{split}_{use}" for split in class_splits.SPLITS]
-            said = [key for key in keys if getattr(self, key)]
-            if said and self.split != needed:
-                raise ValueError(f"{said[0]} is for split = '{needed}', and split is '{self.split}'")
-            if said and said != keys:
-                raise ValueError(f"{', '.join(said)} without {', '.join(key for key in keys if key not in said)}: say all three, or none")
-        counts = Counter((*self.train_alphabets, *self.validation_alphabets, *self.test_alphabets))
-        if twice := [alphabet for alphabet, count in counts.items() if count > 1]:
-            raise ValueError(f"the alphabet {twice[0]!r} is named twice; an alphabet is in one split, once")
-        if self.split_seed and (self.split == "vinyals" or counts):
-            raise ValueError("split_seed shuffles nothing where the split is published or its alphabets are named; leave it out")
+    image_size: Annotated[int, Ge(1), Le(1_024)] = 28
 
 
 class Omniglot(ImageDataset):
@@ -117,15 +88,9 @@ class Omniglot(ImageDataset):
         return load_or_decode("omniglot", cache_key(drawings, size), lambda: decode(drawings, size))
 
     def _split(self, class_names: Sequence[str]) -> class_splits.Splits:
-        at = self.settings
-        if at.split == "vinyals":
+        if self.settings.split == "vinyals":
             return class_splits.published("omniglot-vinyals.json", class_names)
-        if at.split == "random":
-            sizes = at.train_classes, at.validation_classes, at.test_classes
-            said = [size for size in sizes if size is not None]
-            return class_splits.shuffled(class_names, said or MAML_SPLIT, at.split_seed, exact=bool(said))
-        named: dict[Split, tuple[str, ...]] = {"train": at.train_alphabets, "validation": at.validation_alphabets, "test": at.test_alphabets}
-        return class_splits.by_group(class_names, named, at.split_seed)
+        return self.settings.splits_of(class_names)
 
 
 def _missing(root: Path, reasons: list[str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -58,13 +57,6 @@ class Sinusoid(Dataset):
     def task(self, ways: int | None) -> Task:
         """One number in, one number out."""
         return Task("regression", (1,), 1)
-
-    def load(self, root: Path) -> None:
-        """Nothing to read."""
-
-    def content_digest(self) -> str | None:
-        """None: there is no content."""
-        return None
 
     def draw(self, split: Split, shape: EpisodeShape, count: int, rng: np.random.Generator) -> Draw:
         """Draw ``amplitude`` and ``phase`` ``[E]``, ``support_x`` ``[E, K, 1]`` and ``query_x`` ``[E, Q, 1]``, in float64."""

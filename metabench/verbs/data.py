@@ -1,70 +1,150 @@
-"""`metabench data`: where each dataset stands, and how to get it."""
+"""`metabench data`: where each dataset stands, as the project's suites use it, and how to get it."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from metabench import registry
 from metabench.cells import Part
-from metabench.errors import ConfigError, MetabenchError, nearest
+from metabench.errors import ConfigError, DataError, MetabenchError, nearest, some
 from metabench.files import make_folder
-from metabench.runner.data import make_dataset
+from metabench.identity import digest
 from metabench.settings import make_part
-from metabench.suite import load_suite, suite_names
-from metabench.suite.project import Project, load_project
+from metabench.suite import Suite, every_suite
+from metabench.suite.document import toml_value
+from metabench.suite.project import Project
+from metabench.verbs.target import current_project
+
+
+@dataclass(frozen=True)
+class Use:
+    """A dataset under the settings that suites use it with.
+
+    Attributes
+    ----------
+    labels : what suites call it. suites : those that use it so. Without any, it is a registered dataset with its default settings.
+    """
+
+    part: Part
+    labels: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The registered name, who uses it, and which settings differ from the defaults, lists left out."""
+        facts = [f"suite{'s' * (len(self.suites) > 1)} {some(self.suites)}"] if self.suites else []
+        facts += [f"{key} = {toml_value(value)}" for key, value in self.part.said.items() if not isinstance(value, list | tuple)]
+        return self.part.name + (f" ({', '.join(facts)})" if facts else "")
+
+    def open(self, data: Path) -> str | None:
+        """Load the dataset, and return the digest of its content; None where it is made on the fly.
+
+        Raises
+        ------
+        DataError, ConfigError : it is not ready, or a plugin that cannot be used.
+        """
+        dataset = registry.make("datasets", self.part)
+        try:
+            dataset.load(data)
+        except OSError as error:
+            raise DataError(f"dataset '{self.part.name}': {error.filename or data}: cannot be read: {error.strerror or error}") from error
+        content: str | None = dataset.content_digest()
+        return content
 
 
 def data(options: argparse.Namespace) -> int:
     """The verb: `list`, or `prepare` and `check` of one dataset."""
-    project = load_project()
+    project = current_project()
+    suites = [suite for suite in every_suite(project).values() if isinstance(suite, Suite)]  # a broken one is the matter of those who run it
     if options.action == "list":
-        return _list(project)
-    dataset = make_dataset(_part(options.name, project))
-    if options.action == "prepare":
-        make_folder(project.data)
-        print(f"{options.name}: {dataset.prepare(project.data)}")
-    else:
-        dataset.load(project.data)
-        content = dataset.content_digest()
-        print(f"{options.name}: ready" + (f", content {content}" if content else ", made on the fly"))
-    return 0
+        return _list(project, suites)
+    found = uses(options.name, suites)
+    return _prepare(found, project) if options.action == "prepare" else _check(found, project)
 
 
-def _list(project: Project) -> int:
+def _list(project: Project, suites: Sequence[Suite]) -> int:
     print(f"data folder: {project.data}")
     for name in registry.names("datasets"):
-        registered = registry.get("datasets", name)
-        problem = standing(name, project)
-        print(f"{name}: {f'not ready: {problem}' if problem else 'ready'}")
+        try:
+            registered = registry.get("datasets", name)
+        except ConfigError as error:
+            print(f"{name}: cannot be used: {error}")
+            continue
+        for use in uses(name, suites):
+            problem = standing(use, project).partition("\n")[0]
+            print(f"{use.title}: {f'not ready: {problem} (`metabench data check {name}` says what to do)' if problem else 'ready'}")
         print(f"    {registered.kind}; source: {registered.source}; licence: {registered.licence}")
     return 0
 
 
-def standing(name: str, project: Project) -> str:
-    """What keeps a registered dataset, with its default settings, from being used; empty where nothing does."""
+def _prepare(found: Iterable[Use], project: Project) -> int:
+    make_folder(project.data)
+    for use in found:
+        print(f"{use.title}: {registry.make('datasets', use.part).prepare(project.data)}")
+    return 0
+
+
+def _check(found: Iterable[Use], project: Project) -> int:
+    """A line for each use, and then, once, what each kind of problem asks for."""
+    problems: list[str] = []
+    for use in found:
+        try:
+            content = use.open(project.data)
+        except DataError as error:
+            print(f"{use.title}: not ready")
+            problems += [str(error)] if str(error) not in problems else []
+        else:
+            print(f"{use.title}: ready, {f'content {content}' if content else 'made on the fly'}")
+    if problems:
+        raise DataError("\n\n".join(problems))
+    return 0
+
+
+def uses(name: str, suites: Iterable[Suite]) -> list[Use]:
+    """Return every configuration in which suites use a dataset of this name, registered or their own; the default one where none does.
+
+    Raises
+    ------
+    ConfigError : nothing is called so.
+    """
+    everything = _all_uses(suites)
+    found = [use for use in everything if name == use.part.name or name in use.labels]
+    if not found and name in registry.names("datasets"):
+        return [Use(make_part(name, registry.get("datasets", name), {}))]
+    if not found:
+        known = sorted({*registry.names("datasets"), *(label for use in everything for label in use.labels)})
+        raise ConfigError(f"no dataset, nor an entry of a suite, is called '{name}'; there are {', '.join(known)}{nearest(name, known)}")
+    return found
+
+
+def standing(use: Use, project: Project) -> str:
+    """What keeps a dataset from being used; empty where nothing does."""
     try:
-        make_dataset(_default(name)).load(project.data)
+        use.open(project.data)
     except MetabenchError as error:
         return str(error)
+    except Exception as error:  # a plugin may raise anything
+        return f"{type(error).__name__}: {error}"
     return ""
 
 
-def _default(name: str) -> Part:
-    return make_part(name, registry.get("datasets", name), {})
+def _all_uses(suites: Iterable[Suite]) -> list[Use]:
+    found: dict[str, Use] = {}
+    for suite in suites:
+        for label, part in _datasets_of(suite):
+            use = found.setdefault(digest(part.identity()), Use(part))
+            labels, names = dict.fromkeys((*use.labels, label)), dict.fromkeys((*use.suites, suite.name))
+            found[digest(part.identity())] = replace(use, labels=tuple(labels), suites=tuple(names))
+    return list(found.values())
 
 
-def _part(name: str, project: Project) -> Part:
-    """A registered dataset with its default settings, or what a suite of the project calls by this name."""
-    if name in registry.names("datasets"):
-        return _default(name)
-    entries: dict[str, Part] = {}
-    for suite in suite_names(project):
-        try:
-            cells = load_suite(suite, project).cells
-        except MetabenchError:  # a broken suite is the matter of those who run it
-            continue
-        entries |= {cell.labels["dataset"]: cell.fit.dataset for cell in cells}
-    if name in entries:
-        return entries[name]
-    known = sorted({*registry.names("datasets"), *entries})
-    raise ConfigError(f"no dataset, nor an entry of a suite, is called '{name}'; there are {', '.join(known)}{nearest(name, known)}")
+def _datasets_of(suite: Suite) -> list[tuple[str, Part]]:
+    """The datasets that a suite trains and tests on, each once, with what it calls them."""
+    found: dict[tuple[str, int], tuple[str, Part]] = {}
+    for cell in suite.cells:
+        named = [(cell.labels["dataset"], cell.fit.dataset), *([(cell.labels["on"], cell.evaluate.on)] if cell.evaluate.on else [])]
+        found |= {(label, id(part)): (label, part) for label, part in named}
+    return list(found.values())

@@ -7,13 +7,15 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metabench import environment
+from metabench import environment, registry
 from metabench.errors import ConfigError, MetabenchError
-from metabench.suite.project import Project, load_project
+from metabench.suite import Suite, every_suite
+from metabench.suite.project import Project, find_root, load_project
+from metabench.verbs.data import standing, uses
 
 LOW_DISK = 2 * 2**30
 """Free bytes under which a run folder's disk is worth a warning."""
@@ -37,30 +39,42 @@ def doctor(options: argparse.Namespace) -> int:
         mark = "ok" if not finding.remedy else "BAD" if finding.fatal else "note"
         print(f"{mark:<4} {finding.what:<{width}}  {finding.found}")
         if finding.remedy:
-            print(f"     {'':<{width}}  -> {finding.remedy}")
+            print(f"     {'':<{width}}  -> " + finding.remedy.replace("\n", f"\n     {'':<{width}}     "))
     return 2 if any(finding.fatal and finding.remedy for finding in findings) else 0
 
 
 def examine() -> Iterator[Finding]:
     """Look at everything a run needs."""
-    python = platform.python_version()
-    yield Finding("python", python, "" if python >= "3.11" else "metabench needs Python 3.11 or later", fatal=True)
-    yield from _torch()
+    yield Finding("python", platform.python_version())
+    project = _project(find_root())
+    yield from _torch(project.root if isinstance(project, Project) else environment.PACKAGE)
     yield Finding("cpu", f"{environment.cpu_name()}, {environment.cores()} cores to use, {environment.cpu_capability()}")
-    try:
-        project = load_project()
-    except ConfigError as error:
-        yield Finding("benchmark.toml", "is wrong", str(error), fatal=True)
+    if not isinstance(project, Project):
+        yield Finding("project", "is wrong", str(project), fatal=True)
         return
+    yield Finding("project", f"{project.root}{'' if project.document.text else ', without a benchmark.toml: all as by default'}")
     yield _threads(project)
     yield _folder("reports", project.reports)
     yield _folder("temporary files", Path(tempfile.gettempdir()))
-    yield from _suites(project)
-    yield from _datasets(project)
+    suites: dict[str, Suite | MetabenchError] = {}
+    try:
+        suites = every_suite(project)
+    except ConfigError as error:
+        yield Finding("suites", "cannot be read", str(error))
+    else:
+        yield from _suites(project, suites)
+    yield from _datasets(project, [suite for suite in suites.values() if isinstance(suite, Suite)])
 
 
-def _torch() -> Iterator[Finding]:
-    facts = environment.provenance("cpu", Path.cwd())
+def _project(root: Path) -> Project | ConfigError:
+    try:
+        return load_project(root)
+    except ConfigError as error:
+        return error
+
+
+def _torch(project: Path) -> Iterator[Finding]:
+    facts = environment.provenance("cpu", project)
     yield Finding("metabench", f"{facts['metabench']}, commit {facts['commit'] or 'unknown'}{' (changed since)' if facts['dirty'] else ''}")
     try:
         import torch
@@ -91,8 +105,8 @@ def _threads(project: Project) -> Finding:
 
 def _folder(what: str, folder: Path) -> Finding:
     """Whether a folder, or the nearest one above it that exists, can be written."""
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
         with tempfile.NamedTemporaryFile(dir=there):
             free = shutil.disk_usage(there).free
     except OSError as error:
@@ -100,25 +114,26 @@ def _folder(what: str, folder: Path) -> Finding:
     return Finding(what, f"{folder}, {free / 2**30:.0f} GiB free", "the disk is nearly full" if free < LOW_DISK else "")
 
 
-def _suites(project: Project) -> Iterator[Finding]:
-    from metabench.suite import load_suite, suite_names
-
-    names = suite_names(project)
-    if not names:
+def _suites(project: Project, suites: Mapping[str, Suite | MetabenchError]) -> Iterator[Finding]:
+    if not suites:
         yield Finding("suites", f"none in {project.suites}", "write one, or run one by its path: metabench run PATH")
-    for name in names:
-        try:
-            suite = load_suite(name, project)
-        except MetabenchError as error:
-            yield Finding(f"suite {name}", "is wrong", str(error))
-        else:
+    for name, suite in suites.items():
+        if isinstance(suite, Suite):
             yield Finding(f"suite {name}", f"{len({cell.fit.id for cell in suite.cells})} fits, {len(suite.cells)} cells")
+        else:
+            yield Finding(f"suite {name}", "is wrong", str(suite))
 
 
-def _datasets(project: Project) -> Iterator[Finding]:
-    from metabench import registry
-    from metabench.verbs.data import standing
-
+def _datasets(project: Project, suites: Sequence[Suite]) -> Iterator[Finding]:
+    told: set[str] = set()
     for name in registry.names("datasets"):
-        problem = standing(name, project)
-        yield Finding(f"data {name}", "not ready" if problem else "ready", problem)
+        try:
+            found = uses(name, suites)
+        except ConfigError as error:
+            yield Finding(f"data {name}", "cannot be used", str(error))
+            continue
+        for use in found:
+            problem = standing(use, project)
+            ready = f"{'not ' if problem else ''}ready"
+            yield Finding(f"data {name}", f"{ready}{use.title.removeprefix(name)}", "as above" if problem and problem in told else problem)
+            told.add(problem)

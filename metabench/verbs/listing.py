@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from metabench import registry
+from metabench.errors import ConfigError
 from metabench.suite import suite_names
-from metabench.suite.project import Project, load_project
+from metabench.suite.document import read_document
+from metabench.suite.project import Project
+from metabench.verbs.target import current_project
 
 Kind = Literal["suites"] | registry.Group
 KINDS: tuple[Kind, ...] = ("suites", *registry.GROUPS)
@@ -18,7 +20,7 @@ KINDS: tuple[Kind, ...] = ("suites", *registry.GROUPS)
 
 def listing(options: argparse.Namespace) -> int:
     """The verb: one kind, or all of them under headings."""
-    project = load_project()
+    project = current_project()
     kinds: Sequence[Kind] = [options.kind] if options.kind else KINDS
     for kind in kinds:
         lines = _suites(project) if kind == "suites" else registry.describe(kind)
@@ -41,10 +43,11 @@ def _suites(project: Project) -> dict[str, str]:
 
 
 def _title(path: Path) -> str:
-    """Title of a suite, and its profiles; a file that is no TOML is listed as that."""
+    """Title of a suite in one line, and its profiles; of a file that is no TOML, what is wrong with it."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        return f"cannot be read: {str(error).partition(chr(10))[0]}"
+        table = read_document(path).data
+    except ConfigError as error:
+        return str(error).partition("\n")[0]
+    title = "".join(letter if letter.isprintable() else " " for letter in str(table.get("title", "")))
     profiles = ", ".join(table["profiles"]) if isinstance(table.get("profiles"), dict) else ""
-    return f"{table.get('title', '')}" + (f" (profiles: {profiles})" if profiles else "")
+    return title + (f" (profiles: {profiles})" if profiles else "")

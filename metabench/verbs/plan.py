@@ -6,33 +6,42 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from metabench import environment
+from metabench import environment, registry
 from metabench.cells import Fit
+from metabench.errors import FolderError
 from metabench.records import RecordStore
 from metabench.runner.describe import name_of
 from metabench.runner.forecast import History, duration
-from metabench.runner.plan import STATES, Conditions, Plan, PlannedCell, survey
-from metabench.runner.run import Resources, resources
-from metabench.suite import Suite, load_suite, parse_seeds
-from metabench.suite.project import Project, load_project
+from metabench.runner.plan import STATES, Conditions, Plan, PlannedCell, fits_with_weights, survey
+from metabench.runner.probe import probe
+from metabench.runner.run import Resources
+from metabench.suite import Suite
+from metabench.suite.project import Project
+from metabench.verbs.options import of_command_line, settle
+from metabench.verbs.target import current_project
 
 
 def plan(options: argparse.Namespace) -> int:
     """The verb."""
-    project = load_project()
-    seeds = parse_seeds(options.seeds) if options.seeds else None
-    suite = load_suite(options.suite, project, profile=options.profile, seeds=seeds, only=options.only)
-    using = resources(options.device, project.workers if options.workers is None else options.workers, options.threads or project.threads)
-    folder = Path(options.out).absolute() if options.out else project.reports / suite.name
+    project = current_project()
+    suite, using, folder = settle(of_command_line(options), project)
     conditions = Conditions(using.threads, using.device)
-    found = survey(suite, RecordStore(folder), conditions)
+    store = RecordStore(folder)
+    found = survey(suite, store, conditions)
     pending = found.fits(("failed", "missing", "stale"))
+    kept = fits_with_weights(suite, store, (fit for fit, _ in pending), conditions)
     history = History(_records(folder, project), conditions(found.cells[0].cell), environment.cpu_name())
-    expected = {fit.id: history.seconds(fit, cells) for fit, cells in pending}
-    facts = _facts(suite, folder, found, expected, using)
+    expected = {fit.id: history.seconds(fit, cells, trains=fit.id not in kept) for fit, cells in pending}
+    unknown = [(fit, cells) for fit, cells in pending if expected[fit.id] is None]
+    failed: list[str] = []
+    if options.probe and unknown:
+        rates, failed = probe(suite, project, using, unknown)
+        expected |= {fit.id: rates[fit.id].seconds(fit, cells, trains=fit.id not in kept) for fit, cells in unknown if fit.id in rates}
+    facts = _facts(suite, folder, found, kept, expected, using) | {"failed_probes": failed}
     if options.json:
         print(json.dumps(facts, indent=2))
     else:
@@ -44,10 +53,11 @@ def _records(folder: Path, project: Project) -> Iterator[dict[str, Any]]:
     """Every readable record of the run folder and of the project's other runs."""
     others = sorted(path.parent for path in project.reports.glob("*/cells.json"))
     for run in dict.fromkeys([folder, *others]):
-        yield from RecordStore(run).scan().records.values()
+        with suppress(FolderError):  # the folder of another run: this one's has been read by now
+            yield from RecordStore(run).scan().records.values()
 
 
-def _facts(suite: Suite, folder: Path, found: Plan, expected: Mapping[str, float | None], using: Resources) -> dict[str, Any]:
+def _facts(suite: Suite, folder: Path, found: Plan, kept: frozenset[str], expected: Mapping[str, float | None], using: Resources) -> dict[str, Any]:
     seconds = [told for told in expected.values() if told is not None]
     known = len(seconds) == len(expected)
     at_once = max(1, min(len(using.devices), len(expected)))
@@ -58,22 +68,30 @@ def _facts(suite: Suite, folder: Path, found: Plan, expected: Mapping[str, float
         "cells": found.counts,
         "fits": len(found.fits()),
         "fits_to_run": len(expected),
+        "fits_to_train": sum(_action(fit, kept) == "train" for fit, _ in found.fits() if fit.id in expected),
         "expected_seconds": max([sum(seconds) / at_once, *seconds]) if known else None,
         "damaged": list(found.damaged),
         "differences": sorted({difference for planned in found.cells for difference in planned.differences}),
-        "plan": [_fit_facts(fit, cells, expected) for fit, cells in found.fits()],
+        "plan": [_fit_facts(fit, cells, kept, expected) for fit, cells in found.fits()],
     }
 
 
-def _fit_facts(fit: Fit, cells: Sequence[PlannedCell], expected: Mapping[str, float | None]) -> dict[str, Any]:
+def _fit_facts(fit: Fit, cells: Sequence[PlannedCell], kept: frozenset[str], expected: Mapping[str, float | None]) -> dict[str, Any]:
     states = Counter(planned.state for planned in cells)
     return {
         "fit": fit.id,
         "name": name_of(cells[0].cell),
         "seed": fit.seed,
         "cells": {state: states[state] for state in STATES if states[state]},
+        "to_do": _action(fit, kept) if fit.id in expected else None,
         "expected_seconds": expected.get(fit.id),
     }
+
+
+def _action(fit: Fit, kept: frozenset[str]) -> Literal["train", "evaluate"]:
+    """What a run will do about a fit: nothing is trained where its weights are there, or where its method trains nothing."""
+    trains = getattr(registry.get("algorithms", fit.method.name), "trains", True)
+    return "train" if trains and fit.id not in kept else "evaluate"
 
 
 def _show(facts: Mapping[str, Any]) -> None:
@@ -82,12 +100,13 @@ def _show(facts: Mapping[str, Any]) -> None:
 
     table = Table(title=f"{facts['suite']}: {facts['fits']} fits, {sum(facts['cells'].values())} cells", title_justify="left")
     table.add_column("fit", overflow="fold")
-    for state in (*STATES, "expected"):
+    for state in STATES:
         table.add_column(state, justify="right")
+    table.add_column("to do")
+    table.add_column("expected", justify="right")
     for fit in facts["plan"]:
-        to_run = set(fit["cells"]) != {"done"}
         counts = (str(fit["cells"].get(state, "")) for state in STATES)
-        table.add_row(fit["name"], *counts, _expected(fit["expected_seconds"]) if to_run else "")
+        table.add_row(fit["name"], *counts, fit["to_do"] or "", _expected(fit["expected_seconds"]) if fit["to_do"] else "")
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     for line in facts["damaged"]:
@@ -96,8 +115,11 @@ def _show(facts: Mapping[str, Any]) -> None:
     console.print(f"cells: {cells}; {facts['using']}; in {facts['folder']}", markup=False)
     if facts["differences"]:
         console.print(f"stale because: {'; '.join(facts['differences'])}. `metabench run` wants --stale keep or --stale rerun", markup=False)
+    for line in facts["failed_probes"]:
+        console.print(f"probe failed: {line}", markup=False)
     if facts["fits_to_run"]:
-        console.print(f"{facts['fits_to_run']} fits to run, expected time: {_expected(facts['expected_seconds'])}", markup=False)
+        expected, train = _expected(facts["expected_seconds"]), facts["fits_to_train"]
+        console.print(f"{facts['fits_to_run']} fits to run, {train} of them to train; expected time: {expected}", markup=False)
     else:
         console.print("nothing to run")
 

@@ -5,31 +5,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
+from metabench.errors import some
 from metabench.runner.forecast import duration
-from metabench.runner.run import RunSummary, resources, run_suite
-from metabench.suite import load_suite, parse_seeds
-from metabench.suite.project import Project, load_project
+from metabench.runner.run import Failed, RunSummary, run_suite
+from metabench.suite.project import Project
+from metabench.verbs.options import Options, of_command_line, of_python, settle
+from metabench.verbs.target import current_project
 
 
 def run(options: argparse.Namespace) -> int:
     """The verb."""
-    project = load_project()
-    summary = run_project(
-        options.suite,
-        project=project,
-        profile=options.profile,
-        seeds=parse_seeds(options.seeds) if options.seeds else None,
-        only=options.only,
-        workers=options.workers,
-        threads=options.threads,
-        device=options.device,
-        timeout=options.timeout,
-        fail_fast=options.fail_fast,
-        stale=options.stale,
-        out=options.out,
-    )
+    summary = _run(of_command_line(options), current_project())
     _tell(summary)
     if not options.no_report:
         from metabench.report import render
@@ -38,39 +26,49 @@ def run(options: argparse.Namespace) -> int:
     return summary.exit_status
 
 
-def run_project(
-    suite: str | None,
-    *,
-    project: Project | None = None,
-    profile: str | None = None,
-    seeds: Sequence[int] | None = None,
-    only: Sequence[str] = (),
-    workers: int | None = None,
-    threads: int | None = None,
-    device: str = "auto",
-    timeout: float | None = None,
-    fail_fast: bool = False,
-    stale: Literal["keep", "rerun"] | None = None,
-    out: str | Path | None = None,
-) -> RunSummary:
-    """Run a suite of a project (that of the current folder, where none is given); what is not said is as `benchmark.toml` has it."""
-    project = project or load_project()
-    loaded = load_suite(suite, project, profile=profile, seeds=seeds, only=only)
-    using = resources(device, project.workers if workers is None else workers, threads or project.threads)
-    folder = Path(out).absolute() if out else None
-    return run_suite(loaded, project, using=using, timeout=timeout, fail_fast=fail_fast, stale=stale, out=folder)
+def run_project(suite: str | Path | None = None, **said: Any) -> RunSummary:
+    """Run a suite of the project that the current folder lies in.
+
+    Parameters
+    ----------
+    said : fields of `Options`; what is not said is as `benchmark.toml` has it.
+
+    Raises
+    ------
+    MetabenchError : as the command line would say it.
+    """
+    return _run(of_python({"suite": suite, **said}), current_project())
+
+
+def _run(options: Options, project: Project) -> RunSummary:
+    suite, using, folder = settle(options, project)
+    return run_suite(suite, project, using=using, timeout=options.timeout, fail_fast=options.fail_fast, stale=options.stale, out=folder)
 
 
 def _tell(summary: RunSummary) -> None:
-    """The end of a run in words; failures last, where they are seen."""
+    """The end of a run in words; failures last, where they are seen, those that are alike together."""
     counts = [f"{summary.finished} cells finished", f"{summary.kept} done before"]
     counts += [f"{summary.stale} stale ones kept"] if summary.stale else []
     counts += [f"{summary.missing} not run"] if summary.missing else []
     print(f"{', '.join(counts)}, in {duration(summary.seconds)}")
+    alike: dict[tuple[str, str, str], list[Failed]] = {}
     for failed in summary.failed:
-        cells = f" ({failed.cells} cells)" if failed.cells > 1 else ""
-        print(f"{failed.failure.outcome}: {failed.name}{cells}: {failed.failure.line}" + (f"\n    log: {failed.log}" if failed.log else ""))
-    if any(failed.failure.type == "DataError" for failed in summary.failed):
-        print("`metabench data check NAME` says which files to put where")
+        alike.setdefault((failed.failure.outcome, failed.failure.type, failed.failure.message.strip()), []).append(failed)
+    for (outcome, kind, message), fits in alike.items():
+        _tell_failure(outcome, f"{kind}: {message}" if message else kind, fits)
     if summary.failed:
         print("`metabench run` runs them again, and nothing that is done")
+
+
+def _tell_failure(outcome: str, why: str, fits: Sequence[Failed]) -> None:
+    """One failure of one or several fits: all of its message, which may say which files to put where, and the log of the first."""
+    cells = sum(failed.cells for failed in fits)
+    who = f"{len(fits)} fits" if len(fits) > 1 else fits[0].name
+    first, *more = why.splitlines()
+    print(f"{outcome}: {who}{f' ({cells} cells)' if cells > 1 else ''}: {first}")
+    for line in more:
+        print(f"    {line}")
+    if len(fits) > 1:
+        print(f"    fits: {some(failed.name for failed in fits)}")
+    if log := next((failed.log for failed in fits if failed.log), None):
+        print(f"    log: {log}")

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from metabench.errors import some
 from metabench.records import FINISHED, RecordStore, read_cells
 from metabench.runner.folder import RunFolder
-from metabench.suite.project import load_project
-from metabench.verbs.target import run_folder
+from metabench.verbs.target import current_project, run_folder
 
 SHOWN = 20
-"""Failures that are listed; more are counted."""
+"""Kinds of failure, and damaged records, that are listed; more are counted."""
 
 
 def status(options: argparse.Namespace) -> int:
     """The verb: 0 where every cell has a result, 3 where some failed or are missing."""
-    folder = run_folder(options.suite, load_project(), options.profile)
+    folder = run_folder(options.suite, current_project(), options.profile)
     cells = read_cells(folder)["cells"]
     scan = RecordStore(folder).scan(entry["cell"] for entry in cells)
     outcomes = {entry["cell"]: _outcome(scan.records.get(entry["cell"])) for entry in cells}
@@ -27,15 +27,22 @@ def status(options: argparse.Namespace) -> int:
     done = sum(counts[outcome] for outcome in FINISHED)
     print(f"{folder}: {done} of {len(cells)} cells done" + "".join(f", {counts[name]} {name}" for name in sorted(counts) if name != "completed"))
     if holder:
-        print(f"running since {holder['since']} (process {holder['pid']} on {holder['host']}): {', '.join(holder['fits']) or 'about to start'}")
-    failed = [entry for entry in cells if outcomes[entry["cell"]] not in {*FINISHED, "missing"}]
-    for entry in failed[:SHOWN]:
-        print(f"{outcomes[entry['cell']]}: {entry['stem']}: {_error(scan.records[entry['cell']])}")
-    if len(failed) > SHOWN:
-        print(f"and {len(failed) - SHOWN} more")
-    for line in scan.damaged:
-        print(f"warning: {line}")
+        fits = ", ".join(map(str, holder.get("fits") or [])) or "about to start"
+        print(f"running since {holder.get('since')} (process {holder['pid']} on {holder['host']}): {fits}")
+    alike: dict[str, list[str]] = {}
+    for entry in cells:
+        if outcomes[entry["cell"]] not in {*FINISHED, "missing"}:
+            alike.setdefault(f"{outcomes[entry['cell']]}: {_error(scan.records[entry['cell']])}", []).append(entry["stem"])
+    _print_first([f"{why}\n    {len(stems)} cell{'s' * (len(stems) > 1)}: {some(stems)}" for why, stems in alike.items()])
+    _print_first([f"warning: {line}" for line in scan.damaged])
     return 0 if done == len(cells) else 3
+
+
+def _print_first(lines: Sequence[str]) -> None:
+    for line in lines[:SHOWN]:
+        print(line)
+    if len(lines) > SHOWN:
+        print(f"and {len(lines) - SHOWN} more")
 
 
 def _outcome(record: Mapping[str, Any] | None) -> str:

@@ -1,12 +1,26 @@
-"""Which run folder is meant by the name of a suite, a path to one, or a folder. Without importing torch."""
+"""Which project is meant, and which run folder by the name of a suite, a path to one, or a folder. Without importing torch."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from metabench.errors import FolderError
 from metabench.suite import find_suite
-from metabench.suite.project import Project
+from metabench.suite.project import Project, load_project
+
+
+def current_project() -> Project:
+    """The project that the current folder lies in; where that is another folder, a line on stderr says which.
+
+    Raises
+    ------
+    ConfigError : its `benchmark.toml` says something impossible.
+    """
+    project = load_project()
+    if project.root != Path.cwd():
+        print(f"project: {project.root}", file=sys.stderr)
+    return project
 
 
 def run_folder(named: str | None, project: Project, profile: str | None = None) -> Path:
@@ -22,13 +36,20 @@ def run_folder(named: str | None, project: Project, profile: str | None = None) 
     """
     if named is not None and profile is None:
         for folder in (Path(named), project.reports / named):
-            if (folder / "cells.json").is_file():
+            if _is_run(folder):
                 return folder.absolute()
     if named is not None and Path(named).is_dir():
         raise FolderError(f"{named}: is no run folder: it has no cells.json. `metabench run` makes one")
     stem = find_suite(named, project).stem
     name = stem if profile is None else f"{stem}-{profile}"
-    if not (project.reports / name / "cells.json").is_file():
+    if not _is_run(project.reports / name):
         command = " ".join(["metabench run", *([named] if named else []), *(["--profile", profile] if profile else [])])
         raise FolderError(f"suite '{name}' has not been run yet: {project.reports / name} holds no run. `{command}` begins one")
     return project.reports / name
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        return (folder / "cells.json").is_file()
+    except OSError as error:  # without permission, or too long for a path
+        raise FolderError(f"{folder}: cannot be read: {error.strerror}") from error

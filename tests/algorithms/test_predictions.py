@@ -20,16 +20,30 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fomaml": {"inner_lr": 0.05, "test_steps": 2},
     "protonet": {},
     "scratch": {"rates": (0.01,), "steps": (0, 1, 3)},
+    "reptile": {"inner_lr": 0.01, "test_steps": 3, "test_batch": 4},
+    "reptile with sgd": {"inner_optimizer": "sgd", "inner_lr": 0.05, "test_steps": 3, "curve": (0, 1)},
+    "pretrained, its head tuned": {"tune": ("head",), "rates": (0.1,), "steps": (0, 1, 3)},
+    "pretrained, all tuned": {"tune": ("all",), "rates": (0.01,), "steps": (0, 1, 3)},
 }
-CURVES = {"maml": (0, 1, 3), "fomaml": (0, 1, 2), "protonet": (0,), "scratch": (0, 1, 3)}
+CURVES = {
+    **dict.fromkeys(SETTINGS, (0, 1, 3)),
+    "fomaml": (0, 1, 2),
+    "protonet": (0,),
+    "reptile": (0, 1, 2, 3),
+}
 
 every_method = pytest.mark.parametrize("name", SETTINGS)
 every_mode = pytest.mark.parametrize("mode", MODES)
 
 
+def registered(name: str) -> str:
+    """The first word of a name."""
+    return name.replace(",", "").split()[0]
+
+
 def prepared(name: str) -> tuple[Method, State]:
     """A method and its state on a small convolutional network."""
-    method = make_method(name, **SETTINGS[name])
+    method = make_method(registered(name), **SETTINGS[name])
     return method, method.init(make_network("conv4 max"), None, torch.Generator())
 
 
@@ -39,7 +53,7 @@ def predict(method: Method, state: State, batch: Episodes, mode: BatchNormMode) 
 
 @every_method
 def test_query_labels_cannot_reach_it(name: str) -> None:
-    taken = list(inspect.signature(type(make_method(name)).predict).parameters)
+    taken = list(inspect.signature(type(make_method(registered(name))).predict).parameters)
     assert taken == ["self", "state", "support_x", "support_y", "query_x", "batch_norm"]
 
 
@@ -128,7 +142,7 @@ def test_running_statistics_are_used_in_their_own_mode(name: str) -> None:
     method, state = prepared(name)
     batch = random_episodes("conv4 max", 1)
     before = predict(method, state, batch, "running")
-    for value in state.buffers():
+    for value in state.model.buffers():
         value.mul_(1.5)
     assert not torch.allclose(predict(method, state, batch, "running"), before)
 
@@ -139,7 +153,7 @@ def test_running_statistics_are_not_used_in_other_modes(name: str, mode: BatchNo
     method, state = prepared(name)
     batch = random_episodes("conv4 max", 1)
     before = predict(method, state, batch, mode)
-    for value in state.buffers():
+    for value in state.model.buffers():
         value.fill_(float("nan"))
     assert torch.equal(predict(method, state, batch, mode), before)
 
@@ -148,7 +162,7 @@ def test_running_statistics_are_not_used_in_other_modes(name: str, mode: BatchNo
 def test_what_does_not_train_or_adapt_says_so(name: str) -> None:
     method, state = prepared(name)
     weights = sum(p.numel() for p in state.parameters())
-    assert (method.trains, method.adapted_weights(state)) == ((True, 0) if name == "protonet" else (False, weights))
+    assert (method.trains, method.adapted_weights(state, WAYS)) == ((True, 0) if name == "protonet" else (False, weights))
     if not method.trains:
         with pytest.raises(TypeError, match="does not train"):
             method.step(state, random_episodes("conv4 max", 1))

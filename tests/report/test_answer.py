@@ -1,9 +1,11 @@
 """The first sentences say what the tables say, and no more."""
 
+import re
+
 from synthetic_run import Synthetic
 
 from metabench.report import words
-from metabench.report.answer import answer, headline
+from metabench.report.answer import answer, cost, headline
 from metabench.report.blocks import blocks_of
 from metabench.tables import load
 
@@ -56,3 +58,52 @@ def test_few_seeds_are_not_sold_as_a_test(tmp_path):
 def test_tie(tmp_path):
     first, _ = sentences(tmp_path, {("maml", 1): BASE, ("fomaml", 1): BASE})
     assert "maml and fomaml share the best mean" in first
+
+
+def test_only_contested_settings_are_counted(tmp_path):
+    """At ten shots nobody but the reference has a score."""
+    worse = [score - 0.1 - 0.001 * place for place, score in enumerate(BASE)]
+    scores = {(name, shots): values for shots in (1, 5, 10) for name, values in (("maml", BASE), ("fomaml", worse))}
+    absent = {("fomaml", 10, seed): "missing" for seed in range(5)}
+    first, *_ = sentences(tmp_path, scores, change=absent)
+    assert first == "maml, the reference, has the best mean in both settings with more than one algorithm that has a score (of 3 in all)."
+
+
+def cost_sentence(folder, **settings):
+    blocks = blocks_of(load(Synthetic(**settings).write(folder / "run")))
+    told = cost(blocks, "maml")
+    return told and told.replace(words.NBSP, " ")
+
+
+def test_cost_is_told_where_the_intervals_bear_it(tmp_path):
+    told = cost_sentence(tmp_path / "all")
+    assert re.fullmatch(
+        r"Training time against that of maml: fomaml × 0\.5\d( to 0\.\d\d)? and protonet × 0\.\d\d( to .*)?; scratch does not train\.", told
+    )
+    assert cost_sentence(tmp_path / "one", seeds=(0,)) is None  # no interval
+
+    def elsewhere(record):
+        record["provenance"]["cpu"] = "Another"
+
+    other = {("fomaml", shots, seed): elsewhere for shots in (1, 5) for seed in range(5)}
+    assert "fomaml" not in cost_sentence(tmp_path / "machines", change=other)
+
+
+def test_as_long_as_the_reference_is_not_told(tmp_path):
+    def take(seconds):
+        return lambda record: record["measured"].update(training_seconds=seconds)
+
+    close = {("fomaml", 1, seed): take(seconds) for seed, seconds in enumerate([40.0, 50.0, 45.0, 50.0, 40.0])}
+    close |= {("maml", 1, seed): take(45.0) for seed in range(5)}
+    assert cost_sentence(tmp_path, algorithms=("maml", "fomaml"), shots=(1,), change=close) is None
+
+
+def test_many_algorithms_are_told_by_their_extremes(tmp_path):
+    def take(seconds):
+        return lambda record: record["measured"].update(training_seconds=seconds)
+
+    names = ("maml", *(f"method_{i}" for i in range(6)))
+    times = {(name, 1, seed): take(10.0 * place + 0.01 * (seed + 1) * place) for place, name in enumerate(names, 1) for seed in range(5)}
+    noise = {("maml", 1, seed): take(10.0 + 0.02 * seed) for seed in range(5)}
+    told = cost_sentence(tmp_path, algorithms=names, shots=(1,), change=times | noise)
+    assert told == "Training time against that of maml: from × 2.0 (method_0) to × 7.0 (method_5)."

@@ -46,3 +46,36 @@ def test_unknown_is_a_dash(write):
 def test_p():
     assert words.p_value(0.0004) == f"<{words.THIN}0.001"
     assert words.p_value(0.0419) == "0.042"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "written"),
+    [
+        (0.0123, "fraction", "+1.23 points"),
+        (0.507, "ratio", "0.507"),
+        (-0.0123, "seconds", "−12.3 ms"),
+        (3 * 2**20, "bytes", "+3.00 MiB"),
+        (-460, "iterations", "−460 iterations"),
+        (-0.31, "mse", "−0.310"),
+        (None, "fraction", "–"),
+    ],
+)
+def test_amounts_have_units(value, unit, written):
+    assert words.amount(value, unit).replace(words.THIN, " ") == written
+
+
+def test_intervals_of_amounts():
+    assert words.amounts(-0.01, 0.02, "fraction") == "[−1.00, +2.00]"
+    assert words.amounts(0.49, 0.52, "ratio") == "[0.490, 0.520]"
+    assert words.amounts(None, 1.0, "ratio") == ""
+
+
+@pytest.mark.parametrize(("value", "written"), [(0.5166, "0.52"), (1.0, "1.0"), (12.4, "12"), (234.0, "234"), (0.00123, "0.0012"), (None, "–")])
+def test_ratio(value, written):
+    assert words.ratio(value) == written
+
+
+def test_span():
+    assert words.span((1.04, 2.0), words.ratio) == "1.0 to 2.0"
+    assert words.span((1.01, 1.04), words.ratio) == "1.0"
+    assert words.span(None, words.ratio) == "–"

@@ -34,7 +34,7 @@ def jobs(workshop: Workshop) -> list[Job]:
 
 
 def a_job(cell, folder: Path) -> Job:  # type: ignore[no-untyped-def]
-    return Job(cell.fit, ((cell, cell.stem),), f"fit-{cell.fit.seed}", folder, folder / "log", folder, {}, folder, {}, {}, 1, 2, False)
+    return Job(cell.fit, ((cell, cell.stem),), f"fit-{cell.fit.seed}", folder, folder / "log", folder, {}, folder, {}, {}, 1, 2)
 
 
 @pytest.fixture
@@ -50,12 +50,43 @@ def test_time_left_comes_from_history_then_progress_then_finished_fits(jobs: lis
     assert clock.left() == 60.0  # four of 30 s, two at once
     clock.start(jobs[0])
     clock.start(jobs[1])
+    clock.advance(jobs[0], Advanced("train", 1, 100, None))
     now[0] = 5.0
     clock.advance(jobs[0], Advanced("train", 50, 100, None))  # 10 s in all
     assert clock.left() == pytest.approx((5 + 5 + 10 + 10) / 2)
     now[0] = 8.0
     clock.end(jobs[0], 8.0, finished=True)
     assert clock.left() == pytest.approx((0 + 8 + 8) / 2)
+
+
+def test_a_training_that_goes_on_is_judged_by_what_it_does_now(jobs: list[Job], now: list[float]) -> None:
+    """Begun at 800 of 1,000, it has half of the rest behind it; and its duration tells nothing about fits that begin at 0."""
+    clock = Clock(jobs, 1, {})
+    clock.start(jobs[0])
+    clock.advance(jobs[0], Advanced("train", 801, 1000, None))
+    now[0] = 5.0
+    clock.advance(jobs[0], Advanced("train", 900, 1000, None))
+    clock.end(jobs[0], 10.0, finished=True)
+    assert clock.left() is None
+    clock.start(jobs[1])
+    clock.advance(jobs[1], Advanced("train", 801, 1000, None))
+    now[0] = 10.0
+    clock.advance(jobs[1], Advanced("train", 900, 1000, None))
+    assert clock.left() == pytest.approx(5 + 2 * 10)  # both that wait are taken to be alike
+
+
+def test_a_fit_that_only_tests_tells_nothing_about_those_that_train(jobs: list[Job], now: list[float]) -> None:
+    first, *others = jobs
+    clock = Clock([dataclasses.replace(first, evaluates=True), *others], 1, {})
+    clock.start(first)
+    clock.end(first, 1.0, finished=True)
+    assert clock.left() is None
+
+
+def test_history_asks_nothing_for_training_where_there_is_none(jobs: list[Job]) -> None:
+    cell = jobs[0].cells[0][0]
+    history = History([a_record(cell, 10, training_seconds=20.0, test_seconds=1.0)], {}, "a cpu")
+    assert history.seconds(cell.fit, [PlannedCell(cell, "missing", cell.stem)], trains=False) == pytest.approx(0.1 * 8)
 
 
 def test_nothing_known_is_said_to_be_unknown(jobs: list[Job]) -> None:
@@ -102,6 +133,7 @@ def test_lines_tell_start_end_and_now_and_then_the_middle(jobs: list[Job], now: 
     with Lines(4, clock) as display:
         clock.start(jobs[0])
         display.started(jobs[0])
+        clock.advance(jobs[0], Advanced("train", 1, 100, 0.5))
         display.advanced(jobs[0], Advanced("train", 30, 100, 0.12345))
         clock.advance(jobs[0], Advanced("train", 30, 100, 0.12345))
         display.tick()
@@ -146,5 +178,5 @@ def test_a_run_on_a_terminal_shows_running_fits(workshop: Workshop) -> None:
     assert process.wait(timeout=60) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
     assert re.search(r"dawdle-sinusoid-5s-s0 .* \d+/30 train, loss", text)
-    assert "[1/1] dawdle-sinusoid-5s-s0: mse" in text
+    assert "[1/1] dawdle-sinusoid-5s-s0: 5s 8 episodes: mse" in text
     assert "2 cells finished" in text

@@ -4,8 +4,21 @@ import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import ttost_paired
 
-from metabench.stats import correct_family, detectable_effect, holm, mean_interval, paired_t_test, t_band, t_interval
+from metabench.stats import (
+    Estimate,
+    contrast_interval,
+    correct_family,
+    detectable_effect,
+    holm,
+    judge,
+    judge_all,
+    mean_interval,
+    paired_t_test,
+    t_band,
+    t_interval,
+)
 
 SLEEP_A = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
 SLEEP_B = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
@@ -94,3 +107,84 @@ def test_family_carries_its_size_into_p_and_power():
 
 def test_mean_interval():
     assert mean_interval([(0.1, 0.3), (0.2, 0.6)]) == pytest.approx((0.15, 0.45))
+
+
+def test_a_paired_contrast_is_the_paired_t_interval():
+    contrast = contrast_interval([SLEEP_A], [SLEEP_B], unit="hours")
+    assert contrast.interval == pytest.approx((-2.4599, -0.7001), abs=5e-5)
+    assert (contrast.n, contrast.unit) == (10, "hours")
+    assert contrast.method == "mean difference with Student t interval over 10 seeds"
+
+
+def test_a_difference_of_differences_is_a_t_interval_of_four_samples():
+    a, b, c, d = np.random.default_rng(0).normal(size=(4, 6))
+    contrast = contrast_interval([a, d], [b, c], confidence=0.9)
+    expected = stats.ttest_1samp((a - b) - (c - d), 0).confidence_interval(0.9)
+    assert contrast.interval == pytest.approx((expected.low, expected.high))
+    assert contrast.estimate == pytest.approx(np.mean(a - b) - np.mean(c - d))
+
+
+def test_ratios_are_estimated_on_logarithms():
+    """2, 4 and 8 times: four times in the geometric mean, whose interval has ends that multiply to its square."""
+    ratio = contrast_interval([[2.0, 12.0, 40.0]], [[1.0, 3.0, 5.0]], ratio=True)
+    assert ratio.estimate == pytest.approx(4)
+    low, high = np.exp(stats.t.interval(0.95, 2, np.log(4), np.log(2) / np.sqrt(3)))
+    assert ratio.interval == pytest.approx((low, high))
+    assert (ratio.unit, ratio.sd) == ("ratio", None)
+
+
+def test_equivalence_as_two_one_sided_tests():
+    """Statsmodels' own example: a bound of .5, paired, p .954854; and random samples at a level that both know."""
+    a, b = [4, 7, 8, 6, 3, 2], [6, 8, 7, 10, 11, 9]
+    assert ttost_paired(np.array(a), np.array(b), -0.5, 0.5)[0] == pytest.approx(0.954854, abs=5e-7)
+    assert judge(contrast_interval([a], [b], confidence=0.9), -0.5, 0.5) != "supported"
+    rng = np.random.default_rng(0)
+    verdicts = set()
+    for _ in range(200):
+        first, second = rng.normal(0, 0.3, 8), rng.normal(rng.uniform(-0.5, 0.5), 0.3, 8)
+        verdict = judge(contrast_interval([first], [second], confidence=0.9), -0.5, 0.5)
+        assert (verdict == "supported") == (ttost_paired(first, second, -0.5, 0.5)[0] <= 0.05)
+        verdicts.add(verdict)
+    assert verdicts == {"supported", "refuted", "inconclusive"}
+
+
+@pytest.mark.parametrize(
+    ("interval", "n", "verdict"),
+    [
+        ((0.1, 0.4), 5, "supported"),
+        ((0.0, 1.0), 5, "supported"),
+        ((-0.1, 0.4), 5, "inconclusive"),
+        ((0.5, 1.5), 5, "inconclusive"),
+        ((-2.0, 2.0), 5, "inconclusive"),
+        ((-0.4, -0.1), 5, "refuted"),
+        ((1.1, 1.2), 5, "refuted"),
+        ((0.1, 0.4), 3, "not judged"),
+        ((1.1, 1.2), 2, "not judged"),
+        (None, 5, "not judged"),
+    ],
+)
+def test_verdicts(interval, n, verdict):
+    assert judge(Estimate(0.0, interval, 0.95, None, n, ""), 0.0, 1.0) == verdict
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "whole"),
+    [
+        (["supported", "supported"], "supported"),
+        (["supported", "inconclusive"], "inconclusive"),
+        (["supported", "not judged"], "inconclusive"),
+        (["inconclusive", "refuted", "not judged"], "refuted"),
+        (["not judged", "not judged"], "not judged"),
+        ([], "not judged"),
+    ],
+)
+def test_a_claim_about_several_settings_must_hold_in_each(verdicts, whole):
+    assert judge_all(verdicts) == whole
+
+
+def test_rounding_is_no_spread():
+    """0.3 - 0.1 and 1.1 - 0.9 differ in the last digit alone."""
+    contrast = contrast_interval([[0.3, 0.4, 0.7, 1.1]], [[0.1, 0.2, 0.5, 0.9]])
+    assert contrast.interval is None
+    assert judge(contrast, 0.0, 1.0) == "not judged"
+    assert contrast_interval([[2.0, 4.0, 6.0, 8.0]], [[1.0, 2.0, 3.0, 4.0]], ratio=True).interval is None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from metabench.stats import correct_family, detectable_effect, holm, mean_interval, paired_t_test, t_band, t_interval
+from metabench.stats import contrast_interval, correct_family, detectable_effect, holm, judge, mean_interval, paired_t_test, t_band, t_interval
 
 numbers = st.floats(-100, 100, allow_nan=False).map(lambda value: round(value, 3))
 samples = st.lists(numbers, min_size=2, max_size=12)
@@ -60,6 +60,25 @@ def test_direction_touches_the_share_ahead_alone(values):
     assert (down.estimate, down.interval, down.p) == (up.estimate, up.interval, up.p)
 
 
+@given(pairs, st.floats(-50, 50))
+def test_a_bound_is_refuted_where_its_opposite_is_supported(values, bound):
+    a, b = zip(*values, strict=True)
+    contrast = contrast_interval([a], [b])
+    below, above = judge(contrast, -math.inf, bound), judge(contrast, bound, math.inf)
+    assume(contrast.interval is None or bound not in contrast.interval)
+    assert {below, above} in ({"supported", "refuted"}, {"inconclusive"}, {"not judged"})
+    assert (below == "not judged") == (contrast.interval is None)
+
+
+@given(pairs, st.floats(0.01, 100))
+def test_ratios_turn_round_with_their_sides_and_know_no_unit(values, factor):
+    a, b = (np.abs(np.array(side)) + 0.5 for side in zip(*values, strict=True))
+    forth, back = contrast_interval([a], [b], ratio=True), contrast_interval([b * factor], [a * factor], ratio=True)
+    assert forth.estimate == pytest.approx(1 / back.estimate)
+    assume(forth.interval is not None and back.interval is not None)
+    assert forth.interval == pytest.approx((1 / back.interval[1], 1 / back.interval[0]), rel=1e-6)
+
+
 @given(p_values, st.randoms())
 def test_holm_is_cautious_monotone_and_blind_to_order(values, random):
     adjusted = holm(values)
@@ -99,6 +118,15 @@ def test_other_refusals():
     for bad in ({"n": 1}, {"n": 5, "alpha": 0.0}, {"n": 5, "power": 1.0}):
         with pytest.raises(ValueError, match="no detectable effect"):
             detectable_effect(**bad)
+
+
+def test_contrasts_that_are_none_are_refused():
+    with pytest.raises(ValueError, match="one length, got 2, 3"):
+        contrast_interval([[1, 2]], [[1, 2, 3]])
+    with pytest.raises(ValueError, match="positive"):
+        contrast_interval([[1, 2]], [[0, 3]], ratio=True)
+    with pytest.raises(ValueError, match="smaller one first"):
+        judge(t_interval([1, 2, 3, 4]), 1.0, 0.0)
 
 
 def test_one_seed_gives_no_inference():

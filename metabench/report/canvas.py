@@ -1,0 +1,83 @@
+"""What all figures share: their style, their scales, and how numbers stand on axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import matplotlib as mpl
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from metabench.report import svg, words
+from metabench.report.palette import GRID, INK, MUTED
+
+SIZE = (3.9, 2.75)
+"""Inches of a panel, chosen so that text has the size of the page's where panels are shown three abreast or alone on a phone."""
+
+Panel = str
+"""One `<svg>` element."""
+
+
+@contextmanager
+def panel(width: float = SIZE[0], height: float = SIZE[1]) -> Iterator[tuple[Figure, Axes]]:
+    """A figure in the report's style, with one plot."""
+    with grid(1, 1, width, height) as (figure, axes):
+        yield figure, axes[0, 0]
+
+
+@contextmanager
+def grid(rows: int, columns: int, width: float = SIZE[0], height: float = SIZE[1]) -> Iterator[tuple[Figure, np.ndarray]]:
+    """A figure in the report's style, with plots ``[rows, columns]``. No pyplot, so no state is left behind."""
+    style = sns.axes_style("ticks") | {
+        **svg.STYLE,
+        "font.family": ["DejaVu Sans"],
+        "font.size": 8.5,
+        "axes.labelsize": 8.5,
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+        "text.color": INK[0],
+        "axes.labelcolor": MUTED[0],
+        "axes.edgecolor": GRID[0],
+        "xtick.color": MUTED[0],
+        "ytick.color": MUTED[0],
+        "xtick.major.size": 3,
+        "ytick.major.size": 3,
+        "axes.grid": True,
+        "grid.color": GRID[0],
+        "grid.linewidth": 0.7,
+        "axes.linewidth": 0.8,
+        "axes.unicode_minus": True,
+        "path.simplify": True,
+    }
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False)
+        for ax in axes.flat:
+            ax.set_axisbelow(True)
+        yield figure, axes
+        figure.clear()
+
+
+def scale(ax: Axes, which: Literal["x", "y"], log: bool, ticks: int = 5) -> None:
+    """Few ticks and plain numbers; on a logarithmic scale at 1, 2 and 5 where decades are too far apart."""
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    if log:
+        ax.set(**{f"{which}scale": "log"})
+        low, high = sorted(axis.get_view_interval())
+        decades = math.log10(high / low) if low > 0 else 9.0
+        axis.set_major_locator(LogLocator(subs=(1,) if decades > 2 else (1, 2, 5)) if decades > 0.8 else MaxNLocator(4))
+        axis.set_minor_formatter(NullFormatter())
+    else:
+        axis.set_major_locator(MaxNLocator(ticks))
+    axis.set_major_formatter(FuncFormatter(number))
+
+
+def number(value: float, _: int = 0) -> str:
+    """A number at a tick."""
+    return f"{value:,.10g}".replace(",", words.THIN).replace("-", words.MINUS)

@@ -1,0 +1,71 @@
+"""Whether the networks of a suite can be made at all: settings of a model and of a dataset may each be right, and together impossible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from metabench.cells import Fit, Part
+from metabench.identity import canonical
+from metabench.registry import Group, get, make
+from metabench.settings import make_part
+from metabench.suite.document import Document, KeyPath
+from metabench.suite.layers import Layer, merged
+
+SECTIONS: tuple[tuple[str, Group], ...] = (("model", "models"), ("dataset", "datasets"))
+
+
+class Networks:
+    """Makes each network of a suite once, on torch's meta device: there weights have shapes, and take neither memory nor time."""
+
+    def __init__(self) -> None:
+        self._made: set[str] = set()
+
+    def refuse_misfit(self, fit: Fit, layers: Sequence[Layer], document: Document, grid: KeyPath) -> None:
+        """Refuse a fit whose network cannot be made, at the setting without which it could be; at the grid's models where there is none.
+
+        Raises
+        ------
+        ConfigError : with what the model itself says.
+        """
+        told = getattr(get("algorithms", fit.method.name), "told", False)
+        key = canonical([fit.model.identity(), fit.dataset.identity(), fit.train.ways, told])
+        if key in self._made:
+            return
+        if why := misfit(fit.model, fit.dataset, fit.train.ways, told):
+            for section, group in SECTIONS:
+                for setting, (_, layer) in merged(layers, section).items():
+                    parts = {"model": fit.model, "dataset": fit.dataset}
+                    parts[section] = _without(parts[section], group, setting)
+                    if not misfit(**parts, ways=fit.train.ways, told=told):
+                        raise layer.document.error((layer.place(section, setting), why))
+            raise document.error(((*grid, "models"), why))
+        self._made.add(key)
+
+
+def misfit(model: Part, dataset: Part, ways: int | None, told: bool) -> str:
+    """Say why a network cannot be made for a dataset's tasks, or nothing.
+
+    Parameters
+    ----------
+    ways : of the training episodes. told : whether inputs say what defines the task, as those of an oracle do.
+    """
+    import torch
+
+    source = make("datasets", dataset)
+    task = (source.telling() if told else source).task(ways)
+    try:
+        with torch.device("meta"):
+            make("models", model, task)
+    except ValueError as error:
+        return str(error)
+    except Exception:  # a network of somebody else's that wants weights with values: its fit will tell
+        return ""
+    return ""
+
+
+def _without(part: Part, group: Group, setting: str) -> Part:
+    """Return a part with one setting at its default; as it is where the others do not allow that."""
+    try:
+        return make_part(part.name, get(group, part.name), {key: value for key, value in part.settings.items() if key != setting})
+    except ValueError:
+        return part

@@ -1,0 +1,185 @@
+"""Fits that are killed at any moment, over and over: they go on from their checkpoints, to the same bits."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from few_shot import make_cell
+from workshop import Workshop, results
+
+from metabench.runner.messages import Failure, Job
+from metabench.runner.pool import Pool
+from metabench.runner.run import RunSummary, forget_checkpoint
+from metabench.suite import load_suite
+
+KILLS = 30
+STARTING = 0.2
+"""Seconds that a child takes before its fit begins, or a little more."""
+
+SUITES = {"lean": "false", "kept": "true"}
+"""The same cells without weights to go on from, and with them."""
+
+PROJECT = """
+checkpoint_seconds = 0.004
+
+[plugins.algorithms]
+misbehaving = "misbehaving:Misbehaving"
+[plugins.datasets]
+numbered = "numbered:Numbered"
+"""
+
+SUITE = """
+keep_weights = {keep_weights}
+
+[[grid]]
+algorithms = ["maml"]
+datasets = ["sinusoid"]
+shots = 5
+seeds = 2
+
+[[grid]]
+algorithms = ["protonet", "reptile", "pretrained", "scratch"]
+datasets = ["numbered"]
+models = ["conv4"]
+ways = 3
+shots = 1
+seeds = 1
+
+[train]
+iterations = 40
+tasks_per_batch = 2
+query_shots = 2
+
+[validate]
+every = 15
+episodes = 4
+query_shots = 2
+
+[evaluate]
+episodes = [8, 12]
+query_shots = 2
+
+[models.conv4]
+filters = 4
+
+[algorithms.maml]
+inner_lr = 0.1
+
+[algorithms.reptile]
+inner_batch = 2
+inner_steps = 2
+test_steps = 2
+
+[algorithms.pretrained]
+steps = [2]
+
+[algorithms.scratch]
+rates = [0.01]
+steps = [0, 2]
+"""
+
+
+@pytest.fixture(scope="module")
+def project(shared_workshop: Workshop) -> Workshop:
+    shutil.copy(Path(__file__).parents[1] / "numbered.py", shared_workshop.folder)
+    (shared_workshop.folder / "benchmark.toml").write_text(PROJECT)
+    for suite, keep_weights in SUITES.items():
+        (shared_workshop.folder / "suites" / f"{suite}.toml").write_text(SUITE.format(keep_weights=keep_weights))
+    return shared_workshop
+
+
+@contextmanager
+def killed(delay: Callable[[str], float]) -> Iterator[list[str]]:
+    """Kill every child that is started within the block after some delay for the fit of this id; yield the fits whose children still lived."""
+    hits: list[str] = []
+    timers: list[threading.Timer] = []
+    start = Pool._start
+
+    def start_and_kill(self: Pool, job: Job) -> Any:
+        child = start(self, job)
+        handle = os.pidfd_open(child.process.pid)  # unlike its number, never that of another process
+
+        def kill() -> None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                hits.append(job.fit.id)
+            os.close(handle)
+
+        timers.append(threading.Timer(delay(job.fit.id), kill))
+        timers[-1].start()
+        return child
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pool, "_start", start_and_kill)
+        yield hits
+    for timer in timers:
+        timer.join()
+
+
+def test_killed_at_thirty_moments_and_still_the_same_bits(project: Workshop) -> None:
+    """Some before anything is put by, some while a checkpoint, weights or a record are being written, most in between."""
+    whole = project.run("lean", out=project.folder / "whole")
+    assert whole.exit_status == 0
+    assert not list((whole.folder / "checkpoints").iterdir())
+    took = {record["fit"]: record["measured"]["wall_seconds"] for record in records_of(whole).values()}
+    rng, kills, interruptions = random.Random(0), 0, 0
+    for suite in itertools.cycle(SUITES):
+        out = project.folder / f"{suite}-{kills}"
+        unfinished = True
+        while unfinished and kills < KILLS:
+            with killed(lambda fit: rng.uniform(0, STARTING + took[fit])) as hits:
+                unfinished = project.run(suite, out=out).exit_status != 0
+            kills += len(hits)
+        summary = project.run(suite, out=out)
+        assert results(out) == results(whole.folder)
+        assert not list((out / "checkpoints").iterdir())
+        interruptions += sum(record["measured"]["interruptions"] for record in records_of(summary).values())
+        if kills >= KILLS:
+            break
+    assert interruptions > 0
+
+
+def records_of(summary: RunSummary) -> dict[str, dict[str, Any]]:
+    return {path.name: json.loads(path.read_text()) for path in summary.folder.glob("records/*.json")}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind", "stays"),
+    [
+        ("killed", "SIGKILL", True),
+        ("timeout", "Timeout", True),
+        ("out_of_memory", "MemoryError", True),
+        ("failed", "DataError", True),
+        ("failed", "ValueError", False),
+        ("failed", "HardExit", False),
+    ],
+)
+def test_who_goes_on_from_a_checkpoint_and_who_begins_anew(outcome: str, kind: str, stays: bool, tmp_path: Path) -> None:
+    job = Job(make_cell("maml").fit, (), "", tmp_path, tmp_path, tmp_path, {}, tmp_path, {}, {}, 1, 1)
+    job.checkpoint.parent.mkdir()
+    job.checkpoint.write_bytes(b"a checkpoint")
+    forget_checkpoint(job, Failure(outcome, kind, "why"))
+    assert job.checkpoint.exists() == stays
+
+
+def test_checkpoints_of_recorded_fits_are_swept_and_others_are_not(workshop: Workshop) -> None:
+    workshop.suite("swept", "none", seeds=2)
+    folder = workshop.run("swept", seeds=[0]).folder
+    recorded, missing = (cell.fit.id for cell in load_suite("swept", workshop.project).cells if cell.evaluate.episodes == 8)
+    for name in (recorded, missing, "f" * 64):
+        (folder / "checkpoints").mkdir(exist_ok=True)
+        (folder / "checkpoints" / f"{name}.safetensors").touch()
+    (folder / "checkpoints" / ".half.safetensors.1.tmp").touch()
+    workshop.run("swept", seeds=[0])
+    assert {path.stem for path in (folder / "checkpoints").iterdir()} == {missing, "f" * 64}

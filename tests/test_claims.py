@@ -1,0 +1,234 @@
+"""Verdicts on claims, against answers worked out by hand, and why some are not judged."""
+
+import json
+import math
+
+import pandas as pd
+import pytest
+from scipy import stats
+from synthetic_run import Synthetic
+
+from metabench.tables import load, rows
+
+MAML = [0.90, 0.92, 0.94, 0.96, 0.93]
+FOMAML = [0.86, 0.89, 0.90, 0.93, 0.88]
+GAPS = [0.04, 0.03, 0.04, 0.03, 0.05]
+RATIO = {"bound": "ratio_below"}
+
+
+def claim(**said):
+    """A claim as `cells.json` has it."""
+    base = {"id": "c", "says": "MAML is better", "source": "", "metric": "score", "of": "maml", "against": "fomaml", "published": False}
+    return base | {"where": {}, "versus_where": None, "bound": "difference_above", "limits": [0.0]} | said
+
+
+def judged(folder, *claims, **suite):
+    """The rows of the table of claims of a run of MAML and FOMAML at one shot, unless said otherwise."""
+    settings = {"algorithms": ("maml", "fomaml"), "shots": (1,), "scores": {("maml", 1): MAML, ("fomaml", 1): FOMAML}}
+    return rows(load(Synthetic(**(settings | suite), claims=claims).write(folder / "run")).claims)
+
+
+def t_interval(values):
+    return stats.t.interval(0.95, len(values) - 1, pd.Series(values).mean(), stats.sem(values))
+
+
+def costing(algorithm, column, values):
+    """Changes that give the cells of an algorithm these measurements."""
+
+    def change(value):
+        return lambda record: record["measured"].update({column: value})
+
+    return {(algorithm, 1, seed): change(value) for seed, value in enumerate(values)}
+
+
+@pytest.mark.parametrize(
+    ("bound", "limits", "verdict"),
+    [
+        ("difference_above", [0.0], "supported"),
+        ("difference_above", [0.02], "supported"),
+        ("difference_above", [0.035], "inconclusive"),
+        ("difference_above", [0.06], "refuted"),
+        ("difference_below", [0.0], "refuted"),
+        ("difference_below", [0.06], "supported"),
+        ("between", [0.02, 0.06], "supported"),
+        ("between", [0.039, 0.06], "inconclusive"),
+        ("between", [-0.06, -0.02], "refuted"),
+        ("equivalent_within", [0.06], "supported"),
+        ("equivalent_within", [0.04], "inconclusive"),
+        ("equivalent_within", [0.01], "refuted"),
+        ("ratio_above", [1.0], "supported"),
+        ("ratio_below", [1.04], "inconclusive"),
+        ("ratio_below", [1.0], "refuted"),
+    ],
+)
+def test_a_claim_against_another_algorithm(tmp_path, bound, limits, verdict):
+    (row,) = judged(tmp_path, claim(bound=bound, limits=limits))
+    assert (row["verdict"], row["group_verdict"], row["seeds"]) == (verdict, verdict, 5)
+    if not bound.startswith("ratio"):
+        assert row["estimate"] == pytest.approx(0.038)
+        assert (row["low"], row["high"]) == pytest.approx(t_interval(GAPS))
+        assert row["unit"] == "fraction"
+    else:
+        logs = [math.log(a / b) for a, b in zip(MAML, FOMAML, strict=True)]
+        assert (row["low"], row["high"]) == pytest.approx(tuple(map(math.exp, t_interval(logs))))
+        assert row["unit"] == "ratio"
+
+
+@pytest.mark.parametrize(("against", "verdict"), [(0.89, "supported"), (0.92, "inconclusive"), (0.97, "refuted")])
+def test_a_claim_against_a_number(tmp_path, against, verdict):
+    (row,) = judged(tmp_path, claim(against=against))
+    assert row["verdict"] == verdict
+    assert (row["low"], row["high"]) == pytest.approx(t_interval([score - against for score in MAML]))
+
+
+def test_a_claim_about_several_settings(tmp_path):
+    """At one shot it holds, at five the scores are the other way round."""
+    scores = {("maml", 1): MAML, ("fomaml", 1): FOMAML, ("maml", 5): FOMAML, ("fomaml", 5): MAML}
+    table = judged(tmp_path / "all", claim(), shots=(1, 5), scores=scores)
+    assert [(row["shots"], row["group_verdict"], row["verdict"]) for row in table] == [(1, "supported", "refuted"), (5, "refuted", "refuted")]
+    (row,) = judged(tmp_path / "one", claim(where={"shots": 1, "dataset": ["omniglot", "glyphs"]}), shots=(1, 5), scores=scores)
+    assert (row["shots"], row["verdict"]) == (1, "supported")
+    missing = {("fomaml", 5, seed): "missing" for seed in (0, 1)}
+    table = judged(tmp_path / "few", claim(), shots=(1, 5), scores=scores, change=missing)
+    assert [row["group_verdict"] for row in table] == ["supported", "not judged"]
+    assert {row["verdict"] for row in table} == {"inconclusive"}
+
+
+def test_a_difference_of_differences(tmp_path):
+    level = [0.97, 0.98, 0.97, 0.99, 0.96]
+    lead = [0.010, 0.012, 0.008, 0.010, 0.011]
+    scores = {("maml", 1): MAML, ("fomaml", 1): FOMAML, ("maml", 5): level, ("fomaml", 5): [a - b for a, b in zip(level, lead, strict=True)]}
+    shrinks = claim(where={"shots": 5}, versus_where={"shots": 1}, bound="difference_below")
+    (row,) = judged(tmp_path, shrinks, shots=(1, 5), scores=scores)
+    assert (row["shots"], row["verdict"]) == (5, "supported")
+    assert (row["low"], row["high"]) == pytest.approx(t_interval([a - b for a, b in zip(lead, GAPS, strict=True)]))
+    assert row["method"] == "mean difference of differences with Student t interval over 5 seeds"
+
+
+def test_versus_where_keeps_the_other_coordinates(tmp_path):
+    """Of several groups it takes the one that differs in nothing else."""
+    shrinks = claim(where={"shots": 5}, versus_where={"shots": 1})
+    table = judged(tmp_path, shrinks, shots=(1, 5), scores={}, axes={"train.iterations": [10, 20]})
+    assert [row["train.iterations"] for row in table] == [10, 20]
+    assert all(row["estimate"] is not None for row in table)
+    (row, _) = judged(tmp_path / "b", claim(versus_where={"train.iterations": [10, 20]}), scores={}, axes={"train.iterations": [10, 20]})
+    assert row["caveats"] == "versus_where matches several groups alike"
+
+
+@pytest.mark.parametrize(
+    ("said", "suite", "why"),
+    [
+        ({}, {"seeds": (0, 1, 2)}, "3 seeds: descriptive"),
+        ({}, {"seeds": (0,)}, "one seed: no interval over seeds"),
+        ({"published": True, "against": None}, {}, "published figures are not kept yet"),
+        ({}, {"change": {("fomaml", 1, seed): "failed" for seed in range(5)}}, "no seed has a value on every side"),
+        ({"against": 0.5}, {"scores": {("maml", 1): [0.9] * 5}}, "all 5 seeds gave the same value"),
+        ({"metric": "training_seconds", "of": "scratch"} | RATIO, {"algorithms": ("fomaml", "scratch")}, "a ratio needs positive values"),
+        ({"metric": "iterations_to_target"}, {"scores": {("maml", 1): [0.95] * 5, ("fomaml", 1): [0.95, 0.95, 0.93, 0.95, 0.93]}}, "3 of 5 seeds"),
+        ({"metric": "iterations_to_target"}, {"ways": None, "scores": {}}, "maml has no target"),
+        ({"of": "protonet"}, {}, "no group of the suite is as it says"),
+        ({"against": "protonet"}, {}, "maml and protonet share no setting"),
+        ({"versus_where": {"shots": 5}}, {}, "no group of the suite is as it says"),
+    ],
+)
+def test_not_judged(tmp_path, said, suite, why):
+    (row,) = judged(tmp_path, claim(**said), **suite)
+    assert row["verdict"] == row["group_verdict"] == "not judged"
+    assert why in row["caveats"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"metric": None},
+        {"metric": "beauty"},
+        {"bound": "at_best"},
+        {"limits": []},
+        {"limits": None},
+        {"limits": [None]},
+        {"limits": [float("nan")]},
+        {"bound": "between", "limits": [2, 1]},
+        {"bound": "between", "limits": [1]},
+        {"where": None},
+        {"against": None},
+        {"against": ["fomaml"]},
+    ],
+)
+def test_what_is_no_claim_is_not_judged(tmp_path, change):
+    folder = Synthetic(algorithms=("maml", "fomaml"), shots=(1,)).write(tmp_path / "run")
+    described = json.loads((folder / "cells.json").read_text())
+    (folder / "cells.json").write_text(json.dumps(described | {"claims": [claim(**change)]}))
+    (row,) = rows(load(folder).claims)
+    assert (row["verdict"], row["estimate"]) == ("not judged", None)
+    assert row["caveats"] == "what stands in cells.json is no claim that this metabench knows"
+
+
+def test_costs_are_those_of_completed_cells_on_one_machine_a_seed(tmp_path):
+    """First-order steps take half the time: 0.5 to 0.54 of it, seed by seed."""
+    cheaper = claim(of="fomaml", against="maml", metric="seconds_per_task", bound="ratio_below", limits=[0.7])
+    times = costing("maml", "seconds_per_task", [1.0, 2.0, 1.0, 2.0, 1.0]) | costing("fomaml", "seconds_per_task", [0.5, 1.04, 0.51, 1.08, 0.54])
+    (row,) = judged(tmp_path / "whole", cheaper, change=times)
+    logs = [math.log(ratio) for ratio in (0.5, 0.52, 0.51, 0.54, 0.54)]
+    assert row["verdict"] == "supported"
+    assert (row["low"], row["high"]) == pytest.approx(tuple(map(math.exp, t_interval(logs))))
+
+    (row,) = judged(tmp_path / "diverged", cheaper, change=times | {("maml", 1, 0): "diverged"})
+    assert (row["seeds"], row["verdict"]) == (4, "supported")
+    assert "4 of 5 seeds have a value on every side" in row["caveats"]
+    assert "maml: 1 diverged, left out" in row["caveats"]
+
+
+def elsewhere(record):
+    record["provenance"]["cpu"] = "Another"
+
+
+def test_hardware_counts_for_costs_alone(tmp_path):
+    """Seeds on machines of their own are pairs all the same; pairs across machines are none."""
+    faster = claim(metric="seconds_per_task", bound="ratio_above", limits=[1.0])
+    apart = {("maml", 1, 0): elsewhere}
+    score, time = judged(tmp_path / "apart", claim(), faster, change=apart)
+    assert (score["verdict"], time["verdict"]) == ("supported", "not judged")
+    assert "made on different machines" in time["caveats"]
+    together = apart | {("fomaml", 1, 0): elsewhere}
+    (time,) = judged(tmp_path / "together", faster, change=together)
+    assert time["verdict"] == "supported"
+    assert "over 2 machines" in time["caveats"]
+
+
+def test_scores_on_different_data_are_not_compared(tmp_path):
+    def other_data(record):
+        record["provenance"]["data_digest"] = "ab" * 32
+
+    (row,) = judged(tmp_path, claim(), change={("maml", 1, 0): other_data})
+    assert (row["verdict"], row["caveats"]) == ("not judged", "made on different data")
+
+
+def test_divergence_at_chance_is_told(tmp_path):
+    (row,) = judged(tmp_path, claim(), change={("fomaml", 1, 2): "diverged"})
+    assert (row["seeds"], row["verdict"]) == (5, "inconclusive")
+    assert row["caveats"] == "fomaml: 1 diverged, counted at chance"
+
+
+def test_iterations_to_target_where_all_reached_it(tmp_path):
+    def reached(iterations):
+        return lambda record: record["result"].update(iterations_to_target=iterations)
+
+    change = {("maml", 1, seed): reached(at) for seed, at in enumerate((300, 400, 300, 400, 500))}
+    change |= {("fomaml", 1, seed): reached(at) for seed, at in enumerate((700, 900, 800, 900, 900))}
+    (row,) = judged(tmp_path, claim(metric="iterations_to_target", bound="difference_below", limits=[-200]), change=change)
+    assert (row["verdict"], row["unit"], row["estimate"]) == ("supported", "iterations", pytest.approx(-460))
+
+
+def test_a_claim_of_after_the_data_says_so(tmp_path):
+    folder = Synthetic(algorithms=("maml", "fomaml"), shots=(1,), claims=[claim()]).write(tmp_path / "run")
+    assert rows(load(folder).claims)[0]["post_hoc"] is False
+    described = json.loads((folder / "cells.json").read_text())
+    (folder / "cells.json").write_text(json.dumps(described | {"claims": [claim(limits=[0.001])]}))
+    assert rows(load(folder).claims)[0]["post_hoc"] is True
+
+
+def test_claims_are_written_as_csv(tmp_path):
+    run = load(Synthetic(algorithms=("maml", "fomaml"), shots=(1,), claims=[claim()]).write(tmp_path / "run"))
+    run.write_csv()
+    table = pd.read_csv(run.folder / "tables" / "claims.csv")
+    assert (table["verdict"][0], table["estimate"][0]) == (run.claims["verdict"][0], run.claims["estimate"][0])

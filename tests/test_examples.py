@@ -1,0 +1,28 @@
+"""The examples that the README tells newcomers to begin from: small, and they run."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from metabench import tables
+from metabench.verbs.run import run_project
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def test_examples_are_of_a_page() -> None:
+    for file in EXAMPLES.glob("*.py"):
+        assert len(file.read_text().splitlines()) <= 60, file
+
+
+def test_a_method_and_a_dataset_of_ones_own_run_beside_the_built_in_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = shutil.copytree(EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("reports", "__pycache__"))
+    suite = project / "suites" / "own.toml"
+    suite.write_text(suite.read_text().replace("iterations = 200", "iterations = 20").replace("seeds = 2", "seeds = 1"))
+    monkeypatch.chdir(project)
+    summary = run_project(None, workers=1)
+    assert (summary.exit_status, summary.finished) == (0, 4)
+    groups = tables.load(summary.folder).groups.set_index("algorithm")
+    assert groups.loc["cosine", "score"] > 0.25  # chance is 0.2
+    assert groups.loc["maml", "score"] < 100
