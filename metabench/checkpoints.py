@@ -21,8 +21,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from metabench.errors import UnwritableError
-from metabench.files import flush, make_folder, replacing
+from metabench.files import make_folder, write_bytes
 
 _TEXT, _DIGEST = "metabench", "sha256"
 """Keys of a file's metadata."""
@@ -138,13 +137,7 @@ def write(path: Path, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -
     kept = _contents(tensors)
     text = json.dumps(facts)
     make_folder(path.parent)
-    with replacing(path) as place:
-        try:
-            safetensors.torch.save_file(kept, place, {_TEXT: text, _DIGEST: _digest(text, kept)})
-        except safetensors.SafetensorError as error:
-            raise UnwritableError(f"{path}: cannot be written: {error}. What was finished before is safe") from error
-        with place.open("rb") as file:
-            flush(file)
+    write_bytes(path, safetensors.torch.save(kept, {_TEXT: text, _DIGEST: _digest(text, kept)}))
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:

@@ -191,7 +191,7 @@ def _add_data(verbs: Any) -> None:
     _verb(actions, "list", "every dataset: source, licence, whether it is ready", "data:data", "metabench data list")
     for action, summary in (
         ("prepare", "download or build a dataset, or say which files to put where"),
-        ("check", "read a dataset and show its digest"),
+        ("check", "read a dataset as the suites use it, and show its digest"),
     ):
         verb = _verb(actions, action, summary, "data:data", f"metabench data {action} omniglot")
         verb.add_argument("name", metavar="NAME", help="a registered dataset, or an entry of a suite")

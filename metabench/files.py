@@ -26,23 +26,12 @@ def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
     ------
     UnwritableError : the disk is full, or the folder has vanished or turned read-only.
     """
-    with replacing(path) as place, place.open("wb") as file:
-        file.write(content)
-        if durable:
-            flush(file)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`, and let what was written there take its place; after an error nothing has changed.
-
-    Raises
-    ------
-    UnwritableError : an OSError within the block, or on renaming.
-    """
     with told_when_unwritable(path):
         try:
-            yield temporary(path)
+            with temporary(path).open("wb") as file:
+                file.write(content)
+                if durable:
+                    flush(file)
             temporary(path).replace(path)
         finally:
             with suppress(OSError):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from odd_values import ODD_VALUES, places
 from suite_project import GOOD, load, write_suite
 
 from metabench.errors import ConfigError
@@ -358,15 +359,7 @@ def test_suites_that_are_not_there(tmp_path: Path, name: str | None, says: str) 
     assert says in str(caught.value)
 
 
-SCALARS = st.one_of(st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=8), st.just([]), st.just({}))
-ODD_VALUES = st.one_of(SCALARS, st.lists(SCALARS, max_size=3), st.dictionaries(st.text(max_size=4), SCALARS, max_size=2))
 NO_FIXTURE_RESET = [HealthCheck.function_scoped_fixture]
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the path of everything in nested tables and lists, but the root."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else []
-    return [found for key, item in items for found in [(*path, key), *places(item, (*path, key))]]
 
 
 def load_or_refuse(folder: Path, text: str | bytes) -> None:

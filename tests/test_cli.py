@@ -15,6 +15,7 @@ import pytest
 from workshop import Workshop, is_root
 
 import metabench
+from metabench import registry
 from metabench.cli import main
 from metabench.records import RecordStore
 
@@ -191,7 +192,7 @@ dataset = "omniglot"
 
 
 @pytest.fixture
-def with_data(tmp_path: Path, omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def with_data(tmp_path: Path, omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A project whose suites use one dataset in three ways; the small made-up Omniglot serves two of them."""
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites" / "first.toml").write_text(USES.format(label="turned", settings='split = "alphabet"\nrotations = "train"'))
@@ -199,7 +200,8 @@ def with_data(tmp_path: Path, omniglot_folder: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "suites" / "broken.toml").write_text("grid = 3")
     monkeypatch.setenv("METABENCH_DATA", str(omniglot_folder))
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    yield tmp_path
+    registry.use_plugins({}, tmp_path)
 
 
 @pytest.mark.usefixtures("with_data")
@@ -278,6 +280,21 @@ def test_a_project_is_found_from_a_folder_within(in_project: Workshop, capsys: p
     assert main(["status", "here"]) == 0
     assert main(["status", "../../suites/within.toml"]) == 2  # it has no run in the project's reports
     assert "has not been run yet" in capsys.readouterr().err
+
+
+def test_doctor_goes_on_where_it_can(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "suites").write_text("")
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    assert re.search(rf"ok   project +{tmp_path}, without a benchmark\.toml", text)
+    assert "the suites cannot be read: Not a directory" in text
+    assert "data sinusoid" in text
+    (tmp_path / "benchmark.toml").write_text("threads = 0")
+    assert main(["doctor"]) == 2
+    text = capsys.readouterr().out
+    assert "BAD  project" in text
+    assert "benchmark.toml:1: threads = 0: expected a whole number, at least 1" in text
 
 
 def test_results_without_their_arrays_are_made_again(in_project: Workshop, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,9 @@ import pytest
 from suite_project import PLUGINS
 
 from metabench import registry
+from metabench.cells import Part
 from metabench.errors import ConfigError
+from metabench.settings import make_part
 from metabench.suite.project import load_project
 
 
@@ -117,3 +119,12 @@ def test_source_files() -> None:
     assert file.name == "cells.py"
     assert registry.source_file("metabench.nowhere:Cell") is None
     assert registry.source_file("nowhere.at.all:Cell") is None
+
+
+def test_parts_are_made_under_their_settings() -> None:
+    dataset = registry.make("datasets", make_part("omniglot", registry.get("datasets", "omniglot"), {"split": "alphabet", "image_size": 20}))
+    assert (dataset.settings.split, dataset.settings.image_size) == ("alphabet", 20)
+    model = registry.make("models", make_part("conv4", registry.get("models", "conv4"), {"filters": 3}), dataset.task(7))
+    assert [tuple(weight.shape) for weight in list(model.parameters())[-2:]] == [(7, 3), (7,)]
+    with pytest.raises(ConfigError, match="no dataset is called 'gone'"):
+        registry.make("datasets", Part("gone", 1, {}, {}))

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from odd_values import ODD_VALUES, places
 from synthetic_run import Synthetic
-from test_bad_suites import ODD_VALUES, places
 
 from metabench.errors import FolderError
 from metabench.records import RecordStore
@@ -78,9 +78,14 @@ def test_a_folder_gone_wrong_in_one_place_is_read_or_refused(run: Path, data: st
     else:
         inside[path[-1]] = data.draw(ODD_VALUES)
     file.write_text(json.dumps(told))
+    cells, message = -1, ""
     try:
-        assert len(load(run).cells) == len(told["cells"]) if file.name == "cells.json" else 4
+        cells = len(load(run).cells)
     except FolderError as error:
-        assert str(file) in str(error)
+        message = str(error)
     finally:
         file.write_text(whole)
+    if file.name == "cells.json":
+        assert message.startswith(str(file)) or cells == len(told["cells"])
+    else:
+        assert cells == 4

@@ -266,6 +266,17 @@ def test_a_project_file_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest
         load_project()
 
 
+def test_folders_may_lie_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("METABENCH_DATA", "~/data")
+    (tmp_path / "benchmark.toml").write_text('reports = "~/reports"\nsuites = "mine"')
+    project = load_project(tmp_path)
+    assert (project.reports, project.data, project.suites) == (tmp_path / "home" / "reports", tmp_path / "home" / "data", tmp_path / "mine")
+    (tmp_path / "benchmark.toml").write_text('reports = "~no_such_user/reports"')
+    with pytest.raises(ConfigError, match="~no_such_user/reports: Could not determine home directory"):
+        load_project(tmp_path)
+
+
 def test_a_folder_of_suites_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "suites").write_text("")
     with pytest.raises(ConfigError, match="suites: the suites cannot be read: Not a directory"):

@@ -122,21 +122,20 @@ class Reptile(Method):
         at, start = self.settings, _flattened(state.model)
         x, y = torch.cat((batch.support_x, batch.query_x), 1), torch.cat((batch.support_y, batch.query_y), 1)
         order = torch.stack([mini_batches(x.shape[1], at.inner_batch, at.inner_steps, state.generator) for _ in range(len(batch))]).to(x.device)
-        trained, losses, outputs, targets = torch.zeros_like(start), [], [], []
+        total, losses, outputs, targets = torch.zeros_like(start), [], [], []
         for part in self._together(x[:, : order.shape[2]]):
             learners = Learners.begin(state, len(x[part]))
-            for step in range(at.inner_steps):
-                x_seen, y_seen = _chosen(x[part], y[part], order[part, step])
-                last = step == at.inner_steps - 1
-                loss, scores = self._inner_step(state.model, learners, x_seen, y_seen, None, track=last)
-            trained += learners.weights.sum(0)
+            for step, chosen in enumerate(order[part].unbind(1), start=1):
+                x_seen, y_seen = _chosen(x[part], y[part], chosen)
+                loss, scores = self._inner_step(state.model, learners, x_seen, y_seen, None, track=step == at.inner_steps)
+            total += learners.weights.sum(0)
             losses.append(loss)
             outputs.append(scores)
             targets.append(y_seen)
             if at.inner_optimizer == "adam":
                 state.second_moment.copy_(learners.second_moment[0])
                 state.inner_steps.copy_(learners.steps)
-        _set_weights(state.model, start.lerp(trained / len(batch), at.outer_lr * state.rate))
+        _set_weights(state.model, start.lerp(total / len(batch), at.outer_lr * state.rate))
         return StepResult(torch.cat(losses).mean(), batch_score(torch.cat(outputs), torch.cat(targets)))
 
     def predict(self, state: State, support_x: Tensor, support_y: Tensor, query_x: Tensor, batch_norm: BatchNormMode | None) -> Tensor:

@@ -65,7 +65,8 @@ def _claim(declared: Mapping[str, Any], found: Sequence[Row], names: Mapping[str
         told = f"{settings[0]['found']} {settings[0]['range']}".strip()
     else:
         ends = (min(row["estimate"] for row in known), max(row["estimate"] for row in known)) if known else None
-        told = words.span(ends, lambda value: words.amount(value, unit)) + (f" over {len(found)} settings" if known else "")
+        told = words.span(ends, lambda value: words.amount(value, unit)).replace(" points to", " to", 1)
+        told += f" over {len(found)} settings" if known else ""
     return Claim(
         says=str(head["says"] or head["id"]),
         source=str(head["source"] or ""),

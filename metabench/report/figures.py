@@ -146,6 +146,7 @@ def _cost_axis(ax: Axes, costs: Sequence[float]) -> list[float]:
         ax.set_xlim(nothing / 1.6, high)
         ax.axvline(min(paid) / 2, color=MUTED[0], linewidth=0.9, linestyle=(0, (1, 2)))
         ax.xaxis.set_major_locator(FixedLocator([tick or nothing for tick in ticks]))
+        ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: "0" if value == nothing else number(value)))
     return [cost if cost > 0 else nothing for cost in costs]
 

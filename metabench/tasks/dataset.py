@@ -86,7 +86,7 @@ class Dataset(ABC):
     def task(self, ways: int | None) -> Task:
         """What a model is built for; needs no data on disk."""
 
-    def load(self, root: Path) -> None:
+    def load(self, root: Path) -> None:  # noqa: B027 (optional, not forgotten)
         """Make ready to draw, reading from the data folder `root`. Not for a dataset that is made on the fly.
 
         Raises

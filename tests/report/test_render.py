@@ -82,7 +82,7 @@ SUITES = {
     "many": Synthetic(algorithms=[f"algorithm_with_a_rather_long_name_{i}" for i in range(12)], shots=(1,), reference="none of them"),
     "axes": Synthetic(shots=(1,), axes={"train.iterations": [10, 20, 40]}),
     "claims and figures": Synthetic(shots=(1, 5), figures=True, claims=CLAIMS),
-    "waves": Synthetic(ways=None, dataset="sinusoid", algorithms=("maml", "protonet"), figures=True),
+    "waves": Synthetic(ways=None, dataset="sinusoid", algorithms=("maml", "protonet"), shots=(1,), figures=True),
 }
 
 
@@ -139,7 +139,7 @@ def test_numbers_are_those_of_the_tables(name, tmp_path):
 
 def test_what_was_declared_after_the_data_is_marked(tmp_path):
     kept, dropped = {"id": "a", "says": "Kept claim", "source": ""}, {"id": "b", "says": "Dropped claim", "source": ""}
-    folder = Synthetic(claims=[kept, dropped]).write(tmp_path / "run")
+    folder = Synthetic(algorithms=("maml", "fomaml"), shots=(1,), claims=[kept, dropped]).write(tmp_path / "run")
     text = Page(render(folder).read_text()).text
     assert "declared beforehand" in text
     assert "2: 2 not judged" in text

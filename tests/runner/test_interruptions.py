@@ -31,7 +31,7 @@ SUITES = {"lean": "false", "kept": "true"}
 """The same cells without weights to go on from, and with them."""
 
 PROJECT = """
-checkpoint_seconds = 0.004
+checkpoint_seconds = 0.002
 
 [plugins.algorithms]
 misbehaving = "misbehaving:Misbehaving"
@@ -57,12 +57,12 @@ shots = 1
 seeds = 1
 
 [train]
-iterations = 40
+iterations = 24
 tasks_per_batch = 2
 query_shots = 2
 
 [validate]
-every = 15
+every = 10
 episodes = 4
 query_shots = 2
 
