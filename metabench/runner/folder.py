@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from metabench import registry
 from metabench.errors import FolderError, UnwritableError
 from metabench.files import write_text
 from metabench.identity import digest
@@ -160,5 +161,6 @@ def _cell_entries(suite: Suite) -> Iterator[Mapping[str, Any]]:
                 "seed": cell.fit.seed,
                 "group": cell.group(),
                 "metric": metric_of(cell),
+                "told": getattr(registry.get("algorithms", cell.fit.method.name), "told", False),
             }
         )

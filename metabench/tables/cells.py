@@ -77,6 +77,7 @@ def cell_row(entry: Mapping[str, Any], record: Mapping[str, Any] | None, problem
         "block": digest(block_of(place))[:12],
         **place,
         "seed": entry["seed"],
+        "told": entry.get("told", False),
         **{f"metric_{key}" if key == "name" else key: value for key, value in entry["metric"].items()},
         "stem": entry["stem"],
         "outcome": "missing" if problem is None else "damaged",

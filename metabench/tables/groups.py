@@ -24,6 +24,7 @@ SUMMARY = (
     "episode_low",
     "episode_high",
     "leads",
+    "told",
     "is_reference",
     "transductive",
     "gain_first_step",
@@ -52,7 +53,8 @@ def group_rows(cells: Sequence[Row], places: Sequence[str], reference: str, conf
     Scores are taken over the cells that have one: completed, and diverged classification at chance. Costs are means over completed cells, peaks the
     highest of them; a divergence ends early and would look cheap. `machine` is what they ran on, and None where that was not one and the same.
     `iterations_to_target` is the mean only where every scored cell reached the target: leaving out those that did not would flatter.
-    `leads` marks the best mean of a block (several on a tie), and says nothing about separation.
+    `leads` marks the best mean of a block (several on a tie), and says nothing about separation. Algorithms that are told what defines a task
+    (oracles) are a mark to measure by, and lead nothing.
 
     Parameters
     ----------
@@ -64,9 +66,9 @@ def group_rows(cells: Sequence[Row], places: Sequence[str], reference: str, conf
     table = [_group_row(members, places, reference, confidence) for members in groups.values()]
     for block in dict.fromkeys(row["block"] for row in table):
         scored = [row for row in table if row["block"] == block and row["score"] is not None]
-        best = max((_height(row) for row in scored), default=None)
+        best = max((_height(row) for row in scored if not row["told"]), default=None)
         for row in scored:
-            row["leads"] = len(scored) > 1 and _height(row) == best
+            row["leads"] = len(scored) > 1 and not row["told"] and _height(row) == best
     return table
 
 
@@ -86,6 +88,7 @@ def _group_row(members: list[Row], places: Sequence[str], reference: str, confid
         "diverged": len(finished) - len(completed),
         "missing": sum(cell["outcome"] == "missing" for cell in members),
         "leads": False,
+        "told": head["told"],
         "is_reference": head.get("algorithm") == reference,
         "transductive": next(iter(_known(finished, "transductive")), None),
         **_scores(members, head, confidence),
