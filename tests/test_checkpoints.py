@@ -308,5 +308,3 @@ def test_it_is_time_once_so_many_seconds_have_passed(tmp_path: Path, monkeypatch
     assert not checkpoint.due
     now[0] = 120.0
     assert checkpoint.due
-    checkpoint.delete()
-    assert not list(tmp_path.iterdir())
