@@ -8,6 +8,8 @@ import pytest
 from synthetic_run import Synthetic, fail, troubled
 
 from metabench.errors import FolderError, RecordError, UnwritableError
+from metabench.report.answer import headline
+from metabench.report.blocks import blocks_of
 from metabench.tables import curves, environment, load, rows
 from metabench.tables.curves import align
 
@@ -49,6 +51,21 @@ def test_lower_is_better_for_an_error(tmp_path):
     assert comparison["difference"] < 0
     assert (comparison["ahead"], comparison["verdict"]) == (1.0, "better")
     assert [group["leads"] for group in rows(run.groups)] == [False, True]
+
+
+def test_an_oracle_leads_nothing_and_is_in_no_tally(tmp_path):
+    folder = Synthetic(algorithms=("maml", "fomaml", "oracle"), shots=(1,)).write(tmp_path / "run")
+    described = json.loads((folder / "cells.json").read_text())
+    for entry in described["cells"]:
+        entry["told"] = entry["labels"]["algorithm"] == "oracle"
+    (folder / "cells.json").write_text(json.dumps(described))
+    run = load(folder)
+    maml, fomaml, oracle = rows(run.groups)
+    assert [maml["told"], oracle["told"]] == [False, True]
+    assert [maml["leads"], fomaml["leads"], oracle["leads"]] == [maml["score"] > fomaml["score"], maml["score"] < fomaml["score"], False]
+    (block,) = blocks_of(run)
+    assert "oracle" not in " ".join(headline([block], "maml"))
+    assert [row["algorithm"] for row in block.comparisons] == ["fomaml", "oracle"]  # in the table it stands all the same
 
 
 def test_families_are_blocks_and_size_is_as_declared(tmp_path):

@@ -103,7 +103,7 @@ def _worst(found: Sequence[Row]) -> str:
 def _others(blocks: Sequence[Block], reference: str) -> str:
     """How the others stand to a reference that leads everywhere: one by one where they are few."""
     found: dict[str, list[Row]] = {}
-    for row in (row for block in blocks for row in block.comparisons):
+    for row in (row for block in blocks for row in _rivals(block)):
         found.setdefault(row["algorithm"], []).append(row)
     one_metric = len({row["metric_name"] for rows in found.values() for row in rows}) == 1
     if len(found) > MANY or not one_metric:
@@ -135,7 +135,7 @@ def _range(values: Sequence[float], row: Row) -> str:
 
 def _tally(blocks: Sequence[Block], reference: str) -> str:
     """What came of all comparisons with the reference."""
-    verdicts = Counter(row["verdict"] for block in blocks for row in block.comparisons)
+    verdicts = Counter(row["verdict"] for block in blocks for row in _rivals(block))
     phrases = {
         "better": "came out better",
         "worse": "came out worse",
@@ -159,7 +159,7 @@ def answer(block: Block, reference: str) -> str:
         return f"{words.listed([group['name'] for group in (leader, *tied)])} share the best mean, {_at(leader, named=False)}."
     if leader["is_reference"]:
         first = f"{leader['name']}, the reference, has the best mean: {_at(leader, named=False)}."
-        return f"{first} {_rest(block.comparisons)}".strip()
+        return f"{first} {_rest(_rivals(block))}".strip()
     row = next((row for row in block.comparisons if row["group"] == leader["group"]), None)
     first = f"{leader['name']} has the best mean: {_at(leader, named=False)}"
     if row is None:
@@ -167,6 +167,11 @@ def answer(block: Block, reference: str) -> str:
     if row["pairs"] == 0:
         return f"{first}, not tested against the reference {reference}: {row['caveats']}."
     return f"{first}, {_against(row)}."
+
+
+def _rivals(block: Block) -> list[Row]:
+    """The comparisons of algorithms that have to find out what the others have to: not of those that are told."""
+    return [row for row in block.comparisons if not row["told"]]
 
 
 def _leaders(block: Block) -> list[Row]:

@@ -35,7 +35,7 @@ RESULT = (
 )
 """Columns of a comparison besides what is compared."""
 
-COMPARED = ("block", "metric_name", "unit", "higher_is_better", "seeds", "group", "algorithm", *VARIANT)
+COMPARED = ("block", "metric_name", "unit", "higher_is_better", "seeds", "group", "algorithm", "told", *VARIANT)
 REFERENCE = ("group", "algorithm", *VARIANT)
 
 Scored = Mapping[str, Mapping[int, Row]]

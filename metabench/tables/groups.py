@@ -66,9 +66,10 @@ def group_rows(cells: Sequence[Row], places: Sequence[str], reference: str, conf
     table = [_group_row(members, places, reference, confidence) for members in groups.values()]
     for block in dict.fromkeys(row["block"] for row in table):
         scored = [row for row in table if row["block"] == block and row["score"] is not None]
-        best = max((_height(row) for row in scored if not row["told"]), default=None)
-        for row in scored:
-            row["leads"] = len(scored) > 1 and not row["told"] and _height(row) == best
+        rivals = [row for row in scored if not row["told"]] or scored
+        best = max((_height(row) for row in rivals), default=None)
+        for row in rivals:
+            row["leads"] = len(scored) > 1 and _height(row) == best
     return table
 
 
