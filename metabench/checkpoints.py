@@ -190,6 +190,9 @@ def unpack(packed: Any, tensors: Mapping[str, Tensor]) -> Any:
         return packed
     if "tensor" in packed:
         found = tensors[packed["tensor"]]
+        laid_out = torch.empty_strided(found.shape, packed["strides"], dtype=found.dtype, device="meta")
+        if laid_out.untyped_storage().nbytes() > found.numel() * found.element_size():
+            raise ValueError(f"{packed['tensor']}: strides that leave gaps")
         return torch.empty_strided(found.shape, packed["strides"], dtype=found.dtype).copy_(found)
     ((kind, items),) = packed.items()
     if kind == "dict":

@@ -148,7 +148,8 @@ def run_cell(cell: Cell, fitted: Fitted, test_dataset: Dataset, progress: Callab
     result = result_of(cell, method, state, training, choice, tested, test_dataset)
     provenance: dict[str, Any] = {"data_digest": test_dataset.content_digest(), "training_data_digest": fitted.dataset.content_digest()}
     if trained.provenance is not None:
-        provenance |= {"weights": "kept", "training_conditions": trained.provenance.get("conditions")}
+        made_on = {name: trained.provenance.get(name) for name in ("cpu", "gpu", "driver")}
+        provenance |= {"weights": "kept", "training_conditions": trained.provenance.get("conditions"), "training_machine": made_on}
     if fitted.device.type == "cuda":
         provenance["gpu"] = torch.cuda.get_device_name(fitted.device)
     return CellOutcome(cell, result, measured, arrays_of(training, choice, tested), provenance)

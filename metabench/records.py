@@ -228,7 +228,12 @@ def plain(value: Any) -> Any:
 
 def _absent_from_entry(entry: Mapping[str, Any]) -> str:
     """The first key that an entry of `cells.json` lacks, or nothing."""
-    return absent(entry, ENTRY) or absent(entry["labels"], LABELS) or absent(entry["group"], LABELS) or absent(entry["metric"], ("name", "unit"))
+    return (
+        absent(entry, ENTRY)
+        or absent(entry["labels"], LABELS)
+        or absent(entry["group"], LABELS)
+        or absent(entry["metric"], ("name", "unit", "higher_is_better"))
+    )
 
 
 def _misshapen(record: Mapping[str, Any], path: Path) -> str:

@@ -6,6 +6,7 @@ stands for every key.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -53,6 +54,8 @@ RECORD = {
         **dict.fromkeys(("started", "ended", "log", "run", "cpu", "gpu", "driver", "data_digest", "training_data_digest", "declaration_digest"), str),
         "libraries": {"*": str},
         "conditions": {"*": SCALAR},
+        "training_conditions": {"*": SCALAR},
+        "training_machine": {"*": str},
     },
 }
 """A record. What a reader computes with or takes apart stands here."""
@@ -84,16 +87,21 @@ def misshapen(value: Any, shape: Any, key: str = "") -> str:
             return key
         if isinstance(shape[0], dict):
             return _first(key if item is None else misshapen(item, shape[0], f"{key}[{place}]") for place, item in enumerate(value))
-        return "" if {*map(type, value)} <= {*shape[0]} else key
+        return "" if {*map(type, value)} <= {*shape[0]} and not any(map(_beyond, value)) else key
     if isinstance(shape, re.Pattern):
         return "" if type(value) is str and shape.fullmatch(value) else key
     kinds = shape if isinstance(shape, tuple) else (shape,)
-    return "" if type(value) in kinds and not (type(value) is int and abs(value) >= 2**63) else key
+    return "" if type(value) in kinds and not _beyond(value) else key
 
 
 def absent(table: Mapping[str, Any], keys: Iterable[str]) -> str:
     """Return the first of these keys that a table lacks, or where null stands; or nothing."""
     return _first(key for key in keys if table.get(key) is None)
+
+
+def _beyond(value: Any) -> bool:
+    """Whether a number is none that tables can hold: not finite, or an integer of more than 64 bits."""
+    return not math.isfinite(value) if type(value) is float else type(value) is int and abs(value) >= 2**63
 
 
 def _first(found: Iterable[str]) -> str:

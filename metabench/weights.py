@@ -105,7 +105,7 @@ def find_weights(path: Path, state: State, origin: Origin, *, any_conditions: bo
     try:
         training = Training.from_dict(checkpoints.unpack(facts["training"], tensors))
         trained = Trained(training, Cost(**facts["cost"]), facts["workers"], facts["origin"]["provenance"])
-    except (KeyError, TypeError):  # written by other sources, and taken on demand
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError):  # written by other sources, and taken on demand
         return None
     state.load_state_dict(weights)
     return trained

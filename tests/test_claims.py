@@ -146,7 +146,6 @@ def test_not_judged(tmp_path, said, suite, why):
         {"limits": []},
         {"limits": None},
         {"limits": [None]},
-        {"limits": [float("nan")]},
         {"bound": "between", "limits": [2, 1]},
         {"bound": "between", "limits": [1]},
         {"where": None},

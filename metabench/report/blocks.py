@@ -60,7 +60,7 @@ class Block:
     @property
     def costs_compare(self) -> bool:
         """Whether all that was measured here was measured on one machine, used in one way."""
-        return len({group["machine"] for group in self.groups if group["completed"]}) == 1 and not any(group["cost_caveats"] for group in self.groups)
+        return len({group["machine"] for group in self.groups if group["completed"]}) <= 1 and not any(group["cost_caveats"] for group in self.groups)
 
 
 def blocks_of(run: Run) -> list[Block]:

@@ -100,9 +100,9 @@ class RunFolder:
         write_text(self.path / "suite.toml", suite.resolved)
 
     def sweep_checkpoints(self, plan: Plan) -> None:
-        """Delete the checkpoints of fits whose cells are all recorded; those of fits that the suite does not have now may be wanted again."""
+        """Delete the checkpoints of fits whose cells are all done; those of fits that the suite does not have now may be wanted again."""
         cells = (*plan.cells, *plan.others)
-        pending = {planned.cell.fit.id for planned in cells if planned.state in ("failed", "missing")}
+        pending = {planned.cell.fit.id for planned in cells if planned.state != "done"}
         for fit in {planned.cell.fit.id for planned in cells} - pending:
             with suppress(OSError):
                 (self.path / CHECKPOINTS / f"{fit}.safetensors").unlink(missing_ok=True)

@@ -46,7 +46,10 @@ class History:
             elif result["outcome"] == "completed":
                 per_iteration[key].append(0.0)
             if episodes := result.get("episodes"):
-                per_episode[key].append((measured.get("test_seconds" if iterations else "wall_seconds") or 0.0) / episodes)
+                spent = (
+                    (measured.get("test_seconds") or 0.0) + (measured.get("choice_seconds") or 0.0) if iterations else measured.get("wall_seconds")
+                )
+                per_episode[key].append((spent or 0.0) / episodes)
         self._per_iteration = {key: statistics.median(values) for key, values in per_iteration.items()}
         self._per_episode = {key: statistics.median(values) for key, values in per_episode.items()}
 

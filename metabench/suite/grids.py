@@ -169,9 +169,19 @@ class Expansion:
             if getattr(method, "told", False) and not getattr(get("datasets", self.labels["datasets"][dataset]), "tells", False):
                 why = f"'{algorithm}' must be told what defines a task, and the dataset '{dataset}' cannot say it; give them grids of their own"
                 raise self.document.error((("grid", number, "algorithms"), why))
+            if getattr(method, "trains_on", "episodes") == "examples" and not self._has_examples(dataset):
+                why = f"'{algorithm}' trains on single examples, and the dataset '{dataset}' has episodes alone; give them grids of their own"
+                raise self.document.error((("grid", number, "algorithms"), why))
             if kind not in (serves := method.kinds):
                 why = f"'{algorithm}' serves {' and '.join(sorted(serves))} only, and the dataset '{dataset}' is {kind}; give them grids of their own"
                 raise self.document.error((("grid", number, "algorithms"), why))
+
+    def _has_examples(self, dataset: str) -> bool:
+        """Whether a dataset overrides what gives single examples."""
+        from metabench.tasks.dataset import Dataset
+
+        found = get("datasets", self.labels["datasets"][dataset])
+        return getattr(found, "training_task", Dataset.training_task) is not Dataset.training_task
 
     def _refuse_other_ways(self, number: int, point: Point, fit: Fit) -> None:
         """A network with one output a class cannot meet episodes of other ways than it was trained with."""

@@ -98,7 +98,8 @@ def machines_of(cells: Iterable[Row]) -> list[str]:
 
 def _numbers(record: Mapping[str, Any]) -> Row:
     result, measured = record["result"], record["measured"] or {}
-    low, high = result.get("interval") or (None, None)
+    ends: list[float | None] = result.get("interval") or []
+    low, high = ends if len(ends) == 2 else (None, None)
     error, choice, made_on = result.get("error") or {}, result.get("choice") or {}, record["provenance"]
     weights, spent = result.get("weights") or {}, result.get("spent") or {}
     return {
@@ -107,7 +108,7 @@ def _numbers(record: Mapping[str, Any]) -> Row:
         "error_message": error.get("message"),
         **{key: result.get(key) for key in NUMBERS if key in result},
         "made_on": (made_on.get("training_data_digest"), made_on.get("data_digest")),
-        "machine": _machine(made_on, measured.get("workers")),
+        "machine": _machines(made_on, measured.get("workers")),
         "episode_low": low,
         "episode_high": high,
         "episodes_tested": result.get("episodes"),
@@ -119,6 +120,12 @@ def _numbers(record: Mapping[str, Any]) -> Row:
         **{key: measured.get(key) for key in (*MEASURED, "workers")},
         **{peak: _peak(measured, peak) for peak in PEAKS},
     }
+
+
+def _machines(made_on: Mapping[str, Any], workers: int | None) -> str:
+    """What a cell was measured on; where its weights were kept from a training elsewhere, both machines."""
+    trained = {**made_on, **(made_on.get("training_machine") or {}), "conditions": made_on.get("training_conditions") or made_on.get("conditions")}
+    return " and ".join(first_seen((_machine(trained, workers), _machine(made_on, workers))))
 
 
 def _machine(made_on: Mapping[str, Any], workers: int | None) -> str:

@@ -90,6 +90,7 @@ def _settings(claim: Mapping[str, Any], groups: Sequence[Row], members: Members,
         pairs = _pairs(claim, claim["where"], groups)
         versus = claim.get("versus_where")
         bases = [] if versus is None else _pairs(claim, {**claim["where"], **versus}, groups)
+        pairs = [pair for pair in pairs if all(pair[0] is not base for base, _ in bases)] or pairs  # none is set against itself
     except _NotJudgedError as reason:
         return [_not_judged(str(reason))]
     found = []
@@ -113,7 +114,7 @@ def _region(claim: Mapping[str, Any]) -> tuple[float, float]:
     try:
         low, high = BOUNDS[claim["bound"]](*map(float, claim["limits"]))
         whole = isinstance(claim["where"], dict) and isinstance(claim.get("versus_where"), dict | None) and low < high and bool(canonical(claim))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         whole = False
     sides = isinstance(claim.get("of"), str) and (isinstance(claim.get("against"), str | int | float) or bool(claim.get("published")))
     whole = whole and sides and claim.get("metric") in ("score", "gain_first_step", *UNITS)
@@ -142,6 +143,10 @@ def _pairs(claim: Mapping[str, Any], where: Mapping[str, Any], groups: Sequence[
 def _counterpart(group: Row, pairs: Sequence[tuple[Row, Row | float]], versus: Mapping[str, Any]) -> tuple[Row, Row | float]:
     """The pair that a claim about a difference of differences sets against that of `group`: the one that agrees with it in most other coordinates."""
     shared = [key for key in group["place"] if key not in versus]
+    alike = [key for key in ("dataset", "on", "model", *(key for key in shared if "." in key)) if key not in versus]
+    pairs = [(base, rival) for base, rival in pairs if all(base["place"].get(key) == group["place"].get(key) for key in alike)]
+    if not pairs:
+        raise _NotJudgedError("versus_where matches no group on the same data and network")
     agreement = [sum(base["place"].get(key) == group["place"][key] for key in shared) for base, _ in pairs]
     best = [pair for pair, agrees in zip(pairs, agreement, strict=True) if agrees == max(agreement)]
     if len(best) > 1:
@@ -178,13 +183,15 @@ def _judged(
         raise _NotJudgedError("a ratio needs positive values, and there are others")
     estimate = stats.contrast_interval(*samples, confidence=confidence, unit=_unit(claim, sides[0]), ratio=ratio)
     low, high = estimate.interval or (None, None)
+    verdict = stats.judge(estimate, *region)
+    lost = metric == "score" and any(side["diverged"] and side["scored"] < side["completed"] + side["diverged"] for side in sides)
     return {
         "estimate": estimate.estimate,
         "low": low,
         "high": high,
         "unit": estimate.unit,
         "seeds": estimate.n,
-        "group_verdict": stats.judge(estimate, *region),
+        "group_verdict": "inconclusive" if verdict == "supported" and lost else verdict,
         "method": estimate.method,
         "caveats": "; ".join((*_caveats(sides, met, metric), *estimate.caveats)),
     }
@@ -217,7 +224,9 @@ def _caveats(sides: Sequence[Row], met: Sequence[Sequence[Row]], metric: str) ->
     for side in sides:
         if side["diverged"]:
             counted = metric == "score" and any(cell["group"] == side["group"] and cell["outcome"] == "diverged" for cells in met for cell in cells)
-            caveats.append(f"{side['algorithm']}: {side['diverged']} diverged, {'counted at chance' if counted else 'left out'}")
+            caveats.append(
+                f"{side['algorithm']}: {side['diverged']} diverged, {'counted at chance' if counted else 'left out, so nothing is called supported'}"
+            )
     machines = machines_of(cell for cells in met for cell in cells)
     if metric in COSTS and len(machines) > 1:
         caveats.append(f"over {len(machines)} machines or ways of using them, each seed on one of them")

@@ -69,8 +69,16 @@ def comparison_rows(cells: Sequence[Row], groups: Sequence[Row], confidence: flo
 
 
 def partner(group: Row, others: Iterable[Row]) -> Row:
-    """Return the one of `others`, groups of one algorithm on the same data, that agrees best with `group` in model, batch norm mode and steps."""
-    return max(others, key=lambda other: [other.get(key) == group.get(key) for key in VARIANT])
+    """Return the one of `others`, groups of one algorithm on the same data, that agrees best with `group` in model, batch norm mode and steps.
+
+    Where none agrees in its number of steps: the one with its method's own number, or else with the most.
+    """
+
+    def agreement(other: Row) -> tuple[list[bool], float]:
+        steps = other.get("steps")
+        return [other.get(key) == group.get(key) for key in VARIANT], float("inf") if steps is None else float(steps)
+
+    return max(others, key=agreement)
 
 
 def _family(pairs: Sequence[tuple[Row, Row]], scored: Scored, confidence: float) -> list[Row]:
@@ -142,7 +150,7 @@ def _verdict(result: stats.PairedComparison, higher_is_better: bool) -> str:
 
 def _time(members: Sequence[tuple[Row, Row]], confidence: float) -> Row:
     """How long training took in terms of the reference's training."""
-    trained = [pair for pair in members if all(cell["outcome"] == "completed" and cell.get("training_seconds") for cell in pair)]
+    trained = [pair for pair in members if all(cell["outcome"] == "completed" and (cell.get("training_seconds") or 0) > 0 for cell in pair)]
     if not trained:
         return {}
     if any(len(machines_of(pair)) > 1 for pair in trained):

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from metabench import registry
 from metabench.cells import Fit
 from metabench.errors import FolderError, RecordError, StaleError
 from metabench.records import RecordStore, read_cells
@@ -85,12 +86,14 @@ def _run_again(
     with tempfile.TemporaryDirectory(prefix="metabench-verify-") as temporary:
         with told:
             again = RecordStore(run_suite(chosen, replace(project, checkpoint_seconds=0.0), using=using, out=Path(temporary) / "run").folder)
-        return [(planned, _compare(planned, store, again)) for planned in cells]
+        then, now = store.index(), again.index()
+        return [(planned, _compare(planned, store, then[planned.cell.id[:12]], again, now.get(planned.cell.id[:12]))) for planned in cells]
 
 
-def _compare(planned: PlannedCell, store: RecordStore, again: RecordStore) -> Agreement:
-    found, now = store.index()[planned.cell.id[:12]], again.index().get(planned.cell.id[:12])
-    differences = (*planned.differences, *((IN_SECONDS,) if planned.cell.fit.train.seconds is not None else ()))
+def _compare(planned: PlannedCell, store: RecordStore, found: Path, again: RecordStore, now: Path | None) -> Agreement:
+    fit = planned.cell.fit
+    in_seconds = fit.train.seconds is not None and registry.get("algorithms", fit.method.name).trains
+    differences = (*planned.differences, *((IN_SECONDS,) if in_seconds else ()))
     record = store.load(found)
     try:
         return agreement(record, store.arrays(found), again.load(now) if now else None, again.arrays(now) if now else {}, differences)
@@ -126,15 +129,16 @@ def _facts(folder: Path, using: Resources, agreements: Sequence[tuple[PlannedCel
 
 def _show(facts: Mapping[str, Any]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"{facts['folder']}: {len(facts['cells'])} cells run again", title_justify="left")
+    table = Table(title=escape(f"{facts['folder']}: {len(facts['cells'])} cells run again"), title_justify="left")
     table.add_column("record", overflow="fold")
     for column in ("score then", "score now", "apart"):
         table.add_column(column, justify="right")
     table.add_column("verdict")
     for cell in facts["cells"]:
-        table.add_row(cell["stem"], *(_number(cell[key]) for key in ("score_then", "score_now", "difference")), VERDICTS[cell["verdict"]])
+        table.add_row(escape(cell["stem"]), *(_number(cell[key]) for key in ("score_then", "score_now", "difference")), VERDICTS[cell["verdict"]])
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     for line in facts["damaged"]:
