@@ -151,7 +151,7 @@ def _add_selection(verb: Parser) -> None:
 def _add_cells(verb: Parser) -> None:
     verb.add_argument("--only", action="append", default=[], metavar="KEY=VALUE[,VALUE]", help="only these cells; can be said more than once")
     verb.add_argument("--seeds", metavar="LIST", help="only these seeds: 0-4, or 0,2")
-    verb.add_argument("--workers", type=_count_or_none, metavar="N", help="fits at once (default: as many as cores; one a GPU)")
+    verb.add_argument("--workers", type=_count_or_none, metavar="N", help="fits at once (default, and 0: as many as cores; one a GPU)")
     verb.add_argument("--threads", type=_count, metavar="N", help="threads of each fit (default: that of benchmark.toml, or 1)")
     verb.add_argument("--device", default="auto", help="auto (CUDA where there is any), cpu, cuda or cuda:N (default: auto)")
 

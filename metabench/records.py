@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -208,6 +209,7 @@ def read_cells(folder: Path) -> dict[str, Any]:
     if not isinstance(described, dict) or described.get("schema") != CELLS_SCHEMA:
         raise FolderError(f"{path}: is not a cells.json that this metabench can read (schema {CELLS_SCHEMA})")
     wrong = absent(described, ("reference", "cells")) or misshapen(described, CELLS)
+    wrong = wrong or ("" if 0 < (described.get("confidence") or 0.95) < 1 else "confidence")
     if wrong := wrong or next((key for entry in described["cells"] if (key := _absent_from_entry(entry))), ""):
         raise FolderError(f"{path}: is damaged: {wrong} is not as it should be. `metabench run` writes it again once it is deleted")
     return described
@@ -249,13 +251,15 @@ def _misshapen(record: Mapping[str, Any], path: Path) -> str:
 
 
 def _without_arrays(record: Mapping[str, Any], path: Path) -> str:
-    """Say that a finished record has lost its arrays, or nothing. Their content is looked at when it is asked for: there may be thousands of them."""
+    """Say that a finished record has lost its arrays, or nothing. Of thousands of archives the ends alone are read: one cut off has none."""
     if record["result"]["outcome"] not in FINISHED:
         return ""
-    with suppress(OSError):
-        if path.with_suffix(".npz").stat().st_size:
-            return ""
-    return "its arrays are missing"
+    try:
+        with path.with_suffix(".npz").open("rb") as archive:
+            archive.seek(-22, os.SEEK_END)  # the record that ends a zip archive without a comment
+            return "" if archive.read(4) == b"PK\5\6" else "its arrays are cut off"
+    except OSError:
+        return "its arrays are missing"
 
 
 def _dumps(record: Mapping[str, Any]) -> str:

@@ -113,7 +113,12 @@ def test_a_single_bit_in_an_array_is_found_and_named(folder: Path, verified: Cal
 
 def test_damaged_arrays_are_a_difference(folder: Path, verified: Callable[..., Any]) -> None:
     path = min(folder.glob("records/none-*-s0-*.npz"))
-    path.write_bytes(path.read_bytes()[:-30])
+    content = path.read_bytes()
+    path.write_bytes(content[:-30])
+    status, told = verified(folder, "--only", "algorithm=none", "--seeds", "0")
+    assert (status, told["verdicts"]) == (1, {"equal": 1})
+    assert "its arrays are cut off" in "".join(told["damaged"])
+    path.write_bytes(content[:60] + b"\0" * 40 + content[100:])  # its end is whole
     status, told = verified(folder, "--only", "algorithm=none", "--seeds", "0")
     assert status == 1
     assert told["verdicts"] == {"equal": 1, "differs": 1}

@@ -29,10 +29,11 @@ def headline(blocks: Sequence[Block], reference: str) -> list[str]:
     first, number = leaders.most_common(1)[0]
     if number < len(contested) or first == TIE:
         ranks = [
-            f"{times} {'is' if times == 1 else 'are'} {name}" if name == TIE else f"{name} leads in {times}" for name, times in leaders.most_common()
+            f"{times} {'is' if times == 1 else 'are'} {name}" if name == TIE else f"{name} has it in {times}" for name, times in leaders.most_common()
         ]
         return [
-            f"No algorithm leads everywhere: of {len(contested)} setting{'s' if len(contested) > 1 else ''}{partly}, {words.listed(ranks)}.",
+            f"No algorithm has the best mean everywhere: of {len(contested)} {'settings' if len(contested) > 1 else 'setting'}{partly}, "
+            f"{words.listed(ranks)}.",
             _tally(contested, reference),
         ]
     everywhere = {1: "the one setting", 2: "both settings"}.get(number, f"all {number} settings") + partly

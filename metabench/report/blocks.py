@@ -94,7 +94,13 @@ def overview(blocks: Sequence[Block], memory: str) -> list[Row]:
     lines: dict[str, Row] = {}
     for place, block in enumerate(blocks):
         for group in block.groups:
-            empty = {"name": group["name"], "mark": group["mark"], "is_reference": group["is_reference"], "groups": [None] * len(blocks)}
+            empty = {
+                "name": group["name"],
+                "mark": group["mark"],
+                "is_reference": group["is_reference"],
+                "told": group["told"],
+                "groups": [None] * len(blocks),
+            }
             lines.setdefault(group["name"], empty)["groups"][place] = group
     for line in lines.values():
         own = [group for group in line["groups"] if group]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -22,7 +23,7 @@ from metabench.runner.run import Resources
 from metabench.suite import Suite
 from metabench.suite.project import Project
 from metabench.verbs.options import of_command_line, settle
-from metabench.verbs.target import current_project
+from metabench.verbs.target import WIDE, current_project
 
 
 def plan(options: argparse.Namespace) -> int:
@@ -107,7 +108,7 @@ def _show(facts: Mapping[str, Any]) -> None:
     for fit in facts["plan"]:
         counts = (str(fit["cells"].get(state, "")) for state in STATES)
         table.add_row(fit["name"], *counts, fit["to_do"] or "", _expected(fit["expected_seconds"]) if fit["to_do"] else "")
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)  # a pipe has no width to keep to
     console.print(table)
     for line in facts["damaged"]:
         console.print(f"warning: {line}", markup=False)

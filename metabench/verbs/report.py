@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
+from metabench.records import RecordStore, read_cells
 from metabench.verbs.target import current_project, run_folder
 
 
@@ -12,5 +14,7 @@ def report(options: argparse.Namespace) -> int:
     folder = run_folder(options.suite, current_project(), options.profile)
     from metabench.report import render
 
+    for line in RecordStore(folder).scan(entry["cell"] for entry in read_cells(folder)["cells"]).damaged:
+        print(f"warning: {line}", file=sys.stderr)
     print(render(folder, options.confidence))
     return 0

@@ -9,6 +9,9 @@ from metabench.errors import FolderError
 from metabench.suite import find_suite
 from metabench.suite.project import Project, load_project
 
+WIDE = 200
+"""Columns of a table that goes into a pipe or a file."""
+
 
 def current_project() -> Project:
     """The project that the current folder lies in; where that is another folder, a line on stderr says which.

@@ -24,7 +24,7 @@ from metabench.runner.run import Resources, run_suite
 from metabench.suite import Suite
 from metabench.suite.project import Project
 from metabench.verbs.options import of_command_line, settle
-from metabench.verbs.target import current_project, run_folder
+from metabench.verbs.target import WIDE, current_project, run_folder
 
 IN_SECONDS = "trained for a budget in seconds, of which no two trainings make the same"
 
@@ -47,6 +47,8 @@ def verify(options: argparse.Namespace) -> int:
         raise StaleError(f"{changed}. Put the former data back to verify them")
     agreements = _run_again(suite, project, using, RecordStore(folder), cells, quiet=options.json)
     facts = _facts(folder, using, agreements) | {"damaged": list(found.damaged)}
+    if found.damaged:  # a record that cannot be read agrees with nothing
+        facts["exit_status"] = 1
     if options.json:
         print(json.dumps(facts, indent=2))
     else:
@@ -139,7 +141,7 @@ def _show(facts: Mapping[str, Any]) -> None:
     table.add_column("verdict")
     for cell in facts["cells"]:
         table.add_row(escape(cell["stem"]), *(_number(cell[key]) for key in ("score_then", "score_now", "difference")), VERDICTS[cell["verdict"]])
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)  # a pipe has no width to keep to
     console.print(table)
     for line in facts["damaged"]:
         console.print(f"warning: {line}", markup=False)
