@@ -28,6 +28,10 @@ def headline(blocks: Sequence[Block], reference: str) -> list[str]:
     leaders = Counter(TIE if len(_leaders(block)) > 1 else _leaders(block)[0]["algorithm"] for block in contested)
     first, number = leaders.most_common(1)[0]
     if number < len(contested) or first == TIE:
+        datasets = {block.head["dataset"]: block for block in contested}
+        if len(datasets) == len(contested) <= MANY and TIE not in leaders:  # few enough, and each told by its data alone
+            best = [f"{_leaders(block)[0]['algorithm']} has the best mean on {name}" for name, block in datasets.items()]
+            return [f"{words.listed(best)}.", _tally(contested, reference)]
         ranks = [
             f"{times} {'is' if times == 1 else 'are'} {name}" if name == TIE else f"{name} has it in {times}" for name, times in leaders.most_common()
         ]

@@ -1,5 +1,6 @@
 """The first sentences say what the tables say, and no more."""
 
+import json
 import re
 
 from synthetic_run import Synthetic
@@ -47,6 +48,17 @@ def test_nobody_leads_everywhere(tmp_path):
     first, second, _ = sentences(tmp_path, {("maml", 1): BASE, ("fomaml", 1): high, ("maml", 5): high, ("fomaml", 5): BASE})
     assert first == "No algorithm has the best mean everywhere: of 2 settings, fomaml has it in 1 and maml has it in 1."
     assert second == "Of 2 comparisons with maml, 2 could not be tested."  # every pair differs by the same amount
+
+
+def test_settings_that_differ_in_their_data_are_named(tmp_path):
+    high = [score + 0.03 for score in BASE]
+    scores = {("maml", 1): BASE, ("fomaml", 1): high, ("maml", 5): high, ("fomaml", 5): BASE}
+    folder = Synthetic(algorithms=("maml", "fomaml"), shots=(1, 5), scores=scores).write(tmp_path / "run")
+    described = json.loads((folder / "cells.json").read_text())
+    for entry in described["cells"]:
+        entry["group"]["dataset"] = {1: "omniglot", 5: "glyphs"}[entry["group"]["shots"]]
+    (folder / "cells.json").write_text(json.dumps(described))
+    assert headline(blocks_of(load(folder)), "maml")[0] == "fomaml has the best mean on omniglot and maml has the best mean on glyphs."
 
 
 def test_few_seeds_are_not_sold_as_a_test(tmp_path):
