@@ -106,7 +106,11 @@ class Checkpoint:
         if not self._origin.gives(facts):
             _log.warning("%s: made under other conditions or on other data; the training begins anew", self._path.name)
             return None
-        standing: dict[str, Any] = unpack(facts["standing"], tensors)
+        try:
+            standing: dict[str, Any] = unpack(facts["standing"], tensors)
+        except (KeyError, ValueError) as error:
+            _log.warning("%s: is damaged and not used: %s", self._path.name, error)
+            return None
         self._earlier = Cost(**facts["cost"])
         return standing
 

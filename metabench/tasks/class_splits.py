@@ -16,13 +16,16 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge
 
-from metabench.errors import DataError, nearest
+from metabench.errors import DataError, nearest, some
 from metabench.streams import generator
 from metabench.tasks.dataset import Split
 from metabench.tasks.sampler import Integers
 
 Splits = dict[Split, Integers]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+ROTATED: dict[str, tuple[Split, ...]] = {"none": (), "train": ("train",), "all": SPLITS}
+"""The splits whose classes each value of the setting `rotations` turns."""
 
 MAML_SPLIT = (1100, 100, 423)
 """Training, validation and test characters of Finn et al. 2017."""
@@ -94,8 +97,8 @@ def published(file: str, class_names: Sequence[str]) -> Splits:
         needed = " + ".join(f"{len(wanted[split])} {split}" for split in SPLITS)
         groups = sorted({name.split("/")[0] for name in absent})
         raise DataError(
-            f"the split needs {needed} classes; {len(absent)} of them are missing, from {len(groups)} alphabets: {_some(groups)}\n"
-            f"what is there: {len(class_names)} classes of {_some(sorted({name.split('/')[0] for name in class_names}))}"
+            f"the split needs {needed} classes; {len(absent)} of them are missing, from {len(groups)} alphabets: {some(groups, 8)}\n"
+            f"what is there: {len(class_names)} classes of {some(sorted({name.split('/')[0] for name in class_names}), 8)}"
         )
     return {split: np.sort(np.array([numbers[name] for name in wanted[split]])) for split in SPLITS}
 
@@ -140,7 +143,7 @@ def by_group(class_names: Sequence[str], named: Mapping[Split, Sequence[str]], s
     there = sorted(set(group_of))
     if not any(named.values()):
         if len(there) < len(SPLITS):
-            raise DataError(f"a split by alphabet needs an alphabet each for train, validation and test; there are {len(there)}: {_some(there)}")
+            raise DataError(f"a split by alphabet needs an alphabet each for train, validation and test; there are {len(there)}: {some(there, 8)}")
         order = [there[n] for n in generator(seed, "class split by group").permutation(len(there))]
         part = max(1, round(len(there) / 5))
         named = {"validation": order[:part], "test": order[part : 2 * part], "train": order[2 * part :]}
@@ -149,7 +152,3 @@ def by_group(class_names: Sequence[str], named: Mapping[Split, Sequence[str]], s
             if group not in there:
                 raise DataError(f"{split}_alphabets names {group!r}, which is not there{nearest(group, there)}\nwhat is there: {', '.join(there)}")
     return {split: np.array([n for n, group in enumerate(group_of) if group in named[split]]) for split in SPLITS}
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

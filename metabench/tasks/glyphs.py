@@ -13,8 +13,7 @@ from annotated_types import Ge, Le
 from metabench.errors import DataError
 from metabench.identity import digest
 from metabench.tasks.cache import Decoded, load_or_decode
-from metabench.tasks.class_splits import SPLITS, SplitSettings
-from metabench.tasks.dataset import Split
+from metabench.tasks.class_splits import ROTATED, SplitSettings
 from metabench.tasks.episodes import Task
 from metabench.tasks.glyphs_drawing import VERSION, alphabet_size, draw_alphabet
 from metabench.tasks.images import ImageDataset, ImagePool, content_digest, with_rotations
@@ -84,8 +83,7 @@ class Glyphs(ImageDataset):
         drawn = self._drawn()
         splits = self.settings.splits_of(drawn.class_names)
         pool = ImagePool(torch.from_numpy(drawn.images), drawn.labels, drawn.class_names, drawn.image_ids, splits, drawn.digest)
-        turned: dict[str, tuple[Split, ...]] = {"none": (), "train": ("train",), "all": SPLITS}
-        self.pool = with_rotations(pool, turned[self.settings.rotations]) if turned[self.settings.rotations] else pool
+        self.pool = with_rotations(pool, ROTATED[self.settings.rotations])
 
     def prepare(self, root: Path) -> str:
         """Draw the glyphs and keep them in the cache, where they are not yet."""

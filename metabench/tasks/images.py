@@ -67,6 +67,8 @@ def with_rotations(pool: ImagePool, splits: Sequence[Split]) -> ImagePool:
 
     Images are square. The digest stays: it speaks of what was read.
     """
+    if not splits:
+        return pool
     turning = np.concatenate([pool.splits[split] for split in splits])
     place = np.full(len(pool.class_names), -1)
     place[turning] = np.arange(len(turning))

@@ -13,7 +13,6 @@ from annotated_types import Ge, Le
 from metabench.errors import DataError
 from metabench.tasks import class_splits
 from metabench.tasks.cache import Decoded, load_or_decode
-from metabench.tasks.dataset import Split
 from metabench.tasks.episodes import Task
 from metabench.tasks.images import ImageDataset, ImagePool, with_rotations
 from metabench.tasks.omniglot_folder import FOLDER, PARTS, Drawings, cache_key, decode, find_drawings, obtain_missing
@@ -65,8 +64,7 @@ class Omniglot(ImageDataset):
         except DataError as error:
             raise DataError(f"dataset 'omniglot', split = '{self.settings.split}': {error}\n{_how_to_get(root)}") from None
         pool = ImagePool(torch.from_numpy(read.images), read.labels, read.class_names, read.image_ids, splits, read.digest)
-        turned: dict[str, tuple[Split, ...]] = {"none": (), "train": ("train",), "all": class_splits.SPLITS}
-        self.pool = with_rotations(pool, turned[self.settings.rotations]) if turned[self.settings.rotations] else pool
+        self.pool = with_rotations(pool, class_splits.ROTATED[self.settings.rotations])
 
     def prepare(self, root: Path) -> str:
         """Download (or unpack, where the archives lie in the folder) what is missing, decode it, and say what is there.
