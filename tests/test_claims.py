@@ -8,6 +8,8 @@ import pytest
 from scipy import stats
 from synthetic_run import Synthetic
 
+from metabench.suite import claims as suite_claims
+from metabench.tables import claims as table_claims
 from metabench.tables import load, rows
 
 MAML = [0.90, 0.92, 0.94, 0.96, 0.93]
@@ -231,3 +233,8 @@ def test_claims_are_written_as_csv(tmp_path):
     run.write_csv()
     table = pd.read_csv(run.folder / "tables" / "claims.csv")
     assert (table["verdict"][0], table["estimate"][0]) == (run.claims["verdict"][0], run.claims["estimate"][0])
+
+
+def test_every_claim_that_a_suite_may_make_can_be_judged():
+    assert {*suite_claims.BOUNDS} == {*table_claims.BOUNDS}
+    assert {*suite_claims.METRICS} <= {"score", "gain_first_step", *table_claims.UNITS}
