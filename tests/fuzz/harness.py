@@ -103,7 +103,7 @@ def snapshot(folder: Path, leaving_out: Path | None = None) -> dict[str, tuple[i
             kind = stat.S_IFMT(path.lstat().st_mode)
             content = ""
             if kind == stat.S_IFLNK:
-                content = os.readlink(path)
+                content = str(path.readlink())
             elif kind == stat.S_IFREG:
                 content = sha256(path.read_bytes()).hexdigest()
             found[str(path.relative_to(folder))] = kind, content
@@ -134,8 +134,8 @@ def _become(arguments: tuple[str, ...], folder: Path, output: Path, variables: M
         target = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(target, 1)
         os.dup2(target, 2)
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115, PTH123 - pytest's own is elsewhere
-        sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115, PTH123
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - pytest's own is elsewhere
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
         os.chdir(folder)
         os.environ.update(variables)
         try:
