@@ -1,17 +1,25 @@
-"""Files that exist whole or not at all: written under a temporary name in the same folder, flushed, renamed."""
+"""Files that exist whole or not at all: written under a temporary name, flushed, renamed. And files of strangers, read with care."""
 
 from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from metabench.errors import UnwritableError
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFLNK: "a symbolic link",
+}
 
 
 def write_text(path: Path, text: str, durable: bool = True) -> None:
@@ -28,7 +36,7 @@ def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
     """
     with told_when_unwritable(path):
         try:
-            with temporary(path).open("wb") as file:
+            with open_temporary(path) as file:
                 file.write(content)
                 if durable:
                     flush(file)
@@ -36,6 +44,47 @@ def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
         finally:
             with suppress(OSError):
                 temporary(path).unlink(missing_ok=True)
+
+
+def open_regular(path: Path, *, follow: bool = False) -> BinaryIO:
+    """Open a file for reading that may be anything at all: whatever is no regular file is refused before it is touched, and nothing blocks.
+
+    Parameters
+    ----------
+    follow : go where a symbolic link points; otherwise a link is refused, too.
+
+    Raises
+    ------
+    OSError : it cannot be read, or is no regular file; `strerror` says which kind of thing it is.
+    """
+    _refuse_irregular(path.stat(follow_symlinks=follow).st_mode, path)  # a device may act on being opened
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+    try:
+        _refuse_irregular(os.fstat(descriptor).st_mode, path)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
+    """Return the content of a regular file of at most `limit` bytes (see `open_regular`).
+
+    Raises
+    ------
+    OSError : it cannot be read, is no regular file, or is larger; `strerror` says which.
+    """
+    with open_regular(path, follow=follow) as file:
+        content = file.read(limit + 1) if os.fstat(file.fileno()).st_size <= limit else None
+    if content is None or len(content) > limit:
+        raise OSError(errno.EFBIG, f"it is larger than {limit:,} bytes", os.fspath(path))
+    return content
+
+
+def open_temporary(path: Path) -> BinaryIO:
+    """Open the temporary file of `path` for writing, a new one: what lies under its name, a planted link perhaps, is removed and not written to."""
+    temporary(path).unlink(missing_ok=True)
+    return temporary(path).open("xb")
 
 
 def make_folder(path: Path) -> None:
@@ -83,3 +132,10 @@ def told_when_unwritable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UnwritableError(f"{path}: cannot be written: {error.strerror or error}. What was finished before is safe") from error
+
+
+def _refuse_irregular(mode: int, path: Path) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, f"it is {_KINDS.get(stat.S_IFMT(mode), 'no file')}", os.fspath(path))
