@@ -101,6 +101,15 @@ def results(folder: Path) -> dict[str, Any]:
     return found
 
 
+def rewrite(path: Path, change: Callable[[dict[str, Any]], Any], arrays: Callable[[dict[str, np.ndarray]], Any] = lambda _: None) -> None:
+    """Change a record and its arrays, and give them the digests that fit, as if they had been written so."""
+    store = RecordStore(path.parents[1])
+    record, kept = store.load(path), dict(store.arrays(path))
+    change(record)
+    arrays(kept)
+    store.write(path.stem, record, kept or None)
+
+
 def footprints(folder: Path) -> dict[str, tuple[int, int]]:
     """Inode and time of change of every record file."""
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in (folder / "records").iterdir() if path.suffix in (".json", ".npz")}

@@ -43,12 +43,19 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class Plan:
-    """The selected cells of a suite, in their order; its other cells; a line about each record that could not be read, and about each spare one."""
+    """The selected cells of a suite, in their order; its other cells; and what is wrong with their records.
+
+    Attributes
+    ----------
+    damaged, remarks : a line about each record that could not be read, and about each file that is not used.
+    unreadable : why one of them cannot be read here though it may be whole, so that nothing may take its place; None where there is none.
+    """
 
     cells: tuple[PlannedCell, ...]
     others: tuple[PlannedCell, ...]
     damaged: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    unreadable: UnreadableRecordError | None = None
 
     @cached_property
     def counts(self) -> dict[State, int]:
@@ -71,7 +78,10 @@ class Plan:
         Raises
         ------
         StaleError : there are stale records, and nobody has said what to do about them.
+        UnreadableRecordError : a record cannot be read here though it may be whole, and running its cell again would replace it.
         """
+        if self.unreadable is not None:
+            raise self.unreadable
         if stale is None and (found := [planned for planned in (*self.cells, *self.others) if planned.state == "stale"]):
             what = "; ".join(sorted({difference for planned in found for difference in planned.differences}))
             raise StaleError(
@@ -82,27 +92,22 @@ class Plan:
 
 
 def survey(suite: Suite, store: RecordStore, conditions_of: Conditions) -> Plan:
-    """Hold the cells of a suite against the records of a store.
-
-    Raises
-    ------
-    UnreadableRecordError : a record cannot be read here though it may be whole; running its cell again would replace it.
-    """
+    """Hold the cells of a suite against the records of a store."""
     index = store.index()
     planned: list[PlannedCell] = []
     damaged: list[str] = []
     remarks: list[str] = []
+    unreadable: UnreadableRecordError | None = None
     for cell in suite.cells:
         found = store.find(cell.id, cell.stem, index)
-        if isinstance(found.error, UnreadableRecordError):
-            raise found.error
+        unreadable = unreadable or (found.error if isinstance(found.error, UnreadableRecordError) else None)
         damaged += [str(found.error)] if found.error else []
         remarks += found.remarks
         stem = found.path.stem if found.path else cell.stem
         planned.append(_planned(cell, stem, _slim(found.record) if found.record else None, conditions_of))
     selected = tuple(one for one in planned if one.cell.id in suite.selected)
     others = tuple(one for one in planned if one.cell.id not in suite.selected)
-    return Plan(selected, others, tuple(damaged), tuple(remarks))
+    return Plan(selected, others, tuple(damaged), tuple(remarks), unreadable)
 
 
 def fits_with_weights(

@@ -41,6 +41,8 @@ def verify(options: argparse.Namespace) -> int:
     if options.sample is not None:
         fits = sample(fits, options.sample)
     cells = [planned for _, members in fits for planned in members]
+    for line in (*found.damaged, *found.remarks):  # now already: running the others again may take hours
+        print(f"warning: {line}", file=sys.stderr)
     if not cells:
         raise FolderError(f"{folder}: has no finished record of these cells, as this metabench and its plugins name them; nothing to verify")
     if changed := changed_data(cells, project.data):

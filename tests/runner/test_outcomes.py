@@ -11,6 +11,7 @@ import pytest
 from workshop import Workshop, footprints, records
 
 from metabench.errors import FolderError, UnreadableRecordError, UnwritableError
+from metabench.records import SCHEMA
 from metabench.runner.run import RunSummary
 
 DEEDS = ("none", "raise", "leave", "exit", "exit_well", "kill", "crash", "hang", "memory", "allocate", "diverge", "print")
@@ -188,7 +189,7 @@ def test_a_record_of_a_newer_schema_is_not_replaced(workshop: Workshop) -> None:
     workshop.suite("newer", "none")
     folder = workshop.run("newer").folder
     record = next(folder.glob("records/*.json"))
-    newer = record.read_text().replace('"schema": 1', '"schema": 99')
+    newer = record.read_text().replace(f'"schema": {SCHEMA}', '"schema": 99')
     record.write_text(newer)
     with pytest.raises(UnreadableRecordError, match="Update metabench"):
         workshop.run("newer")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from workshop import Workshop, assert_gone, family, footprints, records, results, wait_for
+from workshop import Workshop, assert_gone, family, footprints, records, results, rewrite, wait_for
 
 from metabench.errors import FolderError, StaleError
 from metabench.records import RecordStore
@@ -122,9 +122,7 @@ def test_stale_records_want_a_decision(shared_workshop: Workshop, reference: Pat
 def say_made_on(content: str, store: RecordStore) -> None:
     """Let every record say that its data had this digest."""
     for (path,) in store.index().values():
-        record = store.load(path)
-        record["provenance"]["data_digest"] = content
-        path.write_text(json.dumps(record))
+        rewrite(path, lambda record: record["provenance"].update(data_digest=content))
 
 
 def test_another_content_of_the_data_refuses_to_resume(shared_workshop: Workshop, reference: Path, monkeypatch: pytest.MonkeyPatch) -> None:
