@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import re
-import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from types import FrameType
 from typing import Any, NoReturn
 
 from metabench.errors import MetabenchError, nearest
+from metabench.printing import shown_streams
+from metabench.signals import GOES_ON, stopped_well
+from metabench.text import one_line
 
 DESCRIPTION = "A reproducible benchmark for meta-learning and few-shot learning."
 
@@ -42,7 +41,7 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong in one line, and where help is."""
         wrong = re.search(r"invalid choice: '([^']*)'", message)
         hint = nearest(wrong[1], self._known()) if wrong else ""
-        self.exit(2, f"{self.prog}: {message}{hint}\n`{self.prog} --help` shows what there is\n")
+        self.exit(2, f"{self.prog}: {one_line(message)}{one_line(hint)}\n`{self.prog} --help` shows what there is\n")
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Parse a command line; an option that nobody knows is told by the parser of its verb."""
@@ -83,9 +82,11 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit status."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    _mend_streams()
-    signal.signal(signal.SIGTERM, _terminate)
+    with stopped_well(), shown_streams():
+        return _status(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _status(arguments: Sequence[str]) -> int:
     try:
         status = _dispatch(arguments)
         sys.stdout.flush()
@@ -93,21 +94,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"metabench: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        print("\nmetabench: stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
+        print(f"\nmetabench: stopped; {GOES_ON}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:  # what no verb foresaw: a folder without permission, a path that is too long, a full terminal
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"metabench: {place}{error.strerror or error}", file=sys.stderr)
+        place = f"{one_line(error.filename)}: " if error.filename else ""
+        print(f"metabench: {place}{one_line(error.strerror or error)}", file=sys.stderr)
         return 2
     return status
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
     top = parser()
-    options = top.parse(arguments)
+    try:
+        options = top.parse(arguments)
+    except SystemExit as stop:  # argparse has said what there is to say
+        return int(str(stop.code))
     if options.version:
         from metabench import __version__
 
@@ -119,20 +122,6 @@ def _dispatch(arguments: Sequence[str]) -> int:
     module, _, function = options.call.partition(":")
     status: int = getattr(importlib.import_module(f"metabench.verbs.{module}"), function)(options)
     return status
-
-
-def _mend_streams() -> None:
-    """Let output that is closed go nowhere, and characters that a terminal's encoding lacks be shown by their number."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - takes the descriptor that is free, lest a pipe get it
-        with suppress(AttributeError):  # a stand-in of somebody's
-            getattr(sys, name).reconfigure(errors="backslashreplace")
-
-
-def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    print("\nmetabench: terminated; what is finished is kept, and the same command goes on from there", file=sys.stderr)
-    raise SystemExit(128 + signum)
 
 
 def _verb(verbs: Any, name: str, summary: str, call: str, example: str) -> Parser:

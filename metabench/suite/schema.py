@@ -15,8 +15,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from metabench.identity import canonical
-from metabench.shapes import CONTROL
 from metabench.suite.document import toml_value
+from metabench.text import CONTROL
 
 T = TypeVar("T")
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import pandas as pd
 
-from metabench.shapes import CONTROL
+from metabench.text import UNPRINTABLE
 
 Row = dict[str, Any]
-
-UNPRINTABLE = re.compile(rf"[{CONTROL}\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 def frame(table: Sequence[Row], columns: Sequence[str]) -> pd.DataFrame:
