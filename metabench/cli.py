@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from metabench.bounds import LEAST_CONFIDENCE, MOST_CONFIDENCE
 from metabench.errors import MetabenchError, nearest
 from metabench.printing import shown_streams
 from metabench.signals import GOES_ON, stopped_well
@@ -71,7 +72,7 @@ def parser() -> Parser:
     report = _verb(verbs, "report", "render the report again from the records", "report:report", "metabench report reports/sinusoid")
     report.add_argument("suite", nargs="?", metavar="SUITE|FOLDER", help=FOLDER_HELP)
     report.add_argument("--profile", metavar="NAME", help="the run of this profile of the suite")
-    report.add_argument("--confidence", type=_confidence, metavar="C", help="of every interval, between 0.5 and 1 (default: that of the run)")
+    report.add_argument("--confidence", type=_confidence, metavar="C", help=f"of every interval, between {LEAST_CONFIDENCE} and {MOST_CONFIDENCE} (default: that of the run)")
     listing = _verb(verbs, "list", "suites, algorithms, datasets and models, one line each", "listing:listing", "metabench list algorithms")
     listing.add_argument("kind", nargs="?", choices=("suites", "algorithms", "datasets", "models"), help="one kind only")
     _add_verify(verbs)
@@ -211,6 +212,6 @@ def _confidence(text: str) -> float:
         confidence = float(text)
     except ValueError:
         confidence = 0.0
-    if not 0.5 < confidence < 1:
-        raise argparse.ArgumentTypeError(f"'{text}': expected a number between 0.5 and 1")
+    if not LEAST_CONFIDENCE < confidence <= MOST_CONFIDENCE:
+        raise argparse.ArgumentTypeError(f"'{text}': expected a number between {LEAST_CONFIDENCE} and {MOST_CONFIDENCE}")
     return confidence

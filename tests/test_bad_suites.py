@@ -321,7 +321,7 @@ def test_profile_and_suite_with_one_run_folder(tmp_path: Path) -> None:
         ("threads = 0", "threads = 0: expected a whole number, at least 1"),
         ("threads = 2000", "threads = 2000: expected a whole number, at least 1, at most 1,024"),
         ('reports = "a\\u0000b"', "holds the control character U+0000"),
-        ("confidence = 95", "confidence = 95: expected a number, greater than 0.5, less than 1"),
+        ("confidence = 95", "confidence = 95: expected a number, greater than 0.5, at most 0.9999"),
         ("[train]\niterations = 0", "benchmark.toml:2: [train] iterations = 0"),
         ("[plugins.algorithm]\na = 'b:C'", "did you mean 'algorithms'?"),
         ("[plugins.algorithms]\na = 'b.C'", "[plugins.algorithms] a = 'b.C': expected 'module:Class'"),

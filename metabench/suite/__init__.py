@@ -151,12 +151,20 @@ def suite_names(project: Project) -> list[str]:
     ConfigError : the folder of the suites cannot be read.
     """
     try:
-        files = [Path(entry.name) for entry in os.scandir(project.suites) if entry.is_file()]
+        files = [Path(entry.name) for entry in os.scandir(project.suites) if _is_file(entry)]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise ConfigError(f"{project.suites}: the suites cannot be read: {error.strerror}") from None
     return sorted(file.stem for file in files if file.suffix == ".toml" and is_name(file.stem))
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether this is a regular file; a link that leads nowhere, or round in a loop, is none."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def every_suite(project: Project) -> dict[str, Suite | MetabenchError]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, TypeVar
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from metabench.bounds import LEAST_CONFIDENCE, MOST_CONFIDENCE
 from metabench.identity import canonical
 from metabench.suite.document import toml_value
 from metabench.text import CONTROL
@@ -289,6 +290,6 @@ class ProjectTable(Sections):
     data: Text = "data"
     workers: Workers = 0
     threads: Threads = 1
-    confidence: Annotated[float, Gt(0.5), Lt(1)] = 0.95
+    confidence: Annotated[float, Gt(LEAST_CONFIDENCE), Le(MOST_CONFIDENCE)] = 0.95
     checkpoint_seconds: Annotated[float, Ge(0), Le(10_000_000)] = 60.0
     plugins: PluginsTable = PluginsTable()

@@ -1,0 +1,5 @@
+"""Bounds of numbers that are said in more places than one."""
+
+LEAST_CONFIDENCE = 0.5
+MOST_CONFIDENCE = 0.9999
+"""Beyond it an interval over two seeds is thousands of times as wide as they are apart: nothing to be read from, nor drawn."""
