@@ -72,7 +72,12 @@ def parser() -> Parser:
     report = _verb(verbs, "report", "render the report again from the records", "report:report", "metabench report reports/sinusoid")
     report.add_argument("suite", nargs="?", metavar="SUITE|FOLDER", help=FOLDER_HELP)
     report.add_argument("--profile", metavar="NAME", help="the run of this profile of the suite")
-    report.add_argument("--confidence", type=_confidence, metavar="C", help=f"of every interval, between {LEAST_CONFIDENCE} and {MOST_CONFIDENCE} (default: that of the run)")
+    report.add_argument(
+        "--confidence",
+        type=_confidence,
+        metavar="C",
+        help=f"of every interval, between {LEAST_CONFIDENCE} and {MOST_CONFIDENCE} (default: that of the run)",
+    )
     listing = _verb(verbs, "list", "suites, algorithms, datasets and models, one line each", "listing:listing", "metabench list algorithms")
     listing.add_argument("kind", nargs="?", choices=("suites", "algorithms", "datasets", "models"), help="one kind only")
     _add_verify(verbs)

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -46,7 +47,7 @@ def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
                 temporary(path).unlink(missing_ok=True)
 
 
-def open_regular(path: Path, *, follow: bool = False) -> BinaryIO:
+def open_regular(path: Path, *, follow: bool = False) -> BufferedReader:
     """Open a file for reading that may be anything at all: whatever is no regular file is refused before it is touched, and nothing blocks.
 
     Parameters

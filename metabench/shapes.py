@@ -6,7 +6,6 @@ stands for every key.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -61,7 +60,12 @@ RECORD = {
 
 CLAIM = {**dict.fromkeys(("id", "says", "source", "metric", "of", "bound"), TEXT), "where": {}, "versus_where": {}, "limits": NUMBERS}
 DECLARATION = {"claims": [CLAIM], "reference": TEXT, "confidence": NUMBER}
-ENTRY = {"cell": str, "fit": str, "stem": TEXT, "name": TEXT, "labels": LABELS, "seed": int, "group": LABELS, "metric": METRIC}
+GROUP = {
+    **LABELS,
+    **dict.fromkeys(("method", "batch_norm", "sampling"), TEXT),
+    **dict.fromkeys(("ways", "shots", "query_shots", "episodes", "steps"), int),
+}
+ENTRY = {"cell": str, "fit": str, "stem": TEXT, "name": TEXT, "labels": LABELS, "seed": int, "group": GROUP, "metric": METRIC}
 CELLS = {
     **dict.fromkeys(("suite", "title", "description", "argument", "profile"), TEXT),
     **DECLARATION,
@@ -70,6 +74,9 @@ CELLS = {
     "cells": [ENTRY],
 }
 """A `cells.json`."""
+
+HOLDER = {"pid": int, "host": TEXT, "since": TEXT, "fits": [(str,)]}
+"""A `.run.json`: who is at work in a run folder."""
 
 
 def misshapen(value: Any, shape: Any, key: str = "") -> str:
@@ -86,21 +93,16 @@ def misshapen(value: Any, shape: Any, key: str = "") -> str:
             return key
         if isinstance(shape[0], dict):
             return _first(key if item is None else misshapen(item, shape[0], f"{key}[{place}]") for place, item in enumerate(value))
-        return "" if {*map(type, value)} <= {*shape[0]} and not any(map(_beyond, value)) else key
+        return "" if {*map(type, value)} <= {*shape[0]} else key
     if isinstance(shape, re.Pattern):
         return "" if type(value) is str and shape.fullmatch(value) else key
     kinds = shape if isinstance(shape, tuple) else (shape,)
-    return "" if type(value) in kinds and not _beyond(value) else key
+    return "" if type(value) in kinds else key
 
 
 def absent(table: Mapping[str, Any], keys: Iterable[str]) -> str:
     """Return the first of these keys that a table lacks, or where null stands; or nothing."""
     return _first(key for key in keys if table.get(key) is None)
-
-
-def _beyond(value: Any) -> bool:
-    """Whether a number is none that tables can hold: not finite, or an integer of more than 64 bits."""
-    return not math.isfinite(value) if type(value) is float else type(value) is int and abs(value) >= 2**63
 
 
 def _first(found: Iterable[str]) -> str:

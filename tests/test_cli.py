@@ -501,5 +501,5 @@ def test_a_full_disk_stops_the_run_and_leaves_whole_records(in_project: Workshop
     scan = store.scan()
     assert scan.records
     assert not scan.damaged
-    assert all(dict(store.arrays(path)) for path in store.index().values())
+    assert all(dict(store.arrays(path)) for (path,) in store.index().values())
     assert not list((small_disk / "run").rglob("*.tmp"))

@@ -94,7 +94,7 @@ def results(folder: Path) -> dict[str, Any]:
     """What must be equal to the bit: the `result` of every record, and its result arrays as bytes."""
     store = RecordStore(folder)
     found = {}
-    for cell, path in store.index().items():
+    for cell, (path,) in store.index().items():
         arrays = {name: array for name, array in store.arrays(path).items() if name.startswith("result/")}
         kept = {name: (array.dtype.str, array.shape, np.ascontiguousarray(array).tobytes()) for name, array in arrays.items()}
         found[cell] = (json.dumps(store.load(path)["result"], sort_keys=True), kept)

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from metabench.files import write_text
+from metabench.files import read_regular, write_text
 from metabench.report import figures, palette, words
 from metabench.report.answer import answer, cost, headline
 from metabench.report.blocks import Block, blocks_of, memory_column, overview
@@ -21,6 +21,9 @@ from metabench.report.sheets import sheets_of
 from metabench.report.troubles import Trouble, incomplete, troubles
 from metabench.tables import Run, curves, environment, load, rows
 from metabench.tables.frames import Row, printable
+
+SUITE = 4 * 2**20
+"""Bytes of a suite that is shown."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def _content(run: Run) -> dict[str, Any]:
         "foreign": [path.name for path in run.foreign],
         "environment": _facts(run),
         "configurations": configurations(run),
-        "toml": _text(run.folder / "suite.toml"),
+        "toml": _kept_suite(run.folder),
         "css_light": palette.css(0),
         "css_dark": palette.css(1),
         "shapes": [Markup(shape) for shape in palette.SHAPES],
@@ -136,9 +139,9 @@ def _facts(run: Run) -> list[Row]:
     return [{"key": key, "values": values} for key, values in facts.items()]
 
 
-def _text(path: Path) -> str | None:
+def _kept_suite(folder: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_regular(folder / "suite.toml", SUITE).decode(errors="replace")
     except OSError:
         return None
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metabench.errors import RecordError
+from metabench.files import open_regular
 from metabench.report.blocks import Block
 from metabench.tables import Run, rows
 from metabench.tables.frames import Row
 
-LOG_LINES = 30
+LOG_LINES, LOG_BYTES = 30, 20_000
+"""How much of the end of a log is shown."""
 QUIET = frozenset({"completed", "missing"})
 
 
@@ -59,9 +62,12 @@ def _trouble(run: Run, outcome: str, message: str, cells: list[Row]) -> Trouble:
 
 def _tail(run: Run, name: str) -> str | None:
     """The last lines of a log beside the records; None where there is nothing, or where the name leads elsewhere."""
-    folder = (run.folder / "records").resolve()
-    path = (folder / name).resolve()
-    if path.parent != folder or not path.is_file():
+    if "/" in name:
         return None
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    try:
+        with open_regular(run.folder / "records" / name) as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - LOG_BYTES))
+            lines = log.read(LOG_BYTES).decode(errors="replace").splitlines()
+    except (OSError, ValueError):  # ValueError: a name that no file can have
+        return None
     return "\n".join(lines[-LOG_LINES:]) or None

@@ -17,12 +17,17 @@ from metabench import registry
 from metabench.errors import FolderError, UnwritableError
 from metabench.files import write_text
 from metabench.identity import digest
-from metabench.records import CELLS_SCHEMA, CHECKPOINTS, RecordStore, plain, read_cells
+from metabench.records import CELLS_SCHEMA, CHECKPOINTS, RecordStore, plain, read_cells, refuse_links
+from metabench.records.untrusted import read_json
 from metabench.runner.describe import declaration_of, metric_of, name_of
+from metabench.shapes import HOLDER, absent, misshapen
 
 if TYPE_CHECKING:
     from metabench.runner.plan import Plan
     from metabench.suite import Suite
+
+_HOLDER = 2**20
+"""Bytes of the file that says who is at work."""
 
 
 class RunFolder:
@@ -40,10 +45,11 @@ class RunFolder:
 
         Raises
         ------
-        FolderError : another run holds it (the message says who), or it cannot be written.
+        FolderError : another run holds it (the message says who), something in it is a link, or it cannot be written.
         """
         lock = FileLock(self.path / ".lock", timeout=0)
         try:
+            refuse_links(self.path)
             self._refuse_foreign_files()
             self.store.folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
@@ -67,14 +73,16 @@ class RunFolder:
     def holder(self) -> dict[str, Any] | None:
         """Who runs here now: pid, host, since, fits. None where nobody does, or where a run on this host has died."""
         try:
-            told: dict[str, Any] = json.loads(self._holder.read_bytes())
+            told, _ = read_json(self._holder, _HOLDER)
+            if misshapen(told, HOLDER) or absent(told, HOLDER) or told["pid"] < 1:
+                return None
             if told["host"] == socket.gethostname():
                 os.kill(told["pid"], 0)
         except PermissionError:  # it lives, and is another user's
-            return told
-        except (OSError, ValueError, KeyError, TypeError, OverflowError):
+            pass
+        except (OSError, ValueError, OverflowError):
             return None
-        return told
+        return dict(told)
 
     def describe(self, suite: Suite, confidence: float) -> None:
         """Write `suite.toml` and `cells.json`: with these the folder speaks for itself.

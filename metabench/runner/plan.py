@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from metabench import environment
 from metabench.cells import Cell, Fit, Part
-from metabench.errors import RecordError, StaleError, UnreadableRecordError
+from metabench.errors import StaleError, UnreadableRecordError
 from metabench.records import FINISHED, WEIGHTS, RecordStore
 from metabench.runner.describe import plugin_targets
 
@@ -43,11 +43,12 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class Plan:
-    """The selected cells of a suite, in their order; its other cells; and one line about each record that could not be read."""
+    """The selected cells of a suite, in their order; its other cells; a line about each record that could not be read, and about each spare one."""
 
     cells: tuple[PlannedCell, ...]
     others: tuple[PlannedCell, ...]
     damaged: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
     @cached_property
     def counts(self) -> dict[State, int]:
@@ -90,19 +91,18 @@ def survey(suite: Suite, store: RecordStore, conditions_of: Conditions) -> Plan:
     index = store.index()
     planned: list[PlannedCell] = []
     damaged: list[str] = []
+    remarks: list[str] = []
     for cell in suite.cells:
-        path = index.get(cell.id[:12])
-        record = None
-        try:
-            record = _slim(store.load(path)) if path else None
-        except UnreadableRecordError:
-            raise
-        except RecordError as error:
-            damaged.append(str(error))
-        planned.append(_planned(cell, path.stem if path else cell.stem, record, conditions_of))
-    selected = tuple(found for found in planned if found.cell.id in suite.selected)
-    others = tuple(found for found in planned if found.cell.id not in suite.selected)
-    return Plan(selected, others, tuple(damaged))
+        found = store.find(cell.id, cell.stem, index)
+        if isinstance(found.error, UnreadableRecordError):
+            raise found.error
+        damaged += [str(found.error)] if found.error else []
+        remarks += found.remarks
+        stem = found.path.stem if found.path else cell.stem
+        planned.append(_planned(cell, stem, _slim(found.record) if found.record else None, conditions_of))
+    selected = tuple(one for one in planned if one.cell.id in suite.selected)
+    others = tuple(one for one in planned if one.cell.id not in suite.selected)
+    return Plan(selected, others, tuple(damaged), tuple(remarks))
 
 
 def fits_with_weights(

@@ -122,7 +122,9 @@ def _rates(cells: Sequence[Cell], store: RecordStore) -> Rates | None:
     if len(records) < len(cells):
         return None
     first = records[cells[0].id]
-    seconds = np.asarray(store.arrays(store.index()[cells[0].id[:12]])["measured/iteration_seconds"])
+    path = store.find(cells[0].id).path
+    assert path is not None
+    seconds = np.asarray(store.arrays(path)["measured/iteration_seconds"])
     validate = cells[0].fit.validate
     rounds = len(first["result"]["validation"]["iteration"])
     return Rates(

@@ -137,7 +137,7 @@ def run_suite(
         fits = plan.to_run(stale)
         refuse_changed_data(plan, fits, project.data)
         folder.describe(suite, project.confidence)
-        for line in plan.damaged:
+        for line in (*plan.damaged, *plan.remarks):
             print(f"warning: {line}")
         folder.sweep_checkpoints(plan)
         kept = fits_with_weights(suite, folder.store, (fit for fit, _ in fits), conditions, any_conditions=stale == "keep")

@@ -66,6 +66,8 @@ def _distinct(values: list[T]) -> list[T]:
 # Upper bounds are for slips of the keyboard: what is beyond them would only fill the memory, or never end.
 MAX_SEEDS = 10_000
 MAX_PROCESSES = 1_024
+Amount = Annotated[float, Ge(-1e15), Le(1e15)]
+Positive = Annotated[float, Gt(0), Le(1e15)]
 Name = Annotated[str, AfterValidator(_a_name), "a name"]
 Text = Annotated[str, AfterValidator(_a_text)]
 Count = Annotated[int, Ge(1), Le(1_000_000_000)]
@@ -106,7 +108,7 @@ class TrainTable(Table):
     query_shots: Size | None = None
     schedule: Literal["constant", "linear", "cosine", "step"] | None = None
     step_every: Count | None = None
-    step_factor: Annotated[float, Gt(0)] | None = None
+    step_factor: Positive | None = None
 
     @model_validator(mode="after")
     def _one_budget(self) -> TrainTable:
@@ -124,7 +126,7 @@ class ValidateTable(Table):
     shots: Size | None = None
     query_shots: Size | None = None
     select: Literal["best", "last"] | None = None
-    target: Annotated[float, Gt(0)] | None = None
+    target: Positive | None = None
     patience: Count | None = None
 
 
@@ -244,16 +246,16 @@ class ClaimTable(Table):
     source: Text = ""
     metric: str
     of: Name
-    against: str | float | None = None
+    against: str | Amount | None = None
     published: Literal[True] | None = None
     where: Setting = {}
     versus_where: Setting | None = None
-    ratio_below: Annotated[float, Gt(0)] | None = None
-    ratio_above: Annotated[float, Gt(0)] | None = None
-    difference_above: float | None = None
-    difference_below: float | None = None
-    between: Annotated[list[float], MinLen(2)] | None = None
-    equivalent_within: Annotated[float, Gt(0)] | None = None
+    ratio_below: Positive | None = None
+    ratio_above: Positive | None = None
+    difference_above: Amount | None = None
+    difference_below: Amount | None = None
+    between: Annotated[list[Amount], MinLen(2)] | None = None
+    equivalent_within: Positive | None = None
 
 
 class SuiteTable(Sections):

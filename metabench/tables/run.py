@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metabench.errors import RecordError
 from metabench.files import make_folder, write_text
-from metabench.records import RecordStore, read_cells
+from metabench.records import TABLES, RecordStore, read_cells, refuse_links
 from metabench.tables.cells import NUMBERS, block_of, cell_row, coordinates
 from metabench.tables.claims import ABOUT, CLAIM, claim_rows
 from metabench.tables.claims import RESULT as FOUND
@@ -20,6 +19,9 @@ from metabench.tables.comparisons import COMPARED, REFERENCE, RESULT, comparison
 from metabench.tables.declared import declared
 from metabench.tables.frames import Row, first_seen, frame, printable
 from metabench.tables.groups import SUMMARY, group_rows
+
+Index = Mapping[str, tuple[Path, ...]]
+"""Files of a store by the beginning of a cell's id."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Run:
     claims : one row a claim of the suite and setting that it is about (see `claim_rows`).
     blocks : for each value of the column `block` the coordinates of the data that it stands for.
     records : path of the record of every cell that has one, by cell id.
-    foreign : files among the records that belong to no cell of the suite. They are listed and not read.
+    foreign : files among the records that belong to no cell of the suite, or are second files of one. They are listed and not used.
     """
 
     folder: Path
@@ -80,9 +82,10 @@ class Run:
 
         Raises
         ------
-        UnwritableError : the disk is full, or the folder is read-only.
+        UnwritableError : the disk is full, or the folder is read-only. FolderError : something in it is a link.
         """
-        folder = self.folder / "tables"
+        refuse_links(self.folder)
+        folder = self.folder / TABLES
         make_folder(folder)
         for name in ("cells", "groups", "comparisons", "claims"):
             table: pd.DataFrame = getattr(self, name)
@@ -128,25 +131,23 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
         claims=frame(claims, [*CLAIM, *ABOUT, *data, *FOUND]),
         blocks=blocks,
         records=records,
-        foreign=_foreign(store, index, entries),
+        foreign=_foreign(store, index, entries, records),
     )
 
 
-def _read(store: RecordStore, index: Mapping[str, Path], entries: list[Row]) -> tuple[dict[str, Path], list[Row]]:
+def _read(store: RecordStore, index: Index, entries: list[Row]) -> tuple[dict[str, Path], list[Row]]:
     """Read the record of every entry; a cell whose labels changed since keeps its record under the old stem."""
     records: dict[str, Path] = {}
     cells = []
     for entry in entries:
-        path = index.get(entry["cell"][:12])
-        try:
-            cells.append(cell_row(entry, store.load(path) if path else None, None))
-        except RecordError as error:
-            cells.append(cell_row(entry, None, str(error).replace(f"{store.folder}/", "")))
-        else:
-            records |= {entry["cell"]: path} if path else {}
+        found = store.find(entry["cell"], entry["stem"], index)
+        cells.append(cell_row(entry, found.record, str(found.error).replace(f"{store.folder}/", "") if found.error else None))
+        records |= {entry["cell"]: found.path} if found.path and found.record else {}
     return records, cells
 
 
-def _foreign(store: RecordStore, index: Mapping[str, Path], entries: list[Row]) -> tuple[Path, ...]:
-    own = {index.get(entry["cell"][:12]) for entry in entries}
+def _foreign(store: RecordStore, index: Index, entries: list[Row], records: Mapping[str, Path]) -> tuple[Path, ...]:
+    """Files that are no record of the suite's cells, further ones of a cell that has a record among them."""
+    damaged = (path for entry in entries if entry["cell"] not in records for path in index.get(entry["cell"][:12], ()))
+    own = {*records.values(), *damaged}
     return tuple(sorted(path for path in store.folder.glob("*.json") if path not in own and not path.name.startswith(".")))

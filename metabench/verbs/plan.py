@@ -73,6 +73,7 @@ def _facts(suite: Suite, folder: Path, found: Plan, kept: frozenset[str], expect
         "fits_to_train": sum(_action(fit, kept) == "train" for fit, _ in found.fits() if fit.id in expected),
         "expected_seconds": max([sum(seconds) / at_once, *seconds]) if known else None,
         "damaged": list(found.damaged),
+        "remarks": list(found.remarks),
         "differences": sorted({difference for planned in found.cells for difference in planned.differences}),
         "plan": [_fit_facts(fit, cells, kept, expected) for fit, cells in found.fits()],
     }
@@ -112,7 +113,7 @@ def _show(facts: Mapping[str, Any]) -> None:
         table.add_row(one_line(fit["name"]), *counts, fit["to_do"] or "", _expected(fit["expected_seconds"]) if fit["to_do"] else "")
     screen = console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)  # a pipe has no width to keep to
     screen.print(table)
-    for line in facts["damaged"]:
+    for line in (*facts["damaged"], *facts["remarks"]):
         screen.print(f"warning: {one_line(line)}")
     cells = ", ".join(f"{number} {state}" for state, number in facts["cells"].items() if number)
     screen.print(f"cells: {cells}; {facts['using']}; in {one_line(facts['folder'])}")

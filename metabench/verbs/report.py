@@ -14,7 +14,8 @@ def report(options: argparse.Namespace) -> int:
     folder = run_folder(options.suite, current_project(), options.profile)
     from metabench.report import render
 
-    for line in RecordStore(folder).scan(entry["cell"] for entry in read_cells(folder)["cells"]).damaged:
+    scan = RecordStore(folder).scan(entry["cell"] for entry in read_cells(folder)["cells"])
+    for line in (*scan.damaged, *scan.remarks):
         print(f"warning: {line}", file=sys.stderr)
     print(render(folder, options.confidence))
     return 0

@@ -34,7 +34,7 @@ def status(options: argparse.Namespace) -> int:
         if outcomes[entry["cell"]] not in {*FINISHED, "missing"}:
             alike.setdefault(f"{outcomes[entry['cell']]}: {_error(scan.records[entry['cell']])}", []).append(entry["stem"])
     _print_first([f"{why}\n    {len(stems)} cell{'s' * (len(stems) > 1)}: {some(stems)}" for why, stems in alike.items()])
-    _print_first([f"warning: {line}" for line in scan.damaged])
+    _print_first([f"warning: {line}" for line in (*scan.damaged, *scan.remarks)])
     return 0 if done == len(cells) else 3
 
 

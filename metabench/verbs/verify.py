@@ -16,7 +16,7 @@ from typing import Any
 from metabench import registry
 from metabench.cells import Fit
 from metabench.errors import FolderError, RecordError, StaleError
-from metabench.records import RecordStore, read_cells
+from metabench.records import Found, RecordStore, read_cells
 from metabench.runner.agreement import VERDICTS, Agreement, agreement
 from metabench.runner.data import changed_data
 from metabench.runner.plan import Conditions, PlannedCell, survey
@@ -47,7 +47,7 @@ def verify(options: argparse.Namespace) -> int:
     if changed := changed_data(cells, project.data):
         raise StaleError(f"{changed}. Put the former data back to verify them")
     agreements = _run_again(suite, project, using, RecordStore(folder), cells, quiet=options.json)
-    facts = _facts(folder, using, agreements) | {"damaged": list(found.damaged)}
+    facts = _facts(folder, using, agreements) | {"damaged": list(found.damaged), "remarks": list(found.remarks)}
     if found.damaged:  # a record that cannot be read agrees with nothing
         facts["exit_status"] = 1
     if options.json:
@@ -89,17 +89,18 @@ def _run_again(
     with tempfile.TemporaryDirectory(prefix="metabench-verify-") as temporary:
         with told:
             again = RecordStore(run_suite(chosen, replace(project, checkpoint_seconds=0.0), using=using, out=Path(temporary) / "run").folder)
-        then, now = store.index(), again.index()
-        return [(planned, _compare(planned, store, then[planned.cell.id[:12]], again, now.get(planned.cell.id[:12]))) for planned in cells]
+        now = again.index()
+        return [(planned, _compare(planned, store, again, again.find(planned.cell.id, index=now))) for planned in cells]
 
 
-def _compare(planned: PlannedCell, store: RecordStore, found: Path, again: RecordStore, now: Path | None) -> Agreement:
+def _compare(planned: PlannedCell, store: RecordStore, again: RecordStore, now: Found) -> Agreement:
     fit = planned.cell.fit
     in_seconds = fit.train.seconds is not None and registry.get("algorithms", fit.method.name).trains
     differences = (*planned.differences, *((IN_SECONDS,) if in_seconds else ()))
-    record = store.load(found)
+    then = store.path(planned.stem)
+    record = store.load(then)
     try:
-        return agreement(record, store.arrays(found), again.load(now) if now else None, again.arrays(now) if now else {}, differences)
+        return agreement(record, store.arrays(then), now.record, again.arrays(now.path) if now.path else {}, differences)
     except RecordError as damage:
         return Agreement("differs", differences, str(damage), record["result"]["score"], None)
 
@@ -144,7 +145,7 @@ def _show(facts: Mapping[str, Any]) -> None:
         table.add_row(one_line(cell["stem"]), *(_number(cell[key]) for key in ("score_then", "score_now", "difference")), VERDICTS[cell["verdict"]])
     screen = console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)  # a pipe has no width to keep to
     screen.print(table)
-    for line in facts["damaged"]:
+    for line in (*facts["damaged"], *facts["remarks"]):
         screen.print(f"warning: {one_line(line)}")
     for cell in facts["cells"]:
         if cell["verdict"] in ("differs", "failed"):

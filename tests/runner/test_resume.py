@@ -121,7 +121,7 @@ def test_stale_records_want_a_decision(shared_workshop: Workshop, reference: Pat
 
 def say_made_on(content: str, store: RecordStore) -> None:
     """Let every record say that its data had this digest."""
-    for path in store.index().values():
+    for (path,) in store.index().values():
         record = store.load(path)
         record["provenance"]["data_digest"] = content
         path.write_text(json.dumps(record))
@@ -132,7 +132,7 @@ def test_another_content_of_the_data_refuses_to_resume(shared_workshop: Workshop
     shutil.copytree(reference, out)
     store = RecordStore(out)
     say_made_on("a" * 64, store)
-    next(iter(store.index().values())).unlink()
+    next(iter(store.index().values()))[0].unlink()
     monkeypatch.setattr("metabench.tasks.sinusoid.Sinusoid.content_digest", lambda _: "b" * 64)
     with pytest.raises(StaleError, match=r"data of 'sinusoid' .* has changed: .* content aaaaaaaaaaaa, it is bbbbbbbbbbbb now"):
         shared_workshop.run("slow", out=out)
@@ -143,7 +143,7 @@ def test_the_data_of_cells_that_are_not_selected_counts_too(shared_workshop: Wor
     shutil.copytree(reference, out)
     store = RecordStore(out)
     say_made_on("a" * 64, store)
-    for path in store.index().values():
+    for (path,) in store.index().values():
         if path.name.startswith("none"):
             path.unlink()
     monkeypatch.setattr("metabench.tasks.sinusoid.Sinusoid.content_digest", lambda _: "b" * 64)

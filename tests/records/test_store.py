@@ -52,7 +52,7 @@ def test_a_record_comes_back_as_it_was_written(store: RecordStore) -> None:
     path = store.write(STEM, a_record(score=0.5), {"result/scores": scores})
     assert store.load(path) == a_record(score=0.5)
     assert store.read(CELL) == a_record(score=0.5)
-    assert store.index() == {CELL[:12]: path}
+    assert store.index() == {CELL[:12]: (path,)}
     assert list(store.arrays(path)) == ["result/scores"]
     np.testing.assert_array_equal(store.arrays(path)["result/scores"], scores)
 
@@ -125,7 +125,8 @@ def test_the_arrays_of_a_record_are_never_those_of_another(store: RecordStore, m
         (json.dumps(a_record() | {"cell": 3}), "cell is not as it should be"),
         (json.dumps(a_record() | {"seed": True}), "seed is not as it should be"),
         (json.dumps(a_record(score="high")), "result.score is not as it should be"),
-        (json.dumps(a_record(score=10**30)), "result.score is not as it should be"),
+        (json.dumps(a_record(score=10**30)), "result.score is beyond all bounds"),
+        (json.dumps(a_record()), "it is not what was written"),
         (json.dumps(a_record(interval=[0.1, [0.2]])), "result.interval is not as it should be"),
         (json.dumps(a_record(spent={"tasks": "many"})), "result.spent.tasks is not as it should be"),
         (json.dumps(a_record(training={"iteration": [1], "loss": ["low"]})), "result.training.loss is not as it should be"),
@@ -144,16 +145,84 @@ def test_damage_is_told_and_stops_no_scan(store: RecordStore, content: str, comp
 
 
 @pytest.mark.parametrize("outcome", sorted(FINISHED))
-@pytest.mark.parametrize("damage", [Path.unlink, Path.touch, lambda npz: npz.symlink_to(npz)])
-def test_a_finished_record_without_its_arrays_is_damaged(store: RecordStore, outcome: str, damage: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda npz: None, "are missing"),
+        (Path.touch, "are not what was written"),
+        (Path.mkdir, "cannot be read: Is a directory"),
+        (os.mkfifo, "cannot be read: it is a named pipe"),
+        (lambda npz: npz.symlink_to(npz), "cannot be read: it is a symbolic link"),
+    ],
+)
+def test_a_finished_record_without_its_arrays_is_damaged(store: RecordStore, outcome: str, damage: Callable[[Path], None], told: str) -> None:
     path = store.write(STEM, a_record(outcome=outcome), {"result/scores": np.ones(3)})
     npz = path.with_suffix(".npz")
-    if damage is not Path.unlink:
-        npz.unlink()
+    npz.unlink()
     damage(npz)
-    with pytest.raises(RecordError, match=r"is damaged: its arrays are missing. `metabench run` makes it again"):
+    with pytest.raises(RecordError, match=f"is damaged: its arrays {told}. `metabench run` makes it again"):
         store.load(path)
     assert store.scan([CELL]).records == {}
+
+
+@pytest.mark.parametrize("old", [b"0.5", b'"completed"', b'"schema": 2', b'"seed": 0', b'"arrays": "'])
+def test_a_record_that_was_changed_is_told(store: RecordStore, old: bytes) -> None:
+    path = store.write(STEM, a_record(score=0.5), {"result/scores": np.ones(3)})
+    new = {
+        b"0.5": b"0.6",
+        b'"completed"': b'"diverged"',
+        b'"schema": 2': b'"schema": 1',
+        b'"seed": 0': b'"seed":  0',
+        b'"arrays": "': b'"arrays": "0',
+    }
+    content = path.read_bytes()
+    assert content.count(old) == 1
+    path.write_bytes(content.replace(old, new[old]))
+    with pytest.raises(RecordError, match=r"is damaged: .*not what was written"):
+        store.load(path)
+
+
+def test_arrays_of_another_record_are_told(store: RecordStore) -> None:
+    path = store.write(STEM, a_record(), {"result/scores": np.ones(3)})
+    other = store.write(f"maml-sinusoid-5s-s1-{'f' * 12}", a_record() | {"cell": "f" * 64}, {"result/scores": np.zeros(3)})
+    other.with_suffix(".npz").replace(path.with_suffix(".npz"))
+    with pytest.raises(RecordError, match="its arrays are not what was written"):
+        store.load(path)
+
+
+def test_records_of_the_first_schema_are_read_without_digests(store: RecordStore) -> None:
+    """They had none, and were the same otherwise."""
+    path = store.write(STEM, a_record(score=0.5), {"result/scores": np.ones(3)})
+    path.write_text(json.dumps(a_record(score=0.5) | {"schema": 1}))
+    assert store.load(path)["result"]["score"] == 0.5
+    npz = path.with_suffix(".npz")
+    npz.write_bytes(npz.read_bytes()[:-30])
+    with pytest.raises(RecordError, match="its arrays are cut off"):
+        store.load(path)
+
+
+@pytest.mark.parametrize("schema", [0, -1, True, "2", 2.0, None])
+def test_schema_numbers_are_known_ones(store: RecordStore, schema: Any) -> None:
+    store.path(STEM).write_text(json.dumps(a_record(outcome="failed") | {"schema": schema}))
+    with pytest.raises(RecordError, match="it has no schema number that is known"):
+        store.load(store.path(STEM))
+
+
+@pytest.mark.parametrize("name", ["aaa", "zzz"])
+@pytest.mark.parametrize("damaged", [True, False])
+def test_a_copy_under_another_name_hides_nothing(store: RecordStore, name: str, damaged: bool) -> None:
+    path = store.write(STEM, a_record(score=0.5), {"result/scores": np.ones(3)})
+    copy = store.path(f"{name}-{CELL[:12]}")
+    copy.write_bytes(b"{" if damaged else path.read_bytes())
+    copy.with_suffix(".npz").write_bytes(path.with_suffix(".npz").read_bytes())
+    found = store.find(CELL, STEM)
+    assert (found.path, found.error, found.spare) == (path, None, (copy,))
+    scan = store.scan([CELL])
+    assert scan.records[CELL]["result"]["score"] == 0.5
+    assert not scan.damaged
+    assert len(scan.remarks) == 1
+    path.unlink()
+    assert store.find(CELL, STEM).path == copy
 
 
 def test_a_failed_record_needs_no_arrays(store: RecordStore) -> None:
@@ -204,7 +273,7 @@ def test_foreign_files_and_leftovers_are_passed_over(store: RecordStore) -> None
     path = store.write(STEM, a_record())
     for name in ("notes.txt", "other.json", f".{STEM}.json.17.tmp", f"{STEM}.log"):
         (store.folder / name).write_text("{")
-    assert store.index() == {CELL[:12]: path}
+    assert store.index() == {CELL[:12]: (path,)}
     weights = store.folder.with_name("weights")
     weights.mkdir()
     (weights / ".abc.safetensors.17.tmp").write_text("half")

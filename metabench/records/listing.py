@@ -1,0 +1,54 @@
+"""`cells.json`: what a run folder says of its suite, and of each cell without its record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from metabench.errors import FolderError
+from metabench.records.folder import refuse_links
+from metabench.records.untrusted import read_json
+from metabench.shapes import CELLS, ENTRY, GROUP, LABELS, absent, misshapen
+
+CELLS_SCHEMA = 1
+"""Schema of `cells.json`."""
+
+
+def read_cells(folder: Path) -> dict[str, Any]:
+    """Read the `cells.json` of a run folder, in which nothing may be a link.
+
+    Raises
+    ------
+    FolderError : the folder is none of a run, or the file is damaged.
+    """
+    path = folder / "cells.json"
+    again = "`metabench run` writes it again once it is deleted"
+    try:
+        refuse_links(folder)
+        described, _ = read_json(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FolderError(f"{folder}: is no run folder: it has no cells.json. `metabench run` makes one") from None
+    except OSError as error:
+        raise FolderError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise FolderError(f"{path}: is damaged: {error}. {again}") from error
+    schema = described.get("schema") if isinstance(described, dict) else None
+    if type(schema) is not int or schema != CELLS_SCHEMA:
+        raise FolderError(f"{path}: is not a cells.json that this metabench can read (schema {CELLS_SCHEMA})")
+    wrong = absent(described, ("reference", "cells")) or misshapen(described, CELLS)
+    wrong = wrong or ("" if 0 < (described.get("confidence") or 0.95) < 1 else "confidence")
+    if wrong := wrong or next((f"cells[{place}].{key}" for place, entry in enumerate(described["cells"]) if (key := _wrong_in(entry))), ""):
+        raise FolderError(f"{path}: is damaged: {wrong} is not as it should be. {again}")
+    return dict(described)
+
+
+def _wrong_in(entry: Mapping[str, Any]) -> str:
+    """The first key of an entry of `cells.json` that is not as it should be, or nothing."""
+    return (
+        absent(entry, ENTRY)
+        or absent(entry["labels"], LABELS)
+        or absent(entry["group"], LABELS)
+        or absent(entry["metric"], ("name", "unit", "higher_is_better"))
+        or next((f"group.{key[:80]}" for key in entry["group"] if "." not in key and key not in GROUP), "")  # others are names of axes
+    )
