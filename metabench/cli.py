@@ -30,6 +30,7 @@ exit status: 0 all well, 1 something differs (verify), 2 bad configuration or us
 
 SUITE_HELP = "name in the suites folder, or path to a TOML file (default: that of benchmark.toml)"
 FOLDER_HELP = "a suite by name or path, or a run folder (default: the suite of benchmark.toml)"
+CONFIDENCE_HELP = f"of every interval, between {LEAST_CONFIDENCE} and {MOST_CONFIDENCE} (default: that of the run)"
 
 
 class Parser(argparse.ArgumentParser):

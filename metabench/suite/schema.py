@@ -66,8 +66,9 @@ def _distinct(values: list[T]) -> list[T]:
 # Upper bounds are for slips of the keyboard: what is beyond them would only fill the memory, or never end.
 MAX_SEEDS = 10_000
 MAX_PROCESSES = 1_024
-Amount = Annotated[float, Ge(-1e15), Le(1e15)]
-Positive = Annotated[float, Gt(0), Le(1e15)]
+LARGEST = 1_000_000_000_000
+Amount = Annotated[float, Ge(-LARGEST), Le(LARGEST)]
+Positive = Annotated[float, Gt(0), Le(LARGEST)]
 Name = Annotated[str, AfterValidator(_a_name), "a name"]
 Text = Annotated[str, AfterValidator(_a_text)]
 Count = Annotated[int, Ge(1), Le(1_000_000_000)]
