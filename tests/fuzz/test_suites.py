@@ -89,7 +89,7 @@ ODD_VARIABLES = (
 )
 
 
-@pytest.mark.parametrize("case", cases(0))
+@pytest.mark.parametrize("case", list(cases(0)))
 def test_suites(case: int, tmp_path: Path) -> None:
     rng = chance(case, "suites")
     project = tmp_path / "outer" / "project"
@@ -217,7 +217,8 @@ def _words(text: bytes, rng: random.Random) -> bytes:
 
 def _thousands(text: bytes, rng: random.Random) -> bytes:
     kinds = (
-        "[algorithms.x{i}]\ninner_step = {i}\n", "[[override]]\ntrain.query_shots = 3\n", "[[claims]]\nid = \"x{i}\"\n", "[profiles.p{i}]\nseeds = 1\n",
+        "[algorithms.x{i}]\ninner_step = {i}\n", "[[override]]\ntrain.query_shots = 3\n", "[[claims]]\nid = \"x{i}\"\n", 
+        "[profiles.p{i}]\nseeds = 1\n",
         "[models.m{i}]\nmodel = \"mlp\"\n", "[[grid]]\nshots = {i}\n", "[x{i}]\n", "[a{i}.b.c.d]\n",
     )  # fmt: skip
     kind = rng.choice(kinds)
