@@ -143,9 +143,10 @@ class Pool:
         if time.monotonic() < child.deadline:
             return
         if not child.done and child.failure is None:
-            child.failure = Failure("timeout", "Timeout", f"took more than {self._timeout:g} seconds; the log says where it stood")
             os.kill(child.process.pid or 0, signal.SIGUSR1)  # faulthandler writes every thread's stack to the log
             child.process.join(0.3)
+            where = "; the log says where it stood" if _has_content(child.job.log) else ""
+            child.failure = Failure("timeout", "Timeout", f"took more than {self._timeout:g} seconds{where}")
         _kill(child)
         child.deadline = float("inf")
 
@@ -164,6 +165,12 @@ def _context(on_cuda: bool) -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
     return context
+
+
+def _has_content(log: Path) -> bool:
+    with suppress(OSError):
+        return log.stat().st_size > 0
+    return False
 
 
 def _how_it_died(child: _Child) -> Failure:

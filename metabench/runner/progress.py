@@ -107,11 +107,11 @@ class Live(Display):
         self._progress.stop()
 
     def started(self, job: Job) -> None:
-        self._lines[job.fit.id] = self._progress.add_task(job.name, total=None, detail="starting")
+        self._lines[job.fit.id] = self._progress.add_task(one_line(job.name), total=None, detail="starting")
 
     def advanced(self, job: Job, message: Advanced) -> None:
         detail = message.phase + _loss(message)
-        self._progress.update(self._lines[job.fit.id], completed=message.iteration, total=message.total, detail=detail)
+        self._progress.update(self._lines[job.fit.id], completed=message.iteration, total=message.total, detail=one_line(detail))
 
     def ended(self, job: Job, message: Ended, results: str) -> None:
         self.finished += 1

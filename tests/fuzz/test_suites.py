@@ -217,7 +217,7 @@ def _words(text: bytes, rng: random.Random) -> bytes:
 
 def _thousands(text: bytes, rng: random.Random) -> bytes:
     kinds = (
-        "[algorithms.x{i}]\ninner_step = {i}\n", "[[override]]\ntrain.query_shots = 3\n", "[[claims]]\nid = \"x{i}\"\n", 
+        "[algorithms.x{i}]\ninner_step = {i}\n", "[[override]]\ntrain.query_shots = 3\n", "[[claims]]\nid = \"x{i}\"\n",
         "[profiles.p{i}]\nseeds = 1\n",
         "[models.m{i}]\nmodel = \"mlp\"\n", "[[grid]]\nshots = {i}\n", "[x{i}]\n", "[a{i}.b.c.d]\n",
     )  # fmt: skip
