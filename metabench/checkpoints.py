@@ -16,15 +16,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from metabench.files import make_folder, write_bytes
+from metabench.files import make_folder, open_regular, write_bytes
+from metabench.records.untrusted import impossible, parse_json
+from metabench.shapes import NUMBER, absent, misshapen
 
 _TEXT, _DIGEST = "metabench", "sha256"
 """Keys of a file's metadata."""
+
+_HEADER = 2**24
+"""Bytes of a file's header, in which the metadata lies."""
+
+_COST = {"seconds": NUMBER, "peaks": {"*": int}}
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +70,18 @@ class Cost:
 
     seconds: float
     peaks: Mapping[str, int | None]
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> Cost:
+        """The cost that a file tells.
+
+        Raises
+        ------
+        ValueError : it tells none.
+        """
+        if absent(told, _COST) or misshapen(told, _COST) or impossible(told) or told["seconds"] < 0:
+            raise ValueError("its cost is none")
+        return cls(told["seconds"], told["peaks"])
 
     def after(self, earlier: Cost) -> Cost:
         """This cost and that of earlier attempts: seconds add up, of peaks the highest counts."""
@@ -108,11 +128,16 @@ class Checkpoint:
             return None
         try:
             standing: dict[str, Any] = unpack(facts["standing"], tensors)
-        except (KeyError, ValueError) as error:
-            _log.warning("%s: is damaged and not used: %s", self._path.name, error)
+            self._earlier = Cost.of(facts["cost"])
+        except Exception as error:  # who writes a digest can write anything
+            warn_of_damage(self._path, error)
             return None
-        self._earlier = Cost(**facts["cost"])
         return standing
+
+    def refuse(self, error: Exception) -> None:
+        """Take note that nothing can go on from what was read."""
+        self._earlier = None
+        warn_of_damage(self._path, error)
 
     def write(self, standing: Mapping[str, Any]) -> None:
         """Replace the file by one of where the training stands: tables and lists of tensors, numbers and strings.
@@ -146,29 +171,35 @@ def write(path: Path, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
     """Facts and tensors of a file, on the CPU; None where there is none, or one that is damaged, which is left as it is."""
-    if not path.is_file():
+    if not path.is_symlink() and not path.exists():
         return None
     try:
+        _refuse_strange_sizes(path)
         with safetensors.safe_open(os.fspath(path), "pt") as file:
             metadata = file.metadata() or {}
             names: list[str] = file.keys()
             tensors = {name: file.get_tensor(name).clone() for name in names}
         if metadata[_DIGEST] != _digest(metadata[_TEXT], tensors):
             raise ValueError("its content is not what was written")
-        return json.loads(metadata[_TEXT]), tensors
-    except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
-        _log.warning("%s: is damaged and not used: %s", path.name, error)
+        return _facts(metadata[_TEXT]), tensors
+    except Exception as error:  # a crafted file may fail in any way
+        warn_of_damage(path, error)
         return None
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:
     """The facts of a file alone, from its first bytes and unchecked; None where there are none."""
     try:
+        _refuse_strange_sizes(path)
         with safetensors.safe_open(os.fspath(path), "np") as file:
-            facts = json.loads((file.metadata() or {})[_TEXT])
-    except (OSError, KeyError, ValueError, safetensors.SafetensorError):
+            return _facts((file.metadata() or {})[_TEXT])
+    except Exception:  # it will be told when the file is to be used
         return None
-    return facts if isinstance(facts, dict) else None
+
+
+def warn_of_damage(path: Path, error: Exception) -> None:
+    """Say in the log that a file is not used, and why."""
+    _log.warning("%s: is damaged and not used: %s", path.name, str(error)[:300] or type(error).__name__)
 
 
 def pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
@@ -220,6 +251,23 @@ def _contents(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _conditions_digest(provenance: Any) -> str | None:
     conditions = provenance.get("conditions") if isinstance(provenance, Mapping) else None
     return conditions.get("conditions_digest") if isinstance(conditions, Mapping) else None
+
+
+def _refuse_strange_sizes(path: Path) -> None:
+    """See that a file is one, that it fits the memory, and that so does its header: whoever opens it reads all of that."""
+    with open_regular(path) as file:
+        header, size = int.from_bytes(file.read(8), "little"), os.fstat(file.fileno()).st_size
+    if header > _HEADER:
+        raise ValueError(f"it says to have a header of {header:,} bytes")
+    if size > psutil.virtual_memory().available:
+        raise ValueError(f"its {size:,} bytes are more than the memory that is free")
+
+
+def _facts(text: str) -> dict[str, Any]:
+    facts = parse_json(text, finite=False)
+    if not isinstance(facts, dict):
+        raise ValueError("its facts are none")
+    return facts
 
 
 def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:

@@ -16,10 +16,14 @@ from torch import Tensor
 from metabench import checkpoints
 from metabench.algorithms.method import State
 from metabench.checkpoints import Checkpoint, Cost, Origin
+from metabench.records.untrusted import impossible
+from metabench.shapes import RECORD, absent, misshapen
 from metabench.training import Training
 
 CURVES = "training"
 """What the names of the curves begin with; names of weights have no slash."""
+
+_FACTS = {"workers": int, "origin": {"provenance": RECORD["provenance"]}}
 
 
 @dataclass(frozen=True)
@@ -104,8 +108,11 @@ def find_weights(path: Path, state: State, origin: Origin, *, any_conditions: bo
         return None
     try:
         training = Training.from_dict(checkpoints.unpack(facts["training"], tensors))
-        trained = Trained(training, Cost(**facts["cost"]), facts["workers"], facts["origin"]["provenance"])
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError):  # written by other sources, and taken on demand
+        if misshapen(facts, _FACTS) or absent(facts, _FACTS) or impossible(facts["origin"]):
+            raise ValueError("its facts are not as they should be")
+        trained = Trained(training, Cost.of(facts["cost"]), facts["workers"], facts["origin"]["provenance"])
+    except Exception as error:  # written by other sources and taken on demand, or crafted
+        checkpoints.warn_of_damage(path, error)
         return None
     state.load_state_dict(weights)
     return trained

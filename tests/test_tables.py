@@ -1,5 +1,6 @@
 """Tables against answers worked out by hand, and against what a folder may hold besides good records."""
 
+import csv
 import json
 import math
 
@@ -12,6 +13,7 @@ from metabench.report.answer import headline
 from metabench.report.blocks import blocks_of
 from metabench.tables import curves, environment, load, rows
 from metabench.tables.curves import align
+from metabench.tables.frames import csv_text, frame, printable, read_csv
 
 
 def one_block(**settings):
@@ -366,3 +368,20 @@ def test_fail_makes_what_the_runner_writes():
     record = {"result": {"score": 0.5, "outcome": "completed"}, "measured": {"wall_seconds": 1.0}}
     fail(record, "killed")
     assert record["result"]["score"] is None
+
+
+DANGEROUS = ("=1+1", "+maml", "-", "@SUM(A1)", "\t=1", "'=1", "''+1", "\0=1", "\u202e=1", "=a,b", '="', "it's", "'quoted'", "a=1", "")
+
+
+@pytest.mark.parametrize("text", DANGEROUS)
+def test_a_spreadsheet_runs_nothing_of_a_table_and_it_reads_back_the_same(text, tmp_path):
+    table = frame([{"text": text, "number": -1.5, "+key": "plain"}, {"text": "x", "number": 2.0, "+key": None}], ["text", "number", "+key"])
+    path = tmp_path / "table.csv"
+    path.write_text(csv_text(table))
+    with path.open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r")) and cell != "-1.5"]
+    again = read_csv(path)
+    assert list(again.columns) == ["text", "number", "+key"]
+    assert again["number"].tolist() == [-1.5, 2.0]
+    assert again["text"].fillna("").tolist() == [printable(text), "x"]

@@ -40,7 +40,7 @@ _FAR_END = b"PK\6\7"
 
 
 class Arrays(Mapping[str, "np.ndarray"]):
-    """The arrays of an archive by name.
+    """The arrays of an archive by name; none where there is no file.
 
     Raises
     ------
@@ -49,6 +49,9 @@ class Arrays(Mapping[str, "np.ndarray"]):
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        if not path.is_symlink() and not path.exists():
+            return
         with _told_when_damaged(path), _archive(path) as archive:
             self._members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
 
@@ -56,6 +59,10 @@ class Arrays(Mapping[str, "np.ndarray"]):
         info = self._members[name]
         with _told_when_damaged(self._path), _archive(self._path) as archive, archive.open(info) as member:
             return _read_array(member, info)
+
+    def bytes_of(self, name: str) -> int:
+        """How many bytes an array takes, as its archive says; none where there is no such array."""
+        return self._members[name].file_size if name in self._members else 0
 
     def __contains__(self, name: object) -> bool:
         return name in self._members

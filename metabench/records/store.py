@@ -26,6 +26,8 @@ from metabench.shapes import RECORD, absent, misshapen
 if TYPE_CHECKING:
     import numpy as np
 
+    from metabench.records.arrays import Arrays
+
 SCHEMA = 2
 """Schema of the records written now. Those of schema 1, which had no digests, are read; any other is refused."""
 
@@ -148,8 +150,8 @@ class RecordStore:
             raise RecordError(f"{path}: is damaged: {problem}. `metabench run` makes it again")
         return dict(record)
 
-    def arrays(self, path: Path) -> Mapping[str, np.ndarray]:
-        """Open the arrays beside the record at `path`; each is read when it is asked for. A record without arrays gives an empty mapping.
+    def arrays(self, path: Path) -> Arrays:
+        """Open the arrays beside the record at `path`; each is read when it is asked for. A record without arrays has none.
 
         Raises
         ------
@@ -157,8 +159,7 @@ class RecordStore:
         """
         from metabench.records.arrays import Arrays
 
-        npz = path.with_suffix(".npz")
-        return Arrays(npz) if npz.is_symlink() or npz.exists() else {}
+        return Arrays(path.with_suffix(".npz"))
 
     def scan(self, wanted: Iterable[str] | None = None) -> Scan:
         """Read every record, or those of the cells with the ids `wanted`; damaged files are told, and stop nothing."""

@@ -28,15 +28,29 @@ def read_json(path: Path, size: int = SIZE) -> tuple[Any, bytes]:
     ValueError : it is no JSON, or says what no file of a run can say; the message names the place.
     """
     content = read_regular(path, size)
-    if content.count(b",") + content.count(b"[") + content.count(b"{") > VALUES:
-        raise ValueError(f"it holds more than {VALUES:,} values")
-    try:
-        value = json.loads(content.decode(), parse_constant=_no_number)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    value = parse_json(content.decode())
     if problem := impossible(value):
         raise ValueError(problem)
     return value, content
+
+
+def parse_json(text: str, *, finite: bool = True) -> Any:
+    """Return what a JSON text says, as far as it has no more than so many values.
+
+    Parameters
+    ----------
+    finite : refuse what Python writes for numbers that are none.
+
+    Raises
+    ------
+    ValueError : it is no JSON, or has too many values or too deep nesting.
+    """
+    if text.count(",") + text.count("[") + text.count("{") > VALUES:
+        raise ValueError(f"it holds more than {VALUES:,} values")
+    try:
+        return json.loads(text, parse_constant=_no_number if finite else None)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def impossible(value: Any, key: str = "", depth: int = 0) -> str:

@@ -55,9 +55,9 @@ def seeds_panel(block: Block, scores: pd.DataFrame) -> Panel:
     inside = scores[scores["group"].isin([group["group"] for group in groups])].dropna(subset="score")
     axis = Axis.of(block.head, inside["score"])
     with panel(width=3.2, height=0.7 + 0.36 * len(groups)) as (figure, ax):
-        order = [group["group"] for group in groups]
-        values = pd.DataFrame({"score": inside["score"] * axis.factor, "group": inside["group"].astype(str)})
-        sns.stripplot(data=values, x="score", y="group", order=order, color=MUTED[0], alpha=0.6, size=3.2, jitter=False, ax=ax)
+        places = {group["group"]: f"row {place}" for place, group in enumerate(groups)}  # ids are digits that may pass for numbers and dates
+        values = pd.DataFrame({"score": inside["score"] * axis.factor, "group": inside["group"].map(places)})
+        sns.stripplot(data=values, x="score", y="group", order=list(places.values()), color=MUTED[0], alpha=0.6, size=3.2, jitter=False, ax=ax)
         for dots in ax.collections:  # below the mean and its interval, not under them
             dots.set_offsets(np.add(np.asarray(dots.get_offsets()), (0.0, 0.24)))
         for place, group in enumerate(groups):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from metabench.files import make_folder, write_text
@@ -17,8 +16,11 @@ from metabench.tables.claims import ABOUT, CLAIM, claim_rows
 from metabench.tables.claims import RESULT as FOUND
 from metabench.tables.comparisons import COMPARED, REFERENCE, RESULT, comparison_rows
 from metabench.tables.declared import declared
-from metabench.tables.frames import Row, first_seen, frame, printable
+from metabench.tables.frames import Row, csv_text, first_seen, frame, printable
 from metabench.tables.groups import SUMMARY, group_rows
+
+if TYPE_CHECKING:
+    from metabench.records.arrays import Arrays
 
 Index = Mapping[str, tuple[Path, ...]]
 """Files of a store by the beginning of a cell's id."""
@@ -63,7 +65,7 @@ class Run:
         """
         return RecordStore(self.folder).load(self.records[cell])
 
-    def arrays(self, cell: str) -> Mapping[str, np.ndarray]:
+    def arrays(self, cell: str) -> Arrays:
         """Open the arrays of a cell (`result/scores`, `result/prediction` ...); each is read when it is asked for.
 
         Raises
@@ -89,7 +91,7 @@ class Run:
         make_folder(folder)
         for name in ("cells", "groups", "comparisons", "claims"):
             table: pd.DataFrame = getattr(self, name)
-            write_text(folder / f"{name}.csv", printable(table.to_csv(index=False, lineterminator="\n")))
+            write_text(folder / f"{name}.csv", csv_text(table))
 
 
 def load(folder: str | Path, confidence: float | None = None) -> Run:

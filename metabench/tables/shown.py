@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ SEEDS = 3
 """Seeds among whose records such episodes are looked for."""
 LARGEST = 128
 """Most pixels a side, and most classes, that a figure will take from a record."""
+BYTES, EXAMPLES = 2**24, 10_000
+"""Most bytes of an array, and most examples of an array of these, that a figure will take."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def shown(run: Run, block: str) -> list[Shown]:
 def _read(run: Run, cell: Row) -> Shown | None:
     try:
         arrays = run.arrays(cell["cell"])
-        if any(f"figures/{part}" not in arrays for part in PARTS):
+        if any(f"figures/{part}" not in arrays or arrays.bytes_of(f"figures/{part}") > BYTES for part in PARTS):
             return None
         parts = {part: arrays[f"figures/{part}"] for part in PARTS}
         result = run.record(cell["cell"])["result"]
@@ -90,6 +93,8 @@ def _counting(steps: Sequence[int], scores: Sequence[float], result: Mapping[str
 def _whole(told: Shown) -> bool:
     """Whether the arrays fit one another, and are of a kind that there is a figure for."""
     support, query, answers = told.support_x, told.query_x, (told.support_y, told.query_y, told.prediction)
+    if max(math.prod(values.shape[:3]) for values in answers) > EXAMPLES or max(math.prod(x.shape[:2]) for x in (support, query)) > EXAMPLES:
+        return False
     if support.ndim not in (3, 5) or query.ndim != support.ndim or not support.size or not query.size or support.shape[2:] != query.shape[2:]:
         return False
     episodes, asked = query.shape[:2]

@@ -13,7 +13,7 @@ import stat
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -68,9 +68,9 @@ class Outcome:
         assert self.peak_bytes < MEMORY, told
 
 
-def cases(part: int, parts: int = 3) -> Iterator[int]:
+def cases(part: int, parts: int = 3) -> range:
     """Numbers of the cases of one of so many parts."""
-    return iter(range(part, CASES, parts))
+    return range(part, CASES, parts)
 
 
 def chance(case: int, purpose: str) -> random.Random:

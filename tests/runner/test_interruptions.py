@@ -6,10 +6,11 @@ import itertools
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,12 @@ from workshop import Workshop, results
 
 from metabench.runner.messages import Failure, Job
 from metabench.runner.pool import Pool
-from metabench.runner.run import RunSummary, forget_checkpoint
+from metabench.runner.run import forget_checkpoint
 from metabench.suite import load_suite
 
-KILLS = 30
+KILLS, WITHIN, ROUNDS = 30, 20, 10
+"""Processes to kill at least, trainings that must have gone on after it, and rounds in which that must come about."""
+
 STARTING = 0.2
 """Seconds that a child takes before its fit begins, or a little more."""
 
@@ -99,11 +102,15 @@ def project(shared_workshop: Workshop) -> Workshop:
     return shared_workshop
 
 
+Moment = Callable[[Job, int], bool]
+"""Waits for the moment to kill the process of a job, of which it has a handle; returns whether it came before the process ended."""
+
+
 @contextmanager
-def killed(delay: Callable[[str], float]) -> Iterator[list[str]]:
-    """Kill every child that is started within the block after some delay for the fit of this id; yield the fits whose children still lived."""
+def killed(moment: Moment) -> Iterator[list[str]]:
+    """Kill every child that is started within the block when its moment comes; yield the fits whose children still lived."""
     hits: list[str] = []
-    timers: list[threading.Timer] = []
+    threads: list[threading.Thread] = []
     start = Pool._start
 
     def start_and_kill(self: Pool, job: Job) -> Any:
@@ -111,47 +118,79 @@ def killed(delay: Callable[[str], float]) -> Iterator[list[str]]:
         handle = os.pidfd_open(child.process.pid)  # unlike its number, never that of another process
 
         def kill() -> None:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
-                hits.append(job.fit.id)
+            if moment(job, handle):
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+                    hits.append(job.fit.id)
             os.close(handle)
 
-        timers.append(threading.Timer(delay(job.fit.id), kill))
-        timers[-1].start()
+        threads.append(threading.Thread(target=kill))
+        threads[-1].start()
         return child
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Pool, "_start", start_and_kill)
         yield hits
-    for timer in timers:
-        timer.join()
+    for thread in threads:
+        thread.join()
 
 
-def test_killed_at_thirty_moments_and_still_the_same_bits(project: Workshop) -> None:
-    """Some before anything is put by, some while a checkpoint, weights or a record are being written, most in between."""
+def at_any_time(rng: random.Random, took: Mapping[str, float]) -> Moment:
+    """Some time in the life of a process, little of which is spent in training."""
+    return lambda job, handle: not has_ended(handle, rng.uniform(0, STARTING + took[job.fit.id]))
+
+
+def in_training(rng: random.Random) -> Moment:
+    """At once or some milliseconds after a further checkpoint has come to lie there: one is written within a training alone."""
+
+    def wait(job: Job, handle: int) -> bool:
+        wanted, seen = rng.randint(1, 6), {written(job.checkpoint)}
+        while len(seen) <= wanted:
+            if has_ended(handle, 0.0005):
+                return False
+            seen.add(written(job.checkpoint))
+        return not has_ended(handle, rng.choice((0.0, rng.uniform(0, 0.01))))
+
+    return wait
+
+
+def has_ended(handle: int, seconds: float) -> bool:
+    """Whether a process ends within some seconds."""
+    return bool(select.select([handle], [], [], seconds)[0])
+
+
+def written(path: Path) -> int:
+    """When a file was written, 0 where there is none."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_mtime_ns
+    return 0
+
+
+def test_killed_at_any_moment_and_still_the_same_bits(project: Workshop) -> None:
+    """Some before anything is saved, some while a checkpoint, weights or a record are being written, most within a training."""
     whole = project.run("lean", out=project.folder / "whole")
     assert whole.exit_status == 0
     assert not list((whole.folder / "checkpoints").iterdir())
-    took = {record["fit"]: record["measured"]["wall_seconds"] for record in records_of(whole).values()}
-    rng, kills, interruptions = random.Random(0), 0, 0
-    for suite in itertools.cycle(SUITES):
-        out = project.folder / f"{suite}-{kills}"
+    took = {record["fit"]: record["measured"]["wall_seconds"] for record in records_in(whole.folder)}
+    rng, kills, within = random.Random(0), 0, 0
+    moments = (at_any_time(rng, took), in_training(rng), in_training(rng))
+    for round_, suite in zip(range(ROUNDS), itertools.cycle(SUITES), strict=False):
+        out = project.folder / f"{suite}-{round_}"
         unfinished = True
-        while unfinished and kills < KILLS:
-            with killed(lambda fit: rng.uniform(0, STARTING + took[fit])) as hits:
+        while unfinished:
+            with killed(lambda job, handle: rng.choice(moments)(job, handle)) as hits:
                 unfinished = project.run(suite, out=out).exit_status != 0
             kills += len(hits)
-        summary = project.run(suite, out=out)
         assert results(out) == results(whole.folder)
         assert not list((out / "checkpoints").iterdir())
-        interruptions += sum(record["measured"]["interruptions"] for record in records_of(summary).values())
-        if kills >= KILLS:
-            break
-    assert interruptions > 0
+        within += sum({record["fit"]: record["measured"]["interruptions"] for record in records_in(out)}.values())
+        if kills >= KILLS and within >= WITHIN:
+            return
+    raise AssertionError(f"only {kills} kills struck, {within} of them within a training that then went on")
 
 
-def records_of(summary: RunSummary) -> dict[str, dict[str, Any]]:
-    return {path.name: json.loads(path.read_text()) for path in summary.folder.glob("records/*.json")}
+def records_in(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in folder.glob("records/*.json")]
 
 
 @pytest.mark.parametrize(
