@@ -108,7 +108,7 @@ def test_suites(case: int, tmp_path: Path) -> None:
     assert snapshot(tmp_path, leaving_out=project) == before
 
 
-@pytest.mark.parametrize("case", list(cases(0))[::50])
+@pytest.mark.parametrize("case", list(cases(0))[::100])
 def test_short_runs(case: int, tmp_path: Path) -> None:
     rng = chance(case, "runs")
     project = tmp_path / "project"
