@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import re
-import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from types import FrameType
 from typing import Any, NoReturn
 
+from metabench.bounds import LEAST_CONFIDENCE, MOST_CONFIDENCE
 from metabench.errors import MetabenchError, nearest
+from metabench.printing import shown_streams
+from metabench.signals import GOES_ON, stopped_well
+from metabench.text import one_line
 
 DESCRIPTION = "A reproducible benchmark for meta-learning and few-shot learning."
 
@@ -30,6 +30,7 @@ exit status: 0 all well, 1 something differs (verify), 2 bad configuration or us
 
 SUITE_HELP = "name in the suites folder, or path to a TOML file (default: that of benchmark.toml)"
 FOLDER_HELP = "a suite by name or path, or a run folder (default: the suite of benchmark.toml)"
+CONFIDENCE_HELP = f"of every interval, between {LEAST_CONFIDENCE} and {MOST_CONFIDENCE} (default: that of the run)"
 
 
 class Parser(argparse.ArgumentParser):
@@ -42,7 +43,7 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong in one line, and where help is."""
         wrong = re.search(r"invalid choice: '([^']*)'", message)
         hint = nearest(wrong[1], self._known()) if wrong else ""
-        self.exit(2, f"{self.prog}: {message}{hint}\n`{self.prog} --help` shows what there is\n")
+        self.exit(2, f"{self.prog}: {one_line(message)}{one_line(hint)}\n`{self.prog} --help` shows what there is\n")
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Parse a command line; an option that nobody knows is told by the parser of its verb."""
@@ -72,7 +73,12 @@ def parser() -> Parser:
     report = _verb(verbs, "report", "render the report again from the records", "report:report", "metabench report reports/sinusoid")
     report.add_argument("suite", nargs="?", metavar="SUITE|FOLDER", help=FOLDER_HELP)
     report.add_argument("--profile", metavar="NAME", help="the run of this profile of the suite")
-    report.add_argument("--confidence", type=_confidence, metavar="C", help="of every interval, between 0.5 and 1 (default: that of the run)")
+    report.add_argument(
+        "--confidence",
+        type=_confidence,
+        metavar="C",
+        help=f"of every interval, between {LEAST_CONFIDENCE} and {MOST_CONFIDENCE} (default: that of the run)",
+    )
     listing = _verb(verbs, "list", "suites, algorithms, datasets and models, one line each", "listing:listing", "metabench list algorithms")
     listing.add_argument("kind", nargs="?", choices=("suites", "algorithms", "datasets", "models"), help="one kind only")
     _add_verify(verbs)
@@ -83,9 +89,11 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit status."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    _mend_streams()
-    signal.signal(signal.SIGTERM, _terminate)
+    with stopped_well(), shown_streams():
+        return _status(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _status(arguments: Sequence[str]) -> int:
     try:
         status = _dispatch(arguments)
         sys.stdout.flush()
@@ -93,21 +101,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"metabench: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        print("\nmetabench: stopped; what is finished is kept, and the same command goes on from there", file=sys.stderr)
+        print(f"\nmetabench: stopped; {GOES_ON}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:  # what no verb foresaw: a folder without permission, a path that is too long, a full terminal
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"metabench: {place}{error.strerror or error}", file=sys.stderr)
+        place = f"{one_line(error.filename)}: " if error.filename else ""
+        print(f"metabench: {place}{one_line(error.strerror or error)}", file=sys.stderr)
         return 2
     return status
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
     top = parser()
-    options = top.parse(arguments)
+    try:
+        options = top.parse(arguments)
+    except SystemExit as stop:  # argparse has said what there is to say
+        return int(str(stop.code))
     if options.version:
         from metabench import __version__
 
@@ -119,20 +129,6 @@ def _dispatch(arguments: Sequence[str]) -> int:
     module, _, function = options.call.partition(":")
     status: int = getattr(importlib.import_module(f"metabench.verbs.{module}"), function)(options)
     return status
-
-
-def _mend_streams() -> None:
-    """Let output that is closed go nowhere, and characters that a terminal's encoding lacks be shown by their number."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - takes the descriptor that is free, lest a pipe get it
-        with suppress(AttributeError):  # a stand-in of somebody's
-            getattr(sys, name).reconfigure(errors="backslashreplace")
-
-
-def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    print("\nmetabench: terminated; what is finished is kept, and the same command goes on from there", file=sys.stderr)
-    raise SystemExit(128 + signum)
 
 
 def _verb(verbs: Any, name: str, summary: str, call: str, example: str) -> Parser:
@@ -222,6 +218,6 @@ def _confidence(text: str) -> float:
         confidence = float(text)
     except ValueError:
         confidence = 0.0
-    if not 0.5 < confidence < 1:
-        raise argparse.ArgumentTypeError(f"'{text}': expected a number between 0.5 and 1")
+    if not LEAST_CONFIDENCE < confidence <= MOST_CONFIDENCE:
+        raise argparse.ArgumentTypeError(f"'{text}': expected a number between {LEAST_CONFIDENCE} and {MOST_CONFIDENCE}")
     return confidence

@@ -6,6 +6,7 @@ The command line turns a `MetabenchError` into one message on stderr and the exi
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable
 
 
@@ -47,9 +48,17 @@ class UnreadableRecordError(RecordError):
     """A record may be whole and cannot be read here: of a newer schema, or without permission. Nothing may take its place."""
 
 
+LONGEST_WORD = 100
+MOST_WORDS = 1000
+
+
 def nearest(word: str, words: Iterable[str]) -> str:
-    """Return ` (did you mean 'x'?)` for the candidate nearest to `word`, or an empty string when none is near."""
-    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
+    """Return ` (did you mean 'x'?)` for the candidate nearest to `word`, or an empty string when none is near.
+
+    Nobody has misspelt a word of hundreds of letters, nor looks among thousands: finding the nearest would take long.
+    """
+    candidates = [word for word in itertools.islice(words, MOST_WORDS) if len(word) <= LONGEST_WORD]
+    close = difflib.get_close_matches(word, candidates, n=1, cutoff=0.6) if len(word) <= LONGEST_WORD else []
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 

@@ -8,6 +8,7 @@ understood. `expectation` puts the same annotation in words, for the message of 
 from __future__ import annotations
 
 import dataclasses
+import json
 import types
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -81,12 +82,14 @@ def expectation(annotation: Any) -> str:
         limits = [words for metadata in arguments[1:] if (words := _limit(metadata))]
         return ", ".join([expectation(arguments[0]), *limits])
     if origin is Literal:
-        return ("" if len(arguments) == 1 else "one of ") + ", ".join(repr(choice) for choice in arguments)
+        return ("" if len(arguments) == 1 else "one of ") + ", ".join(
+            json.dumps(choice, ensure_ascii=False) for choice in arguments
+        )  # as TOML writes them
     if origin in (Union, types.UnionType):
         return " or ".join(expectation(argument) for argument in arguments if argument is not type(None))
     if origin in (tuple, list):
         return "a list of " + _plural(arguments[0] if arguments else Any)
-    if origin is dict or (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+    if _is_table(annotation):
         return "a table"
     return _WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
@@ -95,7 +98,11 @@ def _plural(annotation: Any) -> str:
     if get_origin(annotation) is Annotated:
         base, *metadata = get_args(annotation)
         return ", ".join([_plural(base), *(f"each {words}" for item in metadata if (words := _limit(item)))])
-    return _PLURALS.get(annotation, expectation(annotation))
+    return "tables" if _is_table(annotation) else _PLURALS.get(annotation, expectation(annotation))
+
+
+def _is_table(annotation: Any) -> bool:
+    return get_origin(annotation) is dict or (isinstance(annotation, type) and issubclass(annotation, BaseModel))
 
 
 def _limit(metadata: Any) -> str:

@@ -10,13 +10,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from metabench.text import CONTROL
+
 NUMBER = (int, float)
 NUMBERS = [(int, float, type(None))]
 SCALAR = (str, int, float, bool)
 CURVE = {"iteration": NUMBERS, "loss": NUMBERS, "score": NUMBERS}
-CONTROL = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
-"""Control characters other than tab and line feed: terminals obey them, and no XML can hold them."""
-
 TEXT = re.compile(f"[^{CONTROL}]*")
 
 METRIC = {"name": str, "unit": str, "higher_is_better": bool, "chance": NUMBER}

@@ -69,7 +69,7 @@ def test_every_verb_has_help_with_an_example(verb: tuple[str, ...], capsys: pyte
         (("run", "--timeout", "-1"), "'-1'|expected"),
         (("run", "--timeout", "nan"), "expected a number of seconds, greater than 0"),
         (("run", "--stale", "keeep"), "did you mean 'keep'"),
-        (("report", "--confidence", "95"), "expected a number between 0.5 and 1"),
+        (("report", "--confidence", "95"), "expected a number between 0.5 and 0.9999"),
     ],
 )
 def test_wrong_words_are_told_with_the_nearest_right_one(arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:

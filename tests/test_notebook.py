@@ -48,7 +48,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"timeout": -1}, "timeout = -1: expected a number, greater than 0"),
     ({"timeout": float("nan")}, "timeout = nan: expected a number, greater than 0"),
     ({"fail_fast": "yes"}, "fail_fast = 'yes': expected true or false"),
-    ({"stale": "kepe"}, "stale = 'kepe': expected one of 'keep', 'rerun' (did you mean 'keep'?)"),
+    ({"stale": "kepe"}, "stale = 'kepe': expected one of \"keep\", \"rerun\" (did you mean 'keep'?)"),
     ({"out": ""}, "out = '': expected a folder"),
     ({"out": 5}, "out = 5: expected a folder"),
 ]

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import torch
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from metabench.algorithms import inner_loop
 from metabench.algorithms.method import BatchNormMode, Method, State, StepResult, TrainBatchNormMode, adam, outer_step
+from metabench.bounds import Rate
 from metabench.tasks.episodes import Episodes, Task
 
 
@@ -33,12 +34,12 @@ class MAML(Method):
         outer_lr : rate of the outer Adam. clip : bound on each element of the meta-gradient. engine : ``higher`` is the slow second opinion.
         """
 
-        inner_lr: Annotated[float, Gt(0)] = 0.01
+        inner_lr: Rate = 0.01
         inner_steps: Annotated[int, Ge(1), Le(10_000)] = 1
         test_steps: Annotated[int, Ge(0), Le(10_000)] | None = None
         curve: tuple[Annotated[int, Ge(0), Le(10_000)], ...] = ()
-        outer_lr: Annotated[float, Gt(0)] = 1e-3
-        clip: Annotated[float, Gt(0)] | None = None
+        outer_lr: Rate = 1e-3
+        clip: Rate | None = None
         train_batch_norm: TrainBatchNormMode = "query"
         test_batch_norm: BatchNormMode = "query"
         engine: Literal["functional", "higher"] = "functional"

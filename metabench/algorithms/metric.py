@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from annotated_types import Gt
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from metabench.algorithms.inner_loop import query_outputs
 from metabench.algorithms.method import BatchNormMode, Method, State, StepResult, TrainBatchNormMode, adam, batch_score, outer_step, task_losses
+from metabench.bounds import Rate
 from metabench.models.layers import normalising
 from metabench.tasks.episodes import Episodes, Task
 
@@ -30,7 +29,7 @@ class MetricMethod(Method):
     class Settings:
         """`outer_lr`: rate of Adam. The published networks train with support and queries normalised together and test in evaluation mode."""
 
-        outer_lr: Annotated[float, Gt(0)] = 1e-3
+        outer_lr: Rate = 1e-3
         train_batch_norm: TrainBatchNormMode = "joint"
         test_batch_norm: BatchNormMode = "running"
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from annotated_types import Gt
 from torch import Tensor
 
 from metabench.algorithms.inner_loop import per_task, query_scores
 from metabench.algorithms.method import BatchNormMode, State
 from metabench.algorithms.supervised import SupervisedMethod
+from metabench.bounds import Rate
 
 
 class Oracle(SupervisedMethod):
@@ -27,7 +26,7 @@ class Oracle(SupervisedMethod):
     class Settings:
         """`outer_lr`: rate of Adam."""
 
-        outer_lr: Annotated[float, Gt(0)] = 1e-3
+        outer_lr: Rate = 1e-3
         test_batch_norm: BatchNormMode = "running"
 
     settings: Settings

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Ge, Le, MinLen
 from torch import Tensor, nn
 
 from metabench.algorithms.inner_loop import Weights, per_task, query_scores, scores_along, train_along
 from metabench.algorithms.method import BatchNormMode, Method, State
 from metabench.algorithms.supervised import SupervisedMethod
+from metabench.bounds import Rate
 
 Tune = Literal["head", "all"]
 
@@ -40,9 +41,9 @@ class Pretrained(SupervisedMethod):
         test_batch_norm : `running` is evaluation mode, as in Chen et al. 2019.
         """
 
-        outer_lr: Annotated[float, Gt(0)] = 1e-3
+        outer_lr: Rate = 1e-3
         tune: Annotated[tuple[Tune, ...], MinLen(1)] = ("head", "all")
-        rates: Annotated[tuple[Annotated[float, Gt(0)], ...], MinLen(1)] = (0.001, 0.01)
+        rates: Annotated[tuple[Rate, ...], MinLen(1)] = (0.001, 0.01)
         steps: Annotated[tuple[Annotated[int, Ge(0), Le(10_000)], ...], MinLen(1)] = (0, 1, 2, 5, 10, 20)
         optimizer: Literal["adam", "sgd"] = "adam"
         test_batch_norm: BatchNormMode = "running"

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from metabench.algorithms.inner_loop import Weights, chunks, scores_along
 from metabench.algorithms.method import BatchNormMode, Method, State, StepResult, batch_score, task_losses
+from metabench.bounds import Rate
 from metabench.models.layers import normalising
 from metabench.tasks.episodes import Episodes, Task
 
@@ -82,13 +83,13 @@ class Reptile(Method):
         """
 
         inner_optimizer: Literal["adam", "sgd"] = "adam"
-        inner_lr: Annotated[float, Gt(0)] = 1e-3
+        inner_lr: Rate = 1e-3
         inner_steps: Annotated[int, Ge(1), Le(10_000)] = 5
         inner_batch: BatchSize = 10
         test_steps: Steps = 50
         test_batch: BatchSize | None = None
         curve: tuple[Steps, ...] = ()
-        outer_lr: Annotated[float, Gt(0)] = 1.0
+        outer_lr: Rate = 1.0
         test_batch_norm: BatchNormMode = "query"
 
     settings: Settings

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Ge, Le, MinLen
 from torch import Tensor, nn
 
 from metabench.algorithms.inner_loop import Weights, per_task, scores_along, train_along
 from metabench.algorithms.method import BatchNormMode, Method, State
+from metabench.bounds import Rate
 from metabench.tasks.episodes import Task
 
 
@@ -28,7 +29,7 @@ class Scratch(Method):
     class Settings:
         """`rates` and `steps`: what the rate of `optimizer` and the number of steps are chosen from, on validation episodes."""
 
-        rates: Annotated[tuple[Annotated[float, Gt(0)], ...], MinLen(1)] = (0.001, 0.003, 0.01, 0.03)
+        rates: Annotated[tuple[Rate, ...], MinLen(1)] = (0.001, 0.003, 0.01, 0.03)
         steps: Annotated[tuple[Annotated[int, Ge(0), Le(10_000)], ...], MinLen(1)] = (0, 1, 2, 5, 10, 20, 50)
         optimizer: Literal["adam", "sgd"] = "adam"
         test_batch_norm: BatchNormMode = "query"

@@ -128,7 +128,7 @@ def listed(names: list[str]) -> str:
 
 def _digits(value: float) -> str:
     """Three digits that count, and never an exponent where a plain number will do."""
-    if value and abs(value) < 1e-4:
+    if value and not 1e-4 <= abs(value) < 1e15:  # infinite too, as the end of a ratio's interval can be
         return f"{value:.2e}"
     if abs(value) < 1:
         return f"{value:#.3g}"

@@ -11,6 +11,7 @@ import multiprocessing.connection
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 
 from metabench.errors import UnwritableError
+from metabench.printing import open_descriptors
 from metabench.runner.messages import Done, Ended, Failure, Job, Message, Started, Unwritable
 from metabench.runner.worker import work
 
@@ -30,6 +32,9 @@ TICK = 0.5
 
 PRELOADED = ("metabench.experiment", "metabench.runner.worker", "torch._inductor.config")
 """What the fork server imports once. The last is what `torch.use_deterministic_algorithms` imports: more than a second in every child."""
+
+LONGEST_PATH = 70
+"""Characters of a folder in which there can be a socket: the system takes 104 or 108 bytes, and multiprocessing adds 32."""
 
 GRACE = 10.0
 """Seconds that a process has to end after its fit is done."""
@@ -63,6 +68,7 @@ class Pool:
         self._free = list(devices)
         self._threads = threads
         self._timeout = timeout
+        open_descriptors()
         self._context = _context(on_cuda=any(device.startswith("cuda") for device in devices))
         self._children: list[_Child] = []
 
@@ -106,7 +112,7 @@ class Pool:
         lifeline, hold = self._context.Pipe(duplex=False)
         messages, tell = self._context.Pipe(duplex=False)
         process = self._context.Process(target=work, args=(job, device, tell, lifeline), name=job.name)  # type: ignore[attr-defined]
-        with _thread_settings(self._threads), _ctrl_c_blocked(), _main_hidden():
+        with _thread_settings(self._threads), _ctrl_c_blocked(), _main_hidden(), _short_paths():
             process.start()
         lifeline.close()
         tell.close()
@@ -137,9 +143,10 @@ class Pool:
         if time.monotonic() < child.deadline:
             return
         if not child.done and child.failure is None:
-            child.failure = Failure("timeout", "Timeout", f"took more than {self._timeout:g} seconds; the log says where it stood")
             os.kill(child.process.pid or 0, signal.SIGUSR1)  # faulthandler writes every thread's stack to the log
             child.process.join(0.3)
+            where = "; the log says where it stood" if _has_content(child.job.log) else ""
+            child.failure = Failure("timeout", "Timeout", f"took more than {self._timeout:g} seconds{where}")
         _kill(child)
         child.deadline = float("inf")
 
@@ -153,11 +160,17 @@ class Pool:
 
 
 def _context(on_cuda: bool) -> BaseContext:
-    if on_cuda or "forkserver" not in multiprocessing.get_all_start_methods():
+    if on_cuda or "forkserver" not in multiprocessing.get_all_start_methods() or _folder_for_sockets() is None:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
     return context
+
+
+def _has_content(log: Path) -> bool:
+    with suppress(OSError):
+        return log.stat().st_size > 0
+    return False
 
 
 def _how_it_died(child: _Child) -> Failure:
@@ -229,6 +242,23 @@ def _main_hidden() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextmanager
+def _short_paths() -> Iterator[None]:
+    """Let multiprocessing put its sockets into a folder whose path is short enough; it removes what it makes there. Children keep TMPDIR."""
+    before = tempfile.tempdir
+    tempfile.tempdir = _folder_for_sockets() or before
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
+def _folder_for_sockets() -> str | None:
+    """The folder for temporary files, or where its path is too long for a socket one of the system's; None where there is none."""
+    folders = (tempfile.gettempdir(), "/tmp", "/var/tmp")  # multiprocessing makes a private folder in there
+    return next((folder for folder in folders if len(os.fsencode(folder)) <= LONGEST_PATH and os.access(folder, os.W_OK | os.X_OK)), None)
 
 
 def _oom_kills() -> int:

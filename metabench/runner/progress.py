@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from metabench.runner.forecast import Clock, duration
 from metabench.runner.messages import Advanced, Ended, Job
+from metabench.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,7 +83,7 @@ class Lines(Display):
         self._say(f"[{self.finished}/{self.total}] {where}" + (f"; {left}" if (left := self._time_left()) else ""))
 
     def _say(self, line: str) -> None:
-        print(line, flush=True)
+        print(one_line(line), flush=True)
         self._spoke = time.monotonic()
 
 
@@ -106,18 +107,18 @@ class Live(Display):
         self._progress.stop()
 
     def started(self, job: Job) -> None:
-        self._lines[job.fit.id] = self._progress.add_task(job.name, total=None, detail="starting")
+        self._lines[job.fit.id] = self._progress.add_task(one_line(job.name), total=None, detail="starting")
 
     def advanced(self, job: Job, message: Advanced) -> None:
         detail = message.phase + _loss(message)
-        self._progress.update(self._lines[job.fit.id], completed=message.iteration, total=message.total, detail=detail)
+        self._progress.update(self._lines[job.fit.id], completed=message.iteration, total=message.total, detail=one_line(detail))
 
     def ended(self, job: Job, message: Ended, results: str) -> None:
         self.finished += 1
         self._progress.remove_task(self._lines.pop(job.fit.id))
         self._progress.update(self._fits, completed=self.finished)
         style = "red" if message.failure else None
-        self._progress.console.print(self._last_line(job, message, results), style=style, markup=False, highlight=False)
+        self._progress.console.print(one_line(self._last_line(job, message, results)), style=style)
 
     def tick(self) -> None:
         self._progress.update(self._fits, detail=self._time_left())
@@ -125,10 +126,10 @@ class Live(Display):
 
 def display_for(total: int, clock: Clock) -> Display:
     """The display that suits where stdout goes."""
-    from rich.console import Console
+    from metabench.console import console
 
-    console = Console()
-    return Live(total, clock, console) if console.is_terminal and not console.is_dumb_terminal else Lines(total, clock)
+    screen = console()
+    return Live(total, clock, screen) if screen.is_terminal and not screen.is_dumb_terminal else Lines(total, clock)
 
 
 def _where(message: Advanced) -> str:

@@ -45,11 +45,12 @@ def contrast_interval(
         raise ValueError(f"ratios need positive values, got {values.min()}")
     logs = np.log(values)
     estimate = t_interval((signs @ logs).tolist(), confidence=confidence, scale=max(1.0, float(np.abs(logs).max())))
-    low, high = estimate.interval or (None, None)
+    with np.errstate(over="ignore"):  # an interval may well have no end that fits into a number
+        interval = None if estimate.interval is None else (float(np.exp(estimate.interval[0])), float(np.exp(estimate.interval[1])))
     return replace(
         estimate,
         estimate=float(np.exp(estimate.estimate)),
-        interval=None if low is None or high is None else (float(np.exp(low)), float(np.exp(high))),
+        interval=interval,
         sd=None,  # that of the logarithms would be no number in the unit of the estimate
         method=_method("geometric mean ratio with Student t interval of its logarithm", n),
         unit="ratio",

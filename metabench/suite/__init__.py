@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from metabench.cells import Cell
-from metabench.errors import ConfigError, MetabenchError, nearest
+from metabench.errors import ConfigError, MetabenchError, nearest, some
 from metabench.suite.claims import Claim, make_claims
 from metabench.suite.document import Document, read_document, toml_text
 from metabench.suite.grids import Expansion
@@ -22,6 +22,10 @@ from metabench.suite.layers import RECIPE_TABLES, Layer, merged, suite_layers, v
 from metabench.suite.parsing import keys, normalised, parse
 from metabench.suite.project import Project
 from metabench.suite.schema import MAX_SEEDS, SuiteTable, is_name
+from metabench.text import one_line
+
+MANY = 20
+"""Names that a message lists; more are counted."""
 
 _SEEDS = re.compile(r"(\d{1,10})(?:-(\d{1,10}))?")
 
@@ -90,8 +94,8 @@ def load_suite(
     document = normalised(read_document(path))
     table = parse(document, SuiteTable)
     if profile is not None and profile not in table.profiles:
-        known = ", ".join(table.profiles) or "none"
-        raise ConfigError(f"{document.name}: there is no profile '{profile}'; there are {known}{nearest(profile, table.profiles)}")
+        known = some(table.profiles, MANY) or "none"
+        raise ConfigError(f"{document.name}: there is no profile '{one_line(profile)}'; there are {known}{nearest(profile, table.profiles)}")
     name = path.stem if profile is None else f"{path.stem}-{profile}"
     if profile is not None and path.with_name(f"{name}.toml").exists():
         raise ConfigError(f"{document.name}: profile '{profile}' and the suite '{name}' would share a run folder; rename one of them")
@@ -125,7 +129,7 @@ def find_suite(name_or_path: str | None, project: Project) -> Path:
     """
     known = suite_names(project)
     wanted = name_or_path if name_or_path is not None else project.suite
-    there = f"there are {', '.join(known) or 'none'} in {project.suites.name}/"
+    there = f"there are {some(known, MANY) or 'none'} in {project.suites.name}/"
     if wanted is None:
         raise ConfigError(f"which suite? Name one, or set suite in benchmark.toml; {there}")
     is_path = "/" in wanted or wanted.endswith(".toml")
@@ -133,13 +137,13 @@ def find_suite(name_or_path: str | None, project: Project) -> Path:
     if name_or_path is None and is_path:
         path = project.root / path
     if not is_name(path.stem):
-        raise ConfigError(f"'{wanted}' cannot name a suite: use letters, digits and _ . + - only, at most 64, with no . or - in front")
+        raise ConfigError(f"'{one_line(wanted)}' cannot name a suite: use letters, digits and _ . + - only, at most 64, with no . or - in front")
     try:
         found = path.is_file()
     except OSError as error:  # without permission, or too long
-        raise ConfigError(f"'{wanted}': cannot be read: {error.strerror}") from None
+        raise ConfigError(f"'{one_line(wanted)}': cannot be read: {error.strerror}") from None
     if not found or path.suffix != ".toml":
-        raise ConfigError(f"'{wanted}': {_no_such_file(path) if is_path else f'no such suite; {there}{nearest(wanted, known)}'}")
+        raise ConfigError(f"'{one_line(wanted)}': {one_line(_no_such_file(path)) if is_path else f'no such suite; {there}{nearest(wanted, known)}'}")
     return path
 
 
@@ -151,12 +155,20 @@ def suite_names(project: Project) -> list[str]:
     ConfigError : the folder of the suites cannot be read.
     """
     try:
-        files = [Path(entry.name) for entry in os.scandir(project.suites) if entry.is_file()]
+        files = [Path(entry.name) for entry in os.scandir(project.suites) if _is_file(entry)]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise ConfigError(f"{project.suites}: the suites cannot be read: {error.strerror}") from None
     return sorted(file.stem for file in files if file.suffix == ".toml" and is_name(file.stem))
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether this is a regular file; a link that leads nowhere, or round in a loop, is none."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def every_suite(project: Project) -> dict[str, Suite | MetabenchError]:
@@ -182,7 +194,7 @@ def parse_seeds(text: str) -> list[int]:
         match = _SEEDS.fullmatch(part.strip())
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
         if not first <= last < first + MAX_SEEDS:
-            raise ConfigError(f"--seeds {text}: expected seeds such as 0-4 or 0,2,7")
+            raise ConfigError(f"--seeds {one_line(text)}: expected seeds such as 0-4 or 0,2,7")
         seeds += range(first, last + 1)
     return sorted(set(seeds))
 
@@ -207,7 +219,7 @@ def _reference(document: Document, table: SuiteTable, cells: Iterable[Cell]) -> 
     if table.reference is None:
         return table.grid[0].algorithms[0]
     if table.reference not in algorithms:
-        there = f"there are {', '.join(algorithms)}{nearest(table.reference, algorithms)}"
+        there = f"there are {some(algorithms, MANY)}{nearest(table.reference, algorithms)}"
         raise document.error((("reference",), f"no algorithm of the grids; {there}"))
     return table.reference
 
@@ -216,20 +228,21 @@ def _selected(cells: Sequence[Cell], seeds: Sequence[int] | None, only: Sequence
     """Return the ids of the cells that the restrictions leave."""
     there = sorted({cell.fit.seed for cell in cells})
     if seeds is not None and (strange := sorted(set(seeds) - set(there))):
-        raise ConfigError(f"--seeds: the suite has no seed {', '.join(map(str, strange))}; it has {', '.join(map(str, there))}")
+        raise ConfigError(f"--seeds: the suite has no seed {some(map(str, strange), MANY)}; it has {some(map(str, there), MANY)}")
     selected = [cell for cell in cells if seeds is None or cell.fit.seed in seeds]
     for pattern in only:
         key, equals, wanted = pattern.partition("=")
         choices = {str(_coordinates(cell).get(key)) for cell in cells} - {"None"}
         if not equals or not choices:
             known = sorted({name for cell in cells for name in _coordinates(cell)})
-            raise ConfigError(f"--only {pattern}: expected KEY=VALUE[,VALUE] with a key of {', '.join(known)}{nearest(key, known)}")
+            raise ConfigError(f"--only {one_line(pattern)}: expected KEY=VALUE[,VALUE] with a key of {', '.join(known)}{nearest(key, known)}")
         for value in wanted.split(","):
             if value not in choices:
-                raise ConfigError(f"--only {pattern}: no cell has {key}={value}; there are {', '.join(sorted(choices))}{nearest(value, choices)}")
+                there_are = f"there are {some(sorted(choices), MANY)}{nearest(value, choices)}"
+                raise ConfigError(f"--only {one_line(pattern)}: no cell has {key}={one_line(value)}; {there_are}")
         selected = [cell for cell in selected if str(_coordinates(cell).get(key)) in wanted.split(",")]
     if not selected:
-        raise ConfigError(f"--only {' '.join(only)}: no cell has all of this")
+        raise ConfigError(f"--only {one_line(' '.join(only))}: no cell has all of this")
     return frozenset(cell.id for cell in selected)
 
 

@@ -7,20 +7,26 @@ usual way to write TOML and otherwise falls back to the nearest enclosing table.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from metabench.errors import ConfigError
+from metabench.files import read_regular
+from metabench.text import one_line
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands: keys of tables and positions in arrays, from the root of the file."""
 
+MAX_BYTES = 2**20
 MAX_DEPTH = 12
 MAX_PROBLEMS = 12
 _INT64 = 2**63
@@ -28,6 +34,7 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _UNQUOTABLE = re.compile(r"[\x7f-\x9f]")  # of the control characters those that JSON leaves as they are
 _KEY_PART = r"(?:[A-Za-z0-9_-]+|\"(?:[^\"\\]|\\.)*\"|'[^']*')"
 _DOTTED_KEY = rf"{_KEY_PART}(?:\s*\.\s*{_KEY_PART})*"
+_ENDLESS_KEY = re.compile(r"(?<![\w.\"'-])(?:(?:[A-Za-z0-9_-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+){20}")
 _HEADER = re.compile(rf"\s*(\[\[?)\s*({_DOTTED_KEY})\s*\]")
 _ASSIGNMENT = re.compile(rf"\s*({_DOTTED_KEY})\s*=")
 
@@ -40,10 +47,13 @@ class Document:
     text: str = ""
     data: dict[str, Any] = field(default_factory=dict)
 
-    def error(self, *problems: tuple[KeyPath, str]) -> ConfigError:
-        """Return one error for several problems of a kind, a line each: `file:line: [table] key = value: what is wrong`."""
-        ordered = sorted(problems, key=lambda problem: self.line(problem[0]) or 0)
-        lines = [f"{self._where(path)}: {why}" for path, why in ordered[:MAX_PROBLEMS]]
+    def error(self, *problems: tuple[KeyPath, str | Callable[[], str]]) -> ConfigError:
+        """Return one error for several problems of a kind, a line each: `file:line: [table] key = value: what is wrong`.
+
+        Where finding the words takes time, a function may give them: it is called for the few problems that are told.
+        """
+        ordered = sorted(problems, key=lambda problem: self.line(problem[0]) or 0)[:MAX_PROBLEMS]
+        lines = [f"{self._where(path)}: {one_line(why() if callable(why) else why)}" for path, why in ordered]
         if len(problems) > MAX_PROBLEMS:
             lines.append(f"{self.name}: ... and {len(problems) - MAX_PROBLEMS} more")
         return ConfigError("\n".join(lines))
@@ -51,13 +61,19 @@ class Document:
     def line(self, path: KeyPath) -> int | None:
         """Return the line (from 1) where the value at `path` is said, else that of the nearest table around it, else None."""
         wanted = _tokens(path)
-        best, depth = None, 0
+        found: list[tuple[int, int]] = []
+        for target in (wanted, [token for token in wanted if token != "0"]):  # one [grid] is the first of a list
+            depths = (depth for depth in range(len(target), 0, -1) if tuple(target[:depth]) in self._lines)
+            found += [(-depth, self._lines[tuple(target[:depth])]) for depth in itertools.islice(depths, 1)]
+        return min(found)[1] if found else None
+
+    @cached_property
+    def _lines(self) -> dict[tuple[str, ...], int]:
+        """Where each key is first said."""
+        lines: dict[tuple[str, ...], int] = {}
         for number, said in _said_on_lines(self.text):
-            for target in (wanted, [token for token in wanted if token != "0"]):  # one [grid] is the first of a list
-                agreed = said == target[: len(said)]
-                if agreed and len(said) > depth:
-                    best, depth = number, len(said)
-        return best
+            lines.setdefault(tuple(said), number)
+        return lines
 
     def value(self, path: KeyPath) -> Any:
         """Return what stands at `path`, or None where nothing does (TOML itself has no null)."""
@@ -94,19 +110,23 @@ def read_document(path: Path) -> Document:
     """
     name = _shown(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_regular(path, MAX_BYTES, follow=True).decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{name}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{name}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
     except ValueError as error:  # a path that no file system takes, such as one with a null character
         raise ConfigError(f"{name!r}: cannot be read: {error}") from None
+    if _ENDLESS_KEY.search(text):  # tomllib takes the square of the parts of a dotted key in time
+        raise ConfigError(f"{name}: tables or lists are nested too deeply")
     try:
         data = tomllib.loads(text)
     except RecursionError:
         raise ConfigError(f"{name}: tables or lists are nested too deeply") from None
-    except ValueError as error:  # TOMLDecodeError is one; so is an integer of thousands of digits
-        raise ConfigError(f"{name}: is not valid TOML: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name}: is not valid TOML: {one_line(error)}") from None
+    except ValueError:  # Python reads no decimal of thousands of digits
+        raise ConfigError(f"{name}: holds an integer of thousands of digits; 64 bits are the most") from None
     document = Document(name, text, data)
     if problems := list(_impossible_values(data)):
         raise document.error(*problems)
@@ -168,6 +188,8 @@ def toml_value(value: Any) -> str:
         return "{ " + ", ".join(f"{toml_key(key)} = {toml_value(item)}" for key, item in value.items()) + " }" if value else "{}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(toml_value(item) for item in value) + "]"
+    if isinstance(value, int) and value.bit_length() > 1024:  # in a message that refuses it: Python writes no decimal of thousands of digits
+        return hex(value)
     return str(value)  # numbers; dates too, in messages that refuse them
 
 
@@ -251,19 +273,22 @@ def _split(path: KeyPath) -> tuple[str, str]:
 def _dotted(path: KeyPath) -> str:
     text = ""
     for key in path:
-        text += f"[{key}]" if isinstance(key, int) else ("." if text else "") + toml_key(key)
+        text += f"[{key}]" if isinstance(key, int) else ("." if text else "") + shortened(toml_key(key))
     return text
 
 
-def _preview(value: Any, limit: int = 60) -> str:
+def _preview(value: Any) -> str:
     if isinstance(value, list) and any(isinstance(item, list | dict) for item in value):
         return f"a list of {len(value)}"
-    text = toml_value(value)
+    return shortened(toml_value(value))
+
+
+def shortened(text: str, limit: int = 60) -> str:
+    """Return the text, or its beginning where it is longer than that."""
     return text if len(text) <= limit else text[: limit - 4] + " ..."
 
 
 def _shown(path: Path) -> str:
-    try:
-        return path.absolute().relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return str(path)
+    with suppress(ValueError):
+        path = path.absolute().relative_to(Path.cwd())
+    return one_line(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache, partial
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -10,10 +11,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from metabench.settings import unknown_key, wrong_value
-from metabench.suite.document import Document, KeyPath, flat, nested
+from metabench.suite.document import Document, KeyPath, flat, nested, shortened
 from metabench.suite.schema import Table
 
 M = TypeVar("M", bound=Table)
+
+SAID = ("name", "text", "duplicate", "budget")
+"""Kinds of errors that `schema` raises itself, in words."""
 
 
 def normalised(document: Document) -> Document:
@@ -58,29 +62,37 @@ def parse(document: Document, model: type[M]) -> M:
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        problems = {_complaint(document, model, details): None for details in error.errors(include_url=False)}
+        found = {_what(document, details): details for details in reversed(error.errors(include_url=False, include_input=False))}
+        problems = ((path, partial(_complaint, document, model, path, details)) for (path, *_), details in reversed(found.items()))
         raise document.error(*problems) from None
 
 
+@cache
 def keys(model: type[Table]) -> dict[str, Any]:
     """Return the keys of a table as they are written in TOML, each with its annotation."""
     hints = get_type_hints(model, include_extras=True)
     return {info.alias or name: hints[name] for name, info in model.model_fields.items()}
 
 
-def _complaint(document: Document, model: type[Table], details: ErrorDetails) -> tuple[KeyPath, str]:
-    """Turn one pydantic error into the path of a key and what to say about it."""
-    path = _existing(document, details["loc"])
+def _what(document: Document, details: ErrorDetails) -> tuple[KeyPath, str, str]:
+    """Return what one pydantic error is about; what each member of a union has to say about one value is the same thing."""
+    kind = details["type"]
+    of = str(details["loc"][-1]) if kind == "missing" else details["msg"] if kind in SAID else ""
+    return _existing(document, details["loc"]), kind if kind in ("missing", "extra_forbidden", *SAID) else "value", of
+
+
+def _complaint(document: Document, model: type[Table], path: KeyPath, details: ErrorDetails) -> str:
+    """Put one pydantic error in words."""
     kind = details["type"]
     if kind == "missing":
-        return path, f"lacks '{details['loc'][-1]}'"
+        return f"lacks '{details['loc'][-1]}'"
     if kind == "extra_forbidden":
         table = _table_in(_annotation_at(model, path[:-1])) or model
         owner = next((str(key) for key in reversed(path[:-1]) if isinstance(key, str)), document.name)
-        return path, unknown_key(str(path[-1]), keys(table), owner)
-    if kind in ("name", "text", "duplicate", "budget"):
-        return path, details["msg"]
-    return path, wrong_value(_annotation_at(model, path), document.value(path))
+        return unknown_key(str(path[-1]), keys(table), shortened(owner))
+    if kind in SAID:
+        return details["msg"]
+    return wrong_value(_annotation_at(model, path), document.value(path))
 
 
 def _existing(document: Document, loc: tuple[str | int, ...]) -> KeyPath:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, TypeVar
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from metabench.bounds import LEAST_CONFIDENCE, MOST_CONFIDENCE
 from metabench.identity import canonical
-from metabench.shapes import CONTROL
 from metabench.suite.document import toml_value
+from metabench.text import CONTROL
 
 T = TypeVar("T")
 
@@ -65,6 +66,9 @@ def _distinct(values: list[T]) -> list[T]:
 # Upper bounds are for slips of the keyboard: what is beyond them would only fill the memory, or never end.
 MAX_SEEDS = 10_000
 MAX_PROCESSES = 1_024
+LARGEST = 1_000_000_000_000
+Amount = Annotated[float, Ge(-LARGEST), Le(LARGEST)]
+Positive = Annotated[float, Gt(0), Le(LARGEST)]
 Name = Annotated[str, AfterValidator(_a_name), "a name"]
 Text = Annotated[str, AfterValidator(_a_text)]
 Count = Annotated[int, Ge(1), Le(1_000_000_000)]
@@ -105,7 +109,7 @@ class TrainTable(Table):
     query_shots: Size | None = None
     schedule: Literal["constant", "linear", "cosine", "step"] | None = None
     step_every: Count | None = None
-    step_factor: Annotated[float, Gt(0)] | None = None
+    step_factor: Positive | None = None
 
     @model_validator(mode="after")
     def _one_budget(self) -> TrainTable:
@@ -123,7 +127,7 @@ class ValidateTable(Table):
     shots: Size | None = None
     query_shots: Size | None = None
     select: Literal["best", "last"] | None = None
-    target: Annotated[float, Gt(0)] | None = None
+    target: Positive | None = None
     patience: Count | None = None
 
 
@@ -243,16 +247,16 @@ class ClaimTable(Table):
     source: Text = ""
     metric: str
     of: Name
-    against: str | float | None = None
+    against: str | Amount | None = None
     published: Literal[True] | None = None
     where: Setting = {}
     versus_where: Setting | None = None
-    ratio_below: Annotated[float, Gt(0)] | None = None
-    ratio_above: Annotated[float, Gt(0)] | None = None
-    difference_above: float | None = None
-    difference_below: float | None = None
-    between: Annotated[list[float], MinLen(2)] | None = None
-    equivalent_within: Annotated[float, Gt(0)] | None = None
+    ratio_below: Positive | None = None
+    ratio_above: Positive | None = None
+    difference_above: Amount | None = None
+    difference_below: Amount | None = None
+    between: Annotated[list[Amount], MinLen(2)] | None = None
+    equivalent_within: Positive | None = None
 
 
 class SuiteTable(Sections):
@@ -289,6 +293,6 @@ class ProjectTable(Sections):
     data: Text = "data"
     workers: Workers = 0
     threads: Threads = 1
-    confidence: Annotated[float, Gt(0.5), Lt(1)] = 0.95
+    confidence: Annotated[float, Gt(LEAST_CONFIDENCE), Le(MOST_CONFIDENCE)] = 0.95
     checkpoint_seconds: Annotated[float, Ge(0), Le(10_000_000)] = 60.0
     plugins: PluginsTable = PluginsTable()

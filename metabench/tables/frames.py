@@ -10,11 +10,10 @@ from typing import Any, cast
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from metabench.shapes import CONTROL
+from metabench.text import UNPRINTABLE
 
 Row = dict[str, Any]
 
-UNPRINTABLE = re.compile(rf"[{CONTROL}\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _FORMULA = re.compile(r"'*[=+\-@\t]")
 """How text begins that a spreadsheet would run, apostrophes before it or none."""
 

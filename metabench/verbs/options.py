@@ -19,6 +19,7 @@ from metabench.settings import check
 from metabench.suite import Suite, load_suite, parse_seeds
 from metabench.suite.project import Project, home_expanded
 from metabench.suite.schema import Seed, Threads, Workers
+from metabench.text import one_line
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,4})?")
 
@@ -76,7 +77,7 @@ def of_command_line(parsed: argparse.Namespace) -> Options:
     ConfigError : names the option, what stands there, and what may.
     """
     said = {field.name: getattr(parsed, field.name) for field in fields(Options) if hasattr(parsed, field.name)}
-    return _checked(said, lambda option, value: f"--{option.replace('_', '-')} {value}")
+    return _checked(said, lambda option, value: f"--{option.replace('_', '-')} {one_line(value) or repr('')}")
 
 
 def of_python(said: Mapping[str, Any]) -> Options:

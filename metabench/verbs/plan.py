@@ -22,6 +22,7 @@ from metabench.runner.probe import probe
 from metabench.runner.run import Resources
 from metabench.suite import Suite
 from metabench.suite.project import Project
+from metabench.text import one_line
 from metabench.verbs.options import of_command_line, settle
 from metabench.verbs.target import WIDE, current_project
 
@@ -97,8 +98,9 @@ def _action(fit: Fit, kept: frozenset[str]) -> Literal["train", "evaluate"]:
 
 
 def _show(facts: Mapping[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from metabench.console import console
 
     table = Table(title=f"{facts['suite']}: {facts['fits']} fits, {sum(facts['cells'].values())} cells", title_justify="left")
     table.add_column("fit", overflow="fold")
@@ -108,22 +110,22 @@ def _show(facts: Mapping[str, Any]) -> None:
     table.add_column("expected", justify="right")
     for fit in facts["plan"]:
         counts = (str(fit["cells"].get(state, "")) for state in STATES)
-        table.add_row(fit["name"], *counts, fit["to_do"] or "", _expected(fit["expected_seconds"]) if fit["to_do"] else "")
-    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)  # a pipe has no width to keep to
-    console.print(table)
+        table.add_row(one_line(fit["name"]), *counts, fit["to_do"] or "", _expected(fit["expected_seconds"]) if fit["to_do"] else "")
+    screen = console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)  # a pipe has no width to keep to
+    screen.print(table)
     for line in (*facts["damaged"], *facts["remarks"]):
-        console.print(f"warning: {line}", markup=False)
+        screen.print(f"warning: {one_line(line)}")
     cells = ", ".join(f"{number} {state}" for state, number in facts["cells"].items() if number)
-    console.print(f"cells: {cells}; {facts['using']}; in {facts['folder']}", markup=False)
+    screen.print(f"cells: {cells}; {facts['using']}; in {one_line(facts['folder'])}")
     if facts["differences"]:
-        console.print(f"stale because: {'; '.join(facts['differences'])}. `metabench run` wants --stale keep or --stale rerun", markup=False)
+        screen.print(f"stale because: {'; '.join(facts['differences'])}. `metabench run` wants --stale keep or --stale rerun")
     for line in facts["failed_probes"]:
-        console.print(f"probe failed: {line}", markup=False)
+        screen.print(f"probe failed: {one_line(line)}")
     if facts["fits_to_run"]:
         expected, train = _expected(facts["expected_seconds"]), facts["fits_to_train"]
-        console.print(f"{facts['fits_to_run']} fits to run, {train} of them to train; expected time: {expected}", markup=False)
+        screen.print(f"{facts['fits_to_run']} fits to run, {train} of them to train; expected time: {expected}")
     else:
-        console.print("nothing to run")
+        screen.print("nothing to run")
 
 
 def _expected(seconds: float | None) -> str:

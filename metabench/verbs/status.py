@@ -10,6 +10,7 @@ from typing import Any
 from metabench.errors import some
 from metabench.records import FINISHED, RecordStore, read_cells
 from metabench.runner.folder import RunFolder
+from metabench.text import one_line
 from metabench.verbs.target import current_project, run_folder
 
 SHOWN = 20
@@ -25,7 +26,10 @@ def status(options: argparse.Namespace) -> int:
     holder = RunFolder(folder).holder()
     counts = Counter(outcomes.values())
     done = sum(counts[outcome] for outcome in FINISHED)
-    print(f"{folder}: {done} of {len(cells)} cells done" + "".join(f", {counts[name]} {name}" for name in sorted(counts) if name != "completed"))
+    print(
+        f"{one_line(folder)}: {done} of {len(cells)} cells done"
+        + "".join(f", {counts[name]} {name}" for name in sorted(counts) if name != "completed")
+    )
     if holder:
         fits = ", ".join(map(str, holder.get("fits") or [])) or "about to start"
         print(f"running since {holder.get('since')} (process {holder['pid']} on {holder['host']}): {fits}")
@@ -33,8 +37,8 @@ def status(options: argparse.Namespace) -> int:
     for entry in cells:
         if outcomes[entry["cell"]] not in {*FINISHED, "missing"}:
             alike.setdefault(f"{outcomes[entry['cell']]}: {_error(scan.records[entry['cell']])}", []).append(entry["stem"])
-    _print_first([f"{why}\n    {len(stems)} cell{'s' * (len(stems) > 1)}: {some(stems)}" for why, stems in alike.items()])
-    _print_first([f"warning: {line}" for line in (*scan.damaged, *scan.remarks)])
+    _print_first([f"{one_line(why)}\n    {len(stems)} cell{'s' * (len(stems) > 1)}: {one_line(some(stems))}" for why, stems in alike.items()])
+    _print_first([f"warning: {one_line(line)}" for line in (*scan.damaged, *scan.remarks)])
     return 0 if done == len(cells) else 3
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from metabench.errors import FolderError
 from metabench.suite import find_suite
 from metabench.suite.project import Project, load_project
+from metabench.text import one_line
 
 WIDE = 200
 """Columns of a table that goes into a pipe or a file."""
@@ -22,7 +23,7 @@ def current_project() -> Project:
     """
     project = load_project()
     if project.root != Path.cwd():
-        print(f"project: {project.root}", file=sys.stderr)
+        print(f"project: {one_line(project.root)}", file=sys.stderr)
     return project
 
 
@@ -37,17 +38,19 @@ def run_folder(named: str | None, project: Project, profile: str | None = None) 
     ------
     FolderError, ConfigError : there is no such run, or no such suite.
     """
+    if named == "":
+        raise FolderError("'' names no run folder, nor a suite")
     if named is not None and profile is None:
         for folder in (Path(named), project.reports / named):
             if _is_run(folder):
                 return folder.absolute()
     if named is not None and Path(named).is_dir():
-        raise FolderError(f"{named}: is no run folder: it has no cells.json. `metabench run` makes one")
+        raise FolderError(f"{one_line(named)}: is no run folder: it has no cells.json. `metabench run` makes one")
     stem = find_suite(named, project).stem
     name = stem if profile is None else f"{stem}-{profile}"
     if not _is_run(project.reports / name):
         command = " ".join(["metabench run", *([named] if named else []), *(["--profile", profile] if profile else [])])
-        raise FolderError(f"suite '{name}' has not been run yet: {project.reports / name} holds no run. `{command}` begins one")
+        raise FolderError(f"suite '{one_line(name)}' has not been run yet: {project.reports / name} holds no run. `{command}` begins one")
     return project.reports / name
 
 
@@ -55,4 +58,4 @@ def _is_run(folder: Path) -> bool:
     try:
         return (folder / "cells.json").is_file()
     except OSError as error:  # without permission, or too long for a path
-        raise FolderError(f"{folder}: cannot be read: {error.strerror}") from error
+        raise FolderError(f"{one_line(folder)}: cannot be read: {error.strerror}") from error

@@ -23,6 +23,7 @@ from metabench.runner.plan import Conditions, PlannedCell, survey
 from metabench.runner.run import Resources, run_suite
 from metabench.suite import Suite
 from metabench.suite.project import Project
+from metabench.text import one_line
 from metabench.verbs.options import of_command_line, settle
 from metabench.verbs.target import WIDE, current_project, run_folder
 
@@ -133,31 +134,31 @@ def _facts(folder: Path, using: Resources, agreements: Sequence[tuple[PlannedCel
 
 
 def _show(facts: Mapping[str, Any]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=escape(f"{facts['folder']}: {len(facts['cells'])} cells run again"), title_justify="left")
+    from metabench.console import console
+
+    table = Table(title=f"{one_line(facts['folder'])}: {len(facts['cells'])} cells run again", title_justify="left")
     table.add_column("record", overflow="fold")
     for column in ("score then", "score now", "apart"):
         table.add_column(column, justify="right")
     table.add_column("verdict")
     for cell in facts["cells"]:
-        table.add_row(escape(cell["stem"]), *(_number(cell[key]) for key in ("score_then", "score_now", "difference")), VERDICTS[cell["verdict"]])
-    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)  # a pipe has no width to keep to
-    console.print(table)
+        table.add_row(one_line(cell["stem"]), *(_number(cell[key]) for key in ("score_then", "score_now", "difference")), VERDICTS[cell["verdict"]])
+    screen = console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)  # a pipe has no width to keep to
+    screen.print(table)
     for line in (*facts["damaged"], *facts["remarks"]):
-        console.print(f"warning: {line}", markup=False)
+        screen.print(f"warning: {one_line(line)}")
     for cell in facts["cells"]:
         if cell["verdict"] in ("differs", "failed"):
-            console.print(f"{cell['verdict']}: {cell['stem']}: {cell['detail']}", markup=False)
+            screen.print(f"{cell['verdict']}: {cell['stem']}: {one_line(cell['detail'])}")
     if facts["differences"]:
-        console.print(f"not as it was: {'; '.join(facts['differences'])}", markup=False)
+        screen.print(f"not as it was: {'; '.join(facts['differences'])}")
         if facts["verdicts"].keys() & {"within", "differs"}:
-            console.print("so other bits are no fault, and scores are held against their records' intervals over episodes", markup=False)
-    console.print("; ".join(f"{number} {VERDICTS[verdict]}" for verdict, number in facts["verdicts"].items()), markup=False)
+            screen.print("so other bits are no fault, and scores are held against their records' intervals over episodes")
+    screen.print("; ".join(f"{number} {VERDICTS[verdict]}" for verdict, number in facts["verdicts"].items()))
     if facts["largest_difference"]:
-        console.print(f"the largest difference in score is {_number(facts['largest_difference'])}", markup=False)
+        screen.print(f"the largest difference in score is {_number(facts['largest_difference'])}")
 
 
 def _number(value: float | None) -> str:
