@@ -87,7 +87,7 @@ def test_wrong_words_are_told_with_the_nearest_right_one(arguments: tuple[str, .
         (("plan", "mixed", "--device", "tpu"), "--device tpu: expected auto, cpu, cuda or cuda:N"),
         (("plan", "mixed", "--device", "cuda:99"), "--device cuda:99: torch finds"),
         (("run", "mixed", "--threads", "2000"), "--threads 2000: expected a whole number, at least 1, at most 1,024"),
-        (("run", "mixed", "--out", ""), "--out : expected a folder"),
+        (("run", "mixed", "--out", ""), "--out '': expected a folder"),
         (("plan", "mixed", "--seeds", ""), "--seeds : expected seeds such as 0-4"),
         (("run", "suites"), "'suites': no such suite"),
         (("run", "suites/mixed"), "no such file (did you mean 'suites/mixed.toml'?)"),

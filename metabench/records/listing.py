@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from metabench.bounds import LEAST_CONFIDENCE, MOST_CONFIDENCE
 from metabench.errors import FolderError
 from metabench.records.folder import refuse_links
 from metabench.records.untrusted import read_json
@@ -37,7 +38,8 @@ def read_cells(folder: Path) -> dict[str, Any]:
     if type(schema) is not int or schema != CELLS_SCHEMA:
         raise FolderError(f"{path}: is not a cells.json that this metabench can read (schema {CELLS_SCHEMA})")
     wrong = absent(described, ("reference", "cells")) or misshapen(described, CELLS)
-    wrong = wrong or ("" if 0 < (described.get("confidence") or 0.95) < 1 else "confidence")
+    confidence = described.get("confidence")
+    wrong = wrong or ("" if confidence is None or LEAST_CONFIDENCE < confidence <= MOST_CONFIDENCE else "confidence")
     if wrong := wrong or next((f"cells[{place}].{key}" for place, entry in enumerate(described["cells"]) if (key := _wrong_in(entry))), ""):
         raise FolderError(f"{path}: is damaged: {wrong} is not as it should be. {again}")
     return dict(described)
