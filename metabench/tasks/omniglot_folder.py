@@ -9,17 +9,19 @@ from __future__ import annotations
 import os
 import socket
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from metabench.errors import DataError
 from metabench.identity import digest
 from metabench.tasks.cache import Decoded
+from metabench.tasks.image_files import read_image
 from metabench.tasks.images import content_digest
 
 FOLDER = "omniglot-py"
@@ -38,25 +40,37 @@ Drawings = dict[str, list[Path]]
 def find_drawings(root: Path) -> Drawings:
     """List the classes and drawings of whichever parts are under the data folder `root`, sorted by name.
 
+    The data folder, `omniglot-py` and the parts may be links; below a part, links that stay within it are followed.
+
     Raises
     ------
-    DataError : a character without drawings, or one that is in both parts.
+    DataError : a character without drawings, or one that is in both parts; what cannot be read, has an unprintable name, or links out of its part.
     """
     drawings: Drawings = {}
     for part in PARTS:
-        for character in _characters(root / FOLDER / part):
+        for character, paths in _drawings_of(root / FOLDER / part):
             name = f"{character.parent.name}/{character.name}"
             if name in drawings:
                 raise DataError(f"{character}: this character is in both parts, {' and '.join(PARTS)}; remove one of the two")
-            drawings[name] = sorted(path for path in _visible(character) if path.suffix.lower() == ".png")
-            if not drawings[name]:
+            if not paths:
                 raise DataError(f"{character}: a character's folder without a PNG file in it")
+            drawings[name] = paths
     return dict(sorted(drawings.items()))
 
 
 def cache_key(drawings: Drawings, image_size: int) -> str:
-    """Return a digest over the names, sizes and times of all files, and over how they are decoded."""
-    files = [(name, path.name, stat.st_size, stat.st_mtime_ns) for name, paths in drawings.items() for path in paths for stat in (path.stat(),)]
+    """Return a digest over the names, sizes and times of all files, and over how they are decoded.
+
+    Raises
+    ------
+    DataError : a file is gone.
+    """
+    files = []
+    for name, paths in drawings.items():
+        for path in paths:
+            with _told_when_unreadable(path):
+                stat = path.stat()
+            files.append((name, path.name, stat.st_size, stat.st_mtime_ns))
     return digest({"decoding": DECODING, "image_size": image_size, "files": files})
 
 
@@ -67,9 +81,12 @@ def decode(drawings: Drawings, image_size: int) -> Decoded:
     ------
     DataError : a file cannot be read as an image; names it.
     """
-    images = np.stack([_drawing(path, image_size) for paths in drawings.values() for path in paths])[..., None]
-    labels = np.repeat(np.arange(len(drawings)), [len(paths) for paths in drawings.values()])
-    ids = [f"{name}/{path.stem}" for name, paths in drawings.items() for path in paths]
+    paths = [path for of_a_class in drawings.values() for path in of_a_class]
+    images = np.empty((len(paths), image_size, image_size, 1), np.uint8)
+    for image, path in zip(images, paths, strict=True):
+        image[..., 0] = _drawing(path, image_size)
+    labels = np.repeat(np.arange(len(drawings)), [len(of_a_class) for of_a_class in drawings.values()])
+    ids = [f"{name}/{path.stem}" for name, of_a_class in drawings.items() for path in of_a_class]
     return Decoded(images, labels, list(drawings), ids, content_digest(images, labels, list(drawings)))
 
 
@@ -118,20 +135,47 @@ def _network_timeout(seconds: float) -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def _drawing(path: Path, image_size: int) -> np.ndarray:
+def _drawing(path: Path, image_size: int) -> NDArray[np.uint8]:
+    drawing = read_image(path, ("PNG",), "L")
+    return 255 - np.asarray(drawing.resize((image_size, image_size), Image.Resampling.LANCZOS))
+
+
+def _drawings_of(part: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """The folder of each character of a part, and the drawings in it."""
+    within = Path(os.path.realpath(part))
+    for character in _characters(part):
+        yield character, sorted(Path(entry.path) for entry in _visible(character, within) if entry.name.lower().endswith(".png"))
+
+
+def _characters(part: Path) -> list[Path]:
+    with _told_when_unreadable(part):
+        if not part.is_dir():
+            return []
+    within = Path(os.path.realpath(part))
+    alphabets = [alphabet.path for alphabet in _visible(part, within) if alphabet.is_dir()]
+    return [Path(character.path) for alphabet in alphabets for character in _visible(alphabet, within) if character.is_dir()]
+
+
+def _visible(folder: str | Path, within: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder and not hidden; refused where a name cannot be shown or a link leads out of `within`."""
+    with _told_when_unreadable(Path(folder)), os.scandir(folder) as entries:
+        found = [entry for entry in entries if not entry.name.startswith(".")]
+    for entry in found:
+        if not entry.name.isprintable():
+            raise DataError(f"{folder}: {entry.name!r} in it is a name that cannot be shown; rename or remove it")
+        if entry.is_symlink() and not _target(entry).is_relative_to(within):
+            raise DataError(f"{entry.path}: is a link out of {within}; put what it leads to in its place, or link the whole folder {within.name}")
+    return found
+
+
+def _target(link: os.DirEntry[str]) -> Path:
+    with _told_when_unreadable(Path(link.path)):
+        return Path(os.path.realpath(link, strict=True))
+
+
+@contextmanager
+def _told_when_unreadable(path: Path) -> Iterator[None]:
     try:
-        with Image.open(path) as image:
-            resized = image.convert("L").resize((image_size, image_size), Image.Resampling.LANCZOS)
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: cannot be read as an image ({error}); put the original file back in its place") from error
-    return 255 - np.asarray(resized)
-
-
-def _characters(part: Path) -> Sequence[Path]:
-    if not part.is_dir():
-        return []
-    return [character for alphabet in _visible(part) if alphabet.is_dir() for character in _visible(alphabet) if character.is_dir()]
-
-
-def _visible(folder: Path) -> list[Path]:
-    return [Path(entry.path) for entry in os.scandir(folder) if not entry.name.startswith(".")]
+        yield
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 import threading
@@ -336,3 +337,109 @@ def test_a_damaged_archive_is_named(tmp_path: Path, archives: Path) -> None:
         content.writestr("elsewhere/readme.txt", "nothing of use")
     with pytest.raises(DataError, match=r"images_background\.zip: (.|\n)*images_evaluation could not be had: "):
         prepared(tmp_path / "offline")
+
+
+# Folders of strangers
+
+
+def links_to_other_disks(folder: Path, elsewhere: Path) -> None:
+    """The data folder stays; `omniglot-py` and its first part are elsewhere."""
+    elsewhere.mkdir()
+    (folder / "omniglot-py").rename(elsewhere / "some")
+    (folder / "omniglot-py").symlink_to(elsewhere / "some")
+    (elsewhere / "some" / "images_background").rename(elsewhere / "part")
+    (elsewhere / "some" / "images_background").symlink_to("../part")
+
+
+def test_the_folder_and_its_parts_may_be_links(folder: Path, omniglot_folder: Path, tmp_path: Path) -> None:
+    links_to_other_disks(folder, tmp_path / "elsewhere")
+    assert loaded(folder).content_digest() == loaded(omniglot_folder).content_digest()
+    (tmp_path / "link").symlink_to(folder)
+    assert loaded(tmp_path / "link").content_digest() == loaded(omniglot_folder).content_digest()
+
+
+def test_a_link_within_its_part_is_followed(folder: Path, omniglot_folder: Path, tmp_path: Path) -> None:
+    drawing = folder / GREEK / "character01" / "0201_01.png"
+    drawing.rename(drawing.with_name(".kept"))
+    drawing.symlink_to(".kept")
+    links_to_other_disks(folder, tmp_path / "elsewhere")
+    assert loaded(folder).content_digest() == loaded(omniglot_folder).content_digest()
+
+
+@pytest.mark.parametrize("place", [GREEK, GREEK / "character01", GREEK / "character01" / "0201_01.png", GREEK / "character01" / "notes.txt"])
+@pytest.mark.parametrize("part_is_a_link", [False, True])
+def test_a_link_out_of_its_part_is_refused(place: Path, part_is_a_link: bool, folder: Path, tmp_path: Path) -> None:
+    path = folder / place
+    if path.exists():
+        path.rename(tmp_path / "outside")
+    else:
+        (tmp_path / "outside").touch()
+    path.symlink_to(tmp_path / "outside")
+    if part_is_a_link:
+        links_to_other_disks(folder, tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=rf"{path.name}: is a link out of .*; put what it leads to in its place"):
+        loaded(folder)
+
+
+@pytest.mark.parametrize(
+    ("place", "target", "reason"),
+    [
+        (GREEK / "loop", "loop", "Too many levels of symbolic links"),
+        (GREEK / "character01" / "loop.png", "loop.png", "Too many levels of symbolic links"),
+        (GREEK / "character01" / "gone.png", "nowhere", "No such file"),
+        (GREEK / "character01" / "zero.png", "/dev/zero", "is a link out of"),
+    ],
+)
+def test_a_link_to_nowhere_is_refused(place: Path, target: str, reason: str, folder: Path) -> None:
+    (folder / place).symlink_to(target)
+    with pytest.raises(DataError, match=f"{place.name}: .*{reason}"):
+        loaded(folder)
+
+
+def test_a_link_back_up_ends(folder: Path) -> None:
+    (folder / GREEK / "character01" / "up").symlink_to("../..")
+    (folder / GREEK.parent / "Up").symlink_to(".")
+    with pytest.raises(DataError, match=r"Up/.*: a character's folder without a PNG"):
+        loaded(folder)
+
+
+@pytest.mark.parametrize("name", ["new\nline", "\x1b[31mred", "\udcff", "\u2028", "\x7f"])
+@pytest.mark.parametrize("place", [GREEK.parent, GREEK, GREEK / "character01"])
+def test_a_name_that_cannot_be_shown_is_refused(name: str, place: Path, folder: Path) -> None:
+    (folder / place / f"{name}.png").mkdir()
+    with pytest.raises(DataError, match="is a name that cannot be shown") as told:
+        loaded(folder)
+    assert str(told.value).isprintable()
+
+
+def test_the_longest_names_are_names(folder: Path) -> None:
+    (folder / GREEK).rename((folder / GREEK).with_name("\u00e9" * 127))
+    drawing = folder / GREEK.with_name("\u00e9" * 127) / "character01" / "0201_01.png"
+    drawing.rename(drawing.with_name("x" * 251 + ".png"))
+    assert f"{'é' * 127}/character01/{'x' * 251}" in loaded(folder).image_ids
+
+
+def test_a_pipe_in_place_of_a_drawing_is_refused_without_waiting(folder: Path) -> None:
+    os.mkfifo(folder / GREEK / "character01" / "pipe.png")
+    with pytest.raises(DataError, match=r"pipe\.png: cannot be read as an image \(it is a named pipe\)"):
+        loaded(folder)
+
+
+def test_postscript_under_the_name_of_a_drawing_is_not_run(folder: Path) -> None:
+    """Its reader starts Ghostscript: see `test_image_files`."""
+    (folder / GREEK / "character01" / "0201_01.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EOF\n")
+    with pytest.raises(DataError, match=r"0201_01\.png: cannot be read as an image \(it is not a whole PNG file\)"):
+        loaded(folder)
+
+
+def test_nothing_in_a_folder_that_cannot_be_listed_is_taken_for_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def refuse(path: str | Path) -> object:
+        if Path(path).name == "Greek":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match="Greek: cannot be read: Permission denied"):
+        prepared(folder)
