@@ -339,6 +339,40 @@ def test_a_damaged_archive_is_named(tmp_path: Path, archives: Path) -> None:
         prepared(tmp_path / "offline")
 
 
+def test_a_damaged_archive_is_an_error_even_where_the_other_part_is_whole(tmp_path: Path, archives: Path) -> None:
+    offline = tmp_path / "offline" / "omniglot-py"
+    shutil.copytree(archives, offline)
+    (offline / "images_background.zip").write_bytes(b"PK no")
+    with pytest.raises(
+        DataError, match=r"^dataset 'omniglot':\nimages_background could not be had: .*images_background\.zip: File is not a zip file"
+    ):
+        prepared(tmp_path / "offline")
+    assert sorted(path.name for path in offline.iterdir()) == ["images_background.zip", "images_evaluation", "images_evaluation.zip"]
+    (offline / "images_background.zip").write_bytes((archives / "images_background.zip").read_bytes())
+    assert prepared(tmp_path / "offline").startswith("36 of 1,623 characters")
+
+
+@pytest.mark.parametrize(
+    "make", [Path.touch, lambda path: path.symlink_to(path), lambda path: path.symlink_to("nowhere"), lambda path: (path / "x").mkdir(parents=True)]
+)
+def test_what_is_in_the_place_of_a_part_is_told_before_anything_is_unpacked(make: Callable[[Path], object], tmp_path: Path, archives: Path) -> None:
+    offline = tmp_path / "offline" / "omniglot-py"
+    shutil.copytree(archives, offline)
+    make(offline / "images_background")
+    with pytest.raises(DataError, match="images_background: there is something in its place, without a character in it"):
+        prepared(tmp_path / "offline")
+    assert os.path.lexists(offline / "images_background")
+    assert (offline / "images_evaluation").is_dir()
+
+
+def test_an_archive_that_is_no_file_is_refused_without_waiting(tmp_path: Path, omniglot_folder: Path) -> None:
+    (tmp_path / "data" / "omniglot-py").mkdir(parents=True)
+    for part in on_disk.PARTS:
+        os.mkfifo(tmp_path / "data" / "omniglot-py" / f"{part}.zip")
+    with pytest.raises(DataError, match=r"images_evaluation\.zip: cannot be read: it is a named pipe"):
+        prepared(tmp_path / "data")
+
+
 # Folders of strangers
 
 
