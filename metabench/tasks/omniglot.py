@@ -15,7 +15,10 @@ from metabench.tasks import class_splits
 from metabench.tasks.cache import Decoded, load_or_decode
 from metabench.tasks.episodes import Task
 from metabench.tasks.images import ImageDataset, ImagePool, with_rotations
-from metabench.tasks.omniglot_folder import FOLDER, PARTS, Drawings, cache_key, decode, find_drawings, obtain_missing
+from metabench.tasks.omniglot_folder import FOLDER, PARTS, Drawings, cache_key, decode, find_drawings, missing, obtain_missing
+
+PUBLISHED = "omniglot-vinyals.json"
+"""The published split, which lists every character."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,11 @@ class Omniglot(ImageDataset):
             raise DataError(_missing(root, reasons))
         images = len(self._read(drawings).images)
         there = f"{len(drawings):,} of {sum(PARTS.values()):,} characters, {images:,} drawings in {root / FOLDER}"
-        return "; ".join((there, *reasons))
+        return "; ".join((there, *missing(drawings, class_splits.published_sizes(PUBLISHED)), *reasons))
+
+    def remarks(self, root: Path) -> list[str]:
+        """Which parts and alphabets are not whole, where some of them are there at all."""
+        return missing(find_drawings(root), class_splits.published_sizes(PUBLISHED))
 
     def _read(self, drawings: Drawings) -> Decoded:
         size = self.settings.image_size
@@ -87,7 +94,7 @@ class Omniglot(ImageDataset):
 
     def _split(self, class_names: Sequence[str]) -> class_splits.Splits:
         if self.settings.split == "vinyals":
-            return class_splits.published("omniglot-vinyals.json", class_names)
+            return class_splits.published(PUBLISHED, class_names)
         return self.settings.splits_of(class_names)
 
 

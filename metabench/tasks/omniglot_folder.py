@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import socket
 import zipfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from metabench.errors import DataError
+from metabench.errors import DataError, some
 from metabench.identity import digest
 from metabench.tasks.archives import Bounds, read_archive
 from metabench.tasks.cache import Decoded
@@ -28,7 +29,10 @@ from metabench.tasks.images import content_digest
 
 FOLDER = "omniglot-py"
 PARTS = {"images_background": 964, "images_evaluation": 659}
-"""The two parts of the data set and how many characters each has; every character has 20 drawings."""
+"""The two parts of the data set and how many characters each has."""
+
+DRAWINGS = 20
+"""Of each character, one by each of 20 people."""
 
 DECODING = 1
 """Raised when the same files come to be decoded to other images."""
@@ -52,7 +56,8 @@ def find_drawings(root: Path) -> Drawings:
 
     Raises
     ------
-    DataError : a character without drawings, or one that is in both parts; what cannot be read, has an unprintable name, or links out of its part.
+    DataError : a character without drawings, with more or fewer than others, or in both parts; what cannot be read, has an unprintable name, or
+        links out of its part.
     """
     drawings: Drawings = {}
     for part in PARTS:
@@ -63,7 +68,36 @@ def find_drawings(root: Path) -> Drawings:
             if not paths:
                 raise DataError(f"{character}: a character's folder without a PNG file in it")
             drawings[name] = paths
+    _refuse_uneven(drawings)
     return dict(sorted(drawings.items()))
+
+
+def missing(drawings: Drawings, sizes: Mapping[str, int]) -> list[str]:
+    """Say what of Omniglot is not there, a line each: characters of a part, of an alphabet, drawings; nothing of what is whole.
+
+    Parameters
+    ----------
+    sizes : how many characters each alphabet has.
+    """
+    if not drawings:
+        return []
+    parts = Counter(paths[0].parents[2].name for paths in drawings.values())
+    told = [f"{parts[part]:,} of {count:,} characters in {part}" for part, count in PARTS.items() if parts[part] != count]
+    alphabets = Counter(name.split("/")[0] for name in drawings)
+    broken = [f"{alphabet} has {count} of {sizes[alphabet]} characters" for alphabet, count in alphabets.items() if count < sizes.get(alphabet, 0)]
+    told += [some(broken)] if broken else []
+    if (each := len(next(iter(drawings.values())))) != DRAWINGS:  # all have the same
+        told.append(f"every character has {each} drawings, where Omniglot has {DRAWINGS}")
+    return told
+
+
+def _refuse_uneven(drawings: Drawings) -> None:
+    """Refuse to draw other episodes than everybody else does because a drawing got lost."""
+    counts = Counter(len(paths) for paths in drawings.values())
+    if len(counts) > 1:
+        usual = counts.most_common(1)[0][0]
+        other = [f"{paths[0].parent} has {len(paths)}" for paths in drawings.values() if len(paths) != usual]
+        raise DataError(f"{some(other, 3)} drawings, where most characters have {usual}; put the original files back, or move those characters away")
 
 
 def cache_key(drawings: Drawings, image_size: int) -> str:

@@ -189,7 +189,7 @@ def _socket(path: Path) -> None:
 
 def _holes(path: Path) -> None:
     path.touch()
-    os.truncate(path, 2**42)
+    os.truncate(path, 40 * 2**20)
 
 
 def _renamed(rng: random.Random, path: Path, elsewhere: Path) -> str:
