@@ -14,8 +14,8 @@ from metabench.errors import DataError
 from metabench.tasks import class_splits
 from metabench.tasks.cache import Decoded, load_or_decode
 from metabench.tasks.episodes import Task
-from metabench.tasks.images import ImageDataset, ImagePool, with_rotations
-from metabench.tasks.omniglot_folder import FOLDER, PARTS, Drawings, cache_key, decode, find_drawings, missing, obtain_missing
+from metabench.tasks.images import ImageDataset, ImagePool, too_large, with_rotations
+from metabench.tasks.omniglot_folder import DRAWINGS, FOLDER, PARTS, Drawings, cache_key, decode, find_drawings, missing, obtain_missing
 
 PUBLISHED = "omniglot-vinyals.json"
 """The published split, which lists every character."""
@@ -35,6 +35,11 @@ class OmniglotSettings(class_splits.SplitSettings):
     split: Literal["vinyals", "random", "alphabet"] = "vinyals"
     rotations: Literal["none", "train", "all"] = "none"
     image_size: Annotated[int, Ge(1), Le(1_024)] = 28
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if problem := too_large(sum(PARTS.values()) * DRAWINGS, self.image_size, self.rotations):
+            raise ValueError(f"all of Omniglot, {problem}")
 
 
 class Omniglot(ImageDataset):
@@ -90,6 +95,8 @@ class Omniglot(ImageDataset):
 
     def _read(self, drawings: Drawings) -> Decoded:
         size = self.settings.image_size
+        if problem := too_large(sum(map(len, drawings.values())), size, self.settings.rotations):
+            raise DataError(f"dataset 'omniglot': {problem}")
         return load_or_decode("omniglot", cache_key(drawings, size), lambda: decode(drawings, size))
 
     def _split(self, class_names: Sequence[str]) -> class_splits.Splits:

@@ -182,6 +182,13 @@ def test_missing_data_says_what_to_put_where(tmp_path: Path) -> None:
         assert said in str(told.value)
 
 
+def test_more_drawings_than_memory_holds_are_refused_before_one_is_read(omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = OmniglotSettings(split="alphabet", image_size=512)
+    monkeypatch.setattr("metabench.tasks.images.MOST_GIB", 0.17)
+    with pytest.raises(DataError, match=r"dataset 'omniglot': 720 images of 512 x 512 pixels take 0\.2 GiB"):
+        Omniglot(settings).load(omniglot_folder)
+
+
 def test_a_split_without_its_classes_says_what_is_there(omniglot_folder: Path) -> None:
     with pytest.raises(DataError) as told:
         loaded(omniglot_folder, split="vinyals")
@@ -200,6 +207,11 @@ def test_a_split_without_its_classes_says_what_is_there(omniglot_folder: Path) -
         ({"split": "alphabet", "train_alphabets": ("A",), "test_alphabets": ("B",)}, "without validation_alphabets"),
         ({"split": "alphabet", "train_alphabets": ("A",), "validation_alphabets": ("B",), "test_alphabets": ("A",)}, "'A' is named twice"),
         ({"split_seed": 3}, "split_seed shuffles nothing"),
+        ({"image_size": 1_024}, r"32,460 images of 1024 x 1024 pixels take 31\.7 GiB of memory, and may take 8"),
+        (
+            {"image_size": 300, "rotations": "all"},
+            r"32,460 images and up to 97,380 turned ones \(rotations = 'all'\) of 300 x 300 pixels take 10\.9 GiB",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(said: dict[str, object], message: str) -> None:
