@@ -109,10 +109,8 @@ def cache_key(drawings: Drawings, image_size: int) -> str:
     """
     files = []
     for name, paths in drawings.items():
-        for path in paths:
-            with _told_when_unreadable(path):
-                stat = path.stat()
-            files.append((name, path.name, stat.st_size, stat.st_mtime_ns))
+        with _told_when_unreadable(paths[0].parent):
+            files += [(name, path.name, stat.st_size, stat.st_mtime_ns) for path in paths for stat in (path.stat(),)]
     return digest({"decoding": DECODING, "image_size": image_size, "files": files})
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import damaged_data
 import psutil
 import pytest
-from harness import Outcome, cases, chance, command, snapshot
+import torchvision.datasets  # noqa: F401 - what `data prepare` would else import in each child
+from harness import SECONDS, Outcome, cases, chance, command, snapshot
 
 from metabench.tasks.omniglot_folder import PARTS
 
@@ -102,8 +104,21 @@ def place(template: Path, tmp_path: Path) -> Iterator[Place]:
     shutil.rmtree(tmp_path / "place")
 
 
+def data_of(place: Place) -> dict[str, tuple[int, str]]:
+    """The data folder, whatever it has become."""
+    found = snapshot(place.base / "space", leaving_out=place.cache)
+    return {name: content for name, content in found.items() if Path(name).parts[0] == "data"}
+
+
 def processes_of(base: Path) -> list[str]:
-    """What still runs in a folder."""
+    """What still runs in a folder, once those that end with their parent have had the time to."""
+    deadline = time.monotonic() + SECONDS
+    while (found := _running_in(base)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
+def _running_in(base: Path) -> list[str]:
     running = psutil.process_iter(["cwd", "cmdline"])
     return [str(process.info["cmdline"]) for process in running if (process.info["cwd"] or "").startswith(str(base))]
 
@@ -113,17 +128,17 @@ def test_data_folders(case: int, place: Place) -> None:
     rng = chance(case, "data folders")
     done = [damage(rng, place) for damage in rng.choices(DAMAGES, k=rng.choice((1, 1, 2, 3)))]
     arguments = rng.choices(list(COMMANDS), weights=list(COMMANDS.values()))[0]
-    outside, inside = snapshot(place.base, leaving_out=place.base / "space"), snapshot(place.data)
+    outside, inside = snapshot(place.base, leaving_out=place.base / "space"), data_of(place)
     outcome = place.run(*arguments)
     told = f"{done}\n{outcome}"
     outcome.assert_fair()
     assert snapshot(place.base, leaving_out=place.base / "space") == outside, told
     assert processes_of(place.base) == [], told
     if "prepare" in arguments:
-        left = {name for name in snapshot(place.data) if name not in inside}
+        left = {name for name in data_of(place) if name not in inside}
         assert not any(part.startswith(".images_") for name in left for part in Path(name).parts), told
     else:
-        assert snapshot(place.data) == inside, told
+        assert data_of(place) == inside, told
     assert "Warning" not in outcome.output, told
 
 
