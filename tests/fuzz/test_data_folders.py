@@ -24,13 +24,19 @@ SUITE = """
 title = "Tiny"
 [grid]
 algorithms = ["protonet"]
-datasets = ["omniglot"]
+datasets = ["omniglot", "glyphs"]
 ways = 2
 shots = 1
 seeds = 1
 models = ["conv4"]
 [datasets.omniglot]
 split = "alphabet"
+image_size = 16
+[datasets.glyphs]
+split = "alphabet"
+alphabets = 3
+characters = [2]
+drawers = 2
 image_size = 16
 [models.conv4]
 filters = 2
@@ -91,7 +97,7 @@ def template(tmp_path_factory: pytest.TempPathFactory, omniglot_maker: object) -
     (place.project / "suites" / "tiny.toml").write_text(SUITE)
     (place.project / "benchmark.toml").write_text('reports = "../space/reports"\n')
     checked = place.run("data", "check", "omniglot")
-    assert checked.status == 0, checked
+    assert checked.status == 0, checked.output
     assert len(list((place.cache / "omniglot").iterdir())) == 2
     return place.base
 
