@@ -88,7 +88,7 @@ def published(file: str, class_names: Sequence[str]) -> Splits:
     ------
     DataError : classes of the list are not there.
     """
-    lists = json.loads((files("metabench.tasks") / "splits" / file).read_text(encoding="utf-8"))
+    lists = _lists(file)
     numbers = {name: number for number, name in enumerate(class_names)}
     wanted: dict[Split, list[str]] = {
         split: [f"{group}/character{n:02d}" for group, (first, last) in lists[split].items() for n in range(first, last + 1)] for split in SPLITS
@@ -101,6 +101,19 @@ def published(file: str, class_names: Sequence[str]) -> Splits:
             f"what is there: {len(class_names)} classes of {some(sorted({name.split('/')[0] for name in class_names}), 8)}"
         )
     return {split: np.sort(np.array([numbers[name] for name in wanted[split]])) for split in SPLITS}
+
+
+def published_sizes(file: str) -> dict[str, int]:
+    """How many members each group has in the split listed in a data file, all splits together."""
+    sizes: Counter[str] = Counter()
+    for groups in _lists(file).values():
+        sizes.update({group: last - first + 1 for group, (first, last) in groups.items()})
+    return dict(sizes)
+
+
+def _lists(file: str) -> dict[Split, dict[str, tuple[int, int]]]:
+    lists = json.loads((files("metabench.tasks") / "splits" / file).read_text(encoding="utf-8"))
+    return {split: lists[split] for split in SPLITS}
 
 
 def shuffled(class_names: Sequence[str], proportions: Sequence[int], seed: int, *, exact: bool) -> Splits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -148,6 +149,10 @@ class Dataset(ABC):
     def names(self, draw: Draw) -> dict[str, np.ndarray]:
         """Return what makes the numbers in `draw` readable (image numbers and their names), as arrays; nothing where they speak for themselves."""
         return {}
+
+    def remarks(self, root: Path) -> Sequence[str]:
+        """What a user should know of the data in the folder `root` that can be used all the same, a line each. Needs no `load`."""
+        return ()
 
     def prepare(self, root: Path) -> str:
         """Download or generate what `load` needs, where possible; return one line on where it stands."""

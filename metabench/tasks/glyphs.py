@@ -16,7 +16,7 @@ from metabench.tasks.cache import Decoded, load_or_decode
 from metabench.tasks.class_splits import ROTATED, SplitSettings
 from metabench.tasks.episodes import Task
 from metabench.tasks.glyphs_drawing import VERSION, alphabet_size, draw_alphabet
-from metabench.tasks.images import ImageDataset, ImagePool, content_digest, with_rotations
+from metabench.tasks.images import ImageDataset, ImagePool, content_digest, too_large, with_rotations
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class GlyphsSettings(SplitSettings):
         super().__post_init__()
         if len(self.characters) not in (0, 1, self.alphabets):
             raise ValueError(f"characters says {len(self.characters)} numbers for {self.alphabets} alphabets; say one for each, or one for all")
+        if problem := too_large(sum(self.sizes()) * self.drawers, self.image_size, self.rotations):
+            raise ValueError(problem)
         try:
             self.splits_of(self.class_names())
         except DataError as error:

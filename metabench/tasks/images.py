@@ -17,6 +17,9 @@ from metabench.tasks.dataset import Dataset, Draw, Metric, Split
 from metabench.tasks.episodes import Episodes, EpisodeShape, Examples, Task
 from metabench.tasks.sampler import ClassTable, Integers, draw_disjoint, draw_episodes
 
+MOST_GIB = 8
+"""Of all images of a dataset, which are held in memory as bytes."""
+
 
 @dataclass(frozen=True, eq=False)
 class ImagePool:
@@ -60,6 +63,15 @@ def content_digest(images: NDArray[np.uint8], labels: Integers, class_names: Seq
     content.update(np.ascontiguousarray(labels, dtype="<i8").data)
     content.update(np.ascontiguousarray(images).data)
     return content.hexdigest()
+
+
+def too_large(images: int, image_size: int, rotations: str) -> str:
+    """Say by how much so many square images of one channel, and those turned of them, take more memory than they may; empty where they do not."""
+    turned = 0 if rotations == "none" else 3 * images  # of all splits; which ones are turned is not known here
+    if (gib := (images + turned) * image_size**2 / 2**30) <= MOST_GIB:
+        return ""
+    which = f"{images:,} images and up to {turned:,} turned ones (rotations = '{rotations}')" if turned else f"{images:,} images"
+    return f"{which} of {image_size} x {image_size} pixels take {gib:,.1f} GiB of memory, and may take {MOST_GIB}; say a smaller image_size"
 
 
 def with_rotations(pool: ImagePool, splits: Sequence[Split]) -> ImagePool:

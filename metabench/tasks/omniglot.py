@@ -14,8 +14,11 @@ from metabench.errors import DataError
 from metabench.tasks import class_splits
 from metabench.tasks.cache import Decoded, load_or_decode
 from metabench.tasks.episodes import Task
-from metabench.tasks.images import ImageDataset, ImagePool, with_rotations
-from metabench.tasks.omniglot_folder import FOLDER, PARTS, Drawings, cache_key, decode, find_drawings, obtain_missing
+from metabench.tasks.images import ImageDataset, ImagePool, too_large, with_rotations
+from metabench.tasks.omniglot_folder import DRAWINGS, FOLDER, PARTS, Drawings, cache_key, decode, find_drawings, missing, obtain_missing
+
+PUBLISHED = "omniglot-vinyals.json"
+"""The published split, which lists every character."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,11 @@ class OmniglotSettings(class_splits.SplitSettings):
     split: Literal["vinyals", "random", "alphabet"] = "vinyals"
     rotations: Literal["none", "train", "all"] = "none"
     image_size: Annotated[int, Ge(1), Le(1_024)] = 28
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if problem := too_large(sum(PARTS.values()) * DRAWINGS, self.image_size, self.rotations):
+            raise ValueError(f"all of Omniglot, {problem}")
 
 
 class Omniglot(ImageDataset):
@@ -79,15 +87,21 @@ class Omniglot(ImageDataset):
             raise DataError(_missing(root, reasons))
         images = len(self._read(drawings).images)
         there = f"{len(drawings):,} of {sum(PARTS.values()):,} characters, {images:,} drawings in {root / FOLDER}"
-        return "; ".join((there, *reasons))
+        return "; ".join((there, *missing(drawings, class_splits.published_sizes(PUBLISHED)), *reasons))
+
+    def remarks(self, root: Path) -> list[str]:
+        """Which parts and alphabets are not whole, where some of them are there at all."""
+        return missing(find_drawings(root), class_splits.published_sizes(PUBLISHED))
 
     def _read(self, drawings: Drawings) -> Decoded:
         size = self.settings.image_size
+        if problem := too_large(sum(map(len, drawings.values())), size, self.settings.rotations):
+            raise DataError(f"dataset 'omniglot': {problem}")
         return load_or_decode("omniglot", cache_key(drawings, size), lambda: decode(drawings, size))
 
     def _split(self, class_names: Sequence[str]) -> class_splits.Splits:
         if self.settings.split == "vinyals":
-            return class_splits.published("omniglot-vinyals.json", class_names)
+            return class_splits.published(PUBLISHED, class_names)
         return self.settings.splits_of(class_names)
 
 

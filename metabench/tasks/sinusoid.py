@@ -13,6 +13,9 @@ from torch import Tensor
 from metabench.tasks.dataset import Dataset, Draw, Metric, Split
 from metabench.tasks.episodes import Episodes, EpisodeShape, Examples, Task
 
+FURTHEST = 1e6
+"""No range goes beyond: errors are squared and averaged in 32 bits, and an x that is stored in them still tells where in a wave it is."""
+
 
 @dataclass(frozen=True)
 class SinusoidSettings:
@@ -37,6 +40,8 @@ class SinusoidSettings:
             low, high = getattr(self, f"{name}_low"), getattr(self, f"{name}_high")
             if not (math.isfinite(low) and math.isfinite(high) and low <= high):
                 raise ValueError(f"{name}_low is {low} and {name}_high is {high}; both must be finite, and the first at most the second")
+            if max(-low, high) > FURTHEST:
+                raise ValueError(f"{name}_low is {low} and {name}_high is {high}; both must lie within -{FURTHEST:,.0f} ... {FURTHEST:,.0f}")
 
 
 class Sinusoid(Dataset):

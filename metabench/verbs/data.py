@@ -62,7 +62,9 @@ def data(options: argparse.Namespace) -> int:
     if options.action == "list":
         return _list(project, suites)
     found = uses(options.name, suites)
-    return _prepare(found, project) if options.action == "prepare" else _check(found, project)
+    if options.action == "prepare":
+        return _prepare(found, project)
+    return _check(found, remarks(options.name, suites, project), project)
 
 
 def _list(project: Project, suites: Sequence[Suite]) -> int:
@@ -76,6 +78,8 @@ def _list(project: Project, suites: Sequence[Suite]) -> int:
         for use in uses(name, suites):
             problem = standing(use, project).partition("\n")[0]
             print(f"{use.title}: {f'not ready: {problem} (`metabench data check {name}` says what to do)' if problem else 'ready'}")
+        for remark in remarks(name, suites, project):
+            print(f"    {remark}")
         print(f"    {registered.kind}; source: {registered.source}; licence: {registered.licence}")
     return 0
 
@@ -87,8 +91,8 @@ def _prepare(found: Iterable[Use], project: Project) -> int:
     return 0
 
 
-def _check(found: Iterable[Use], project: Project) -> int:
-    """A line for each use, and then, once, what each kind of problem asks for."""
+def _check(found: Iterable[Use], said: Iterable[str], project: Project) -> int:
+    """A line for each use, what is `said` of the data, and then, once, what each kind of problem asks for."""
     problems: list[str] = []
     for use in found:
         try:
@@ -98,6 +102,8 @@ def _check(found: Iterable[Use], project: Project) -> int:
             problems += [str(error)] if str(error) not in problems else []
         else:
             print(f"{use.title}: ready, {f'content {content}' if content else 'made on the fly'}")
+    for remark in said:
+        print(f"    {remark}")
     if problems:
         raise DataError("\n\n".join(problems))
     return 0
@@ -129,6 +135,16 @@ def standing(use: Use, project: Project) -> str:
     except Exception as error:  # a plugin may raise anything
         return f"{type(error).__name__}: {error}"
     return ""
+
+
+def remarks(name: str, suites: Iterable[Suite], project: Project) -> list[str]:
+    """What there is to say of the data of a dataset, however it is used; nothing of one that cannot be used, which `standing` speaks of."""
+    try:
+        return list(registry.make("datasets", uses(name, suites)[0].part).remarks(project.data))
+    except MetabenchError:
+        return []
+    except Exception as error:  # a plugin may raise anything
+        return [f"{type(error).__name__}: {error}"]
 
 
 def _all_uses(suites: Iterable[Suite]) -> list[Use]:

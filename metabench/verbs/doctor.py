@@ -15,7 +15,7 @@ from metabench import environment, registry
 from metabench.errors import ConfigError, MetabenchError
 from metabench.suite import Suite, every_suite
 from metabench.suite.project import Project, find_root, load_project
-from metabench.verbs.data import standing, uses
+from metabench.verbs.data import remarks, standing, uses
 
 LOW_DISK = 2 * 2**30
 """Free bytes under which a run folder's disk is worth a warning."""
@@ -137,3 +137,5 @@ def _datasets(project: Project, suites: Sequence[Suite]) -> Iterator[Finding]:
             ready = f"{'not ' if problem else ''}ready"
             yield Finding(f"data {name}", f"{ready}{use.title.removeprefix(name)}", "as above" if problem and problem in told else problem)
             told.add(problem)
+        for remark in remarks(name, suites, project):
+            yield Finding(f"data {name}", remark)

@@ -195,6 +195,14 @@ def test_named_alphabets_and_sizes_are_kept() -> None:
             {"split": "alphabet", "train_alphabets": ("alphabet1",), "validation_alphabets": ("alphabet02",), "test_alphabets": ("alphabet03",)},
             "'alphabet1', which is not there .did you mean 'alphabet01'",
         ),
+        (
+            {"alphabets": 99, "characters": (99,), "drawers": 99, "image_size": 105},
+            r"970,299 images of 105 x 105 pixels take 10\.0 GiB of memory, and may",
+        ),
+        (
+            {"alphabets": 99, "characters": (99,), "drawers": 20, "rotations": "train", "image_size": 105},
+            r"196,020 images and up to 588,060 turned ones",
+        ),
     ],
 )
 def test_impossible_settings_are_refused(said: dict[str, Any], message: str) -> None:

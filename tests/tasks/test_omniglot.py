@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 import threading
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from metabench.errors import DataError
+from metabench.tasks import class_splits
 from metabench.tasks import omniglot_folder as on_disk
 from metabench.tasks.class_splits import SPLITS
 from metabench.tasks.episodes import EpisodeShape
@@ -69,11 +71,44 @@ def test_an_image_is_the_drawing_resized_with_ink_as_one(omniglot_folder: Path) 
     assert image.max() > 0.9
 
 
-def test_the_number_of_drawings_may_vary(folder: Path) -> None:
-    for drawing in sorted((folder / GREEK / "character01").iterdir())[7:]:
-        drawing.unlink()
-    dataset = loaded(folder)
-    assert np.bincount(dataset.pool.labels)[list(dataset.pool.class_names).index("Greek/character01")] == 7
+def test_a_character_with_fewer_drawings_than_others_is_named(folder: Path) -> None:
+    """Without a word, every episode with it would be another than on whole data."""
+    min((folder / GREEK / "character01").iterdir()).unlink()
+    with pytest.raises(DataError, match=r"Greek/character01 has 19 drawings, where most characters have 20; put the original files back"):
+        loaded(folder)
+    with pytest.raises(DataError, match="Greek/character01 has 19 drawings"):
+        prepared(folder)
+
+
+def test_what_of_omniglot_is_missing_is_told(omniglot_folder: Path, omniglot_maker: Callable[..., Path], tmp_path: Path) -> None:
+    dataset = Omniglot(OmniglotSettings())
+    assert dataset.remarks(tmp_path) == []
+    broken = "Angelic has 6 of 20 characters, Braille has 6 of 26 characters, Greek has 6 of 24 characters"
+    assert dataset.remarks(omniglot_folder)[:2] == ["24 of 964 characters in images_background", "12 of 659 characters in images_evaluation"]
+    assert dataset.remarks(omniglot_folder)[2].startswith(broken)
+    few = omniglot_maker(tmp_path / "few", alphabets=("Mine",), characters=2, drawings=3)
+    assert dataset.remarks(few) == [
+        "2 of 964 characters in images_background",
+        "0 of 659 characters in images_evaluation",
+        "every character has 3 drawings, where Omniglot has 20",
+    ]
+    assert prepared(omniglot_folder).startswith("36 of 1,623 characters, 720 drawings in ")
+    assert f"; 24 of 964 characters in images_background; 12 of 659 characters in images_evaluation; {broken}" in prepared(omniglot_folder)
+
+
+def test_whole_alphabets_are_no_fragments(tmp_path: Path) -> None:
+    """The shared subset of Omniglot is eight whole alphabets: of each part less than all, and of no alphabet."""
+    sizes = class_splits.published_sizes("omniglot-vinyals.json")
+    assert (len(sizes), sum(sizes.values())) == (50, 1_623)
+    parts = {"Greek": "images_background", "Tagalog": "images_background", "Tengwar": "images_evaluation"}
+    there = {
+        f"{alphabet}/character{n:02d}": [tmp_path / part / alphabet / f"character{n:02d}" / f"{drawing}.png" for drawing in range(20)]
+        for alphabet, part in parts.items()
+        for n in range(1, sizes[alphabet] + 1)
+    }
+    assert on_disk.missing(there, sizes) == ["41 of 964 characters in images_background", "25 of 659 characters in images_evaluation"]
+    del there["Greek/character07"]
+    assert on_disk.missing(there, sizes)[2] == "Greek has 23 of 24 characters"
 
 
 def test_other_files_are_passed_over(folder: Path, omniglot_folder: Path) -> None:
@@ -147,6 +182,13 @@ def test_missing_data_says_what_to_put_where(tmp_path: Path) -> None:
         assert said in str(told.value)
 
 
+def test_more_drawings_than_memory_holds_are_refused_before_one_is_read(omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = OmniglotSettings(split="alphabet", image_size=512)
+    monkeypatch.setattr("metabench.tasks.images.MOST_GIB", 0.17)
+    with pytest.raises(DataError, match=r"dataset 'omniglot': 720 images of 512 x 512 pixels take 0\.2 GiB"):
+        Omniglot(settings).load(omniglot_folder)
+
+
 def test_a_split_without_its_classes_says_what_is_there(omniglot_folder: Path) -> None:
     with pytest.raises(DataError) as told:
         loaded(omniglot_folder, split="vinyals")
@@ -165,6 +207,11 @@ def test_a_split_without_its_classes_says_what_is_there(omniglot_folder: Path) -
         ({"split": "alphabet", "train_alphabets": ("A",), "test_alphabets": ("B",)}, "without validation_alphabets"),
         ({"split": "alphabet", "train_alphabets": ("A",), "validation_alphabets": ("B",), "test_alphabets": ("A",)}, "'A' is named twice"),
         ({"split_seed": 3}, "split_seed shuffles nothing"),
+        ({"image_size": 1_024}, r"32,460 images of 1024 x 1024 pixels take 31\.7 GiB of memory, and may take 8"),
+        (
+            {"image_size": 300, "rotations": "all"},
+            r"32,460 images and up to 97,380 turned ones \(rotations = 'all'\) of 300 x 300 pixels take 10\.9 GiB",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(said: dict[str, object], message: str) -> None:
@@ -285,7 +332,7 @@ def prepared(root: Path) -> str:
 @pytest.mark.usefixtures("server")
 def test_the_download_ends_in_the_same_data(tmp_path: Path, omniglot_folder: Path) -> None:
     root = tmp_path / "downloaded"
-    assert prepared(root) == f"36 of 1,623 characters, 720 drawings in {root / 'omniglot-py'}"
+    assert prepared(root).startswith(f"36 of 1,623 characters, 720 drawings in {root / 'omniglot-py'}; ")
     assert loaded(root).content_digest() == loaded(omniglot_folder).content_digest()
     assert sorted(path.name for path in (root / "omniglot-py").iterdir()) == ["images_background", "images_evaluation"]
     assert prepared(root).startswith("36 of 1,623")
@@ -293,7 +340,7 @@ def test_the_download_ends_in_the_same_data(tmp_path: Path, omniglot_folder: Pat
 
 @pytest.mark.usefixtures("server")
 def test_a_part_that_is_there_is_left_alone(tmp_path: Path, omniglot_maker: Callable[..., Path]) -> None:
-    mine = omniglot_maker(tmp_path / "mine", alphabets=("Mine", "Ours", "Yours"), characters=2, drawings=3) / "omniglot-py"
+    mine = omniglot_maker(tmp_path / "mine", alphabets=("Mine", "Ours", "Yours"), characters=2) / "omniglot-py"
     shutil.rmtree(mine / "images_evaluation")
     assert prepared(tmp_path / "mine").startswith(f"{4 + 12} of 1,623 characters")
     assert sorted(alphabet.name for alphabet in (mine / "images_background").iterdir()) == ["Mine", "Ours"]
@@ -336,3 +383,144 @@ def test_a_damaged_archive_is_named(tmp_path: Path, archives: Path) -> None:
         content.writestr("elsewhere/readme.txt", "nothing of use")
     with pytest.raises(DataError, match=r"images_background\.zip: (.|\n)*images_evaluation could not be had: "):
         prepared(tmp_path / "offline")
+
+
+def test_a_damaged_archive_is_an_error_even_where_the_other_part_is_whole(tmp_path: Path, archives: Path) -> None:
+    offline = tmp_path / "offline" / "omniglot-py"
+    shutil.copytree(archives, offline)
+    (offline / "images_background.zip").write_bytes(b"PK no")
+    with pytest.raises(
+        DataError, match=r"^dataset 'omniglot':\nimages_background could not be had: .*images_background\.zip: File is not a zip file"
+    ):
+        prepared(tmp_path / "offline")
+    assert sorted(path.name for path in offline.iterdir()) == ["images_background.zip", "images_evaluation", "images_evaluation.zip"]
+    (offline / "images_background.zip").write_bytes((archives / "images_background.zip").read_bytes())
+    assert prepared(tmp_path / "offline").startswith("36 of 1,623 characters")
+
+
+@pytest.mark.parametrize(
+    "make", [Path.touch, lambda path: path.symlink_to(path), lambda path: path.symlink_to("nowhere"), lambda path: (path / "x").mkdir(parents=True)]
+)
+def test_what_is_in_the_place_of_a_part_is_told_before_anything_is_unpacked(make: Callable[[Path], object], tmp_path: Path, archives: Path) -> None:
+    offline = tmp_path / "offline" / "omniglot-py"
+    shutil.copytree(archives, offline)
+    make(offline / "images_background")
+    with pytest.raises(DataError, match="images_background: there is something in its place, without a character in it"):
+        prepared(tmp_path / "offline")
+    assert os.path.lexists(offline / "images_background")
+    assert (offline / "images_evaluation").is_dir()
+
+
+def test_an_archive_that_is_no_file_is_refused_without_waiting(tmp_path: Path, omniglot_folder: Path) -> None:
+    (tmp_path / "data" / "omniglot-py").mkdir(parents=True)
+    for part in on_disk.PARTS:
+        os.mkfifo(tmp_path / "data" / "omniglot-py" / f"{part}.zip")
+    with pytest.raises(DataError, match=r"images_evaluation\.zip: cannot be read: it is a named pipe"):
+        prepared(tmp_path / "data")
+
+
+# Folders of strangers
+
+
+def links_to_other_disks(folder: Path, elsewhere: Path) -> None:
+    """The data folder stays; `omniglot-py` and its first part are elsewhere."""
+    elsewhere.mkdir()
+    (folder / "omniglot-py").rename(elsewhere / "some")
+    (folder / "omniglot-py").symlink_to(elsewhere / "some")
+    (elsewhere / "some" / "images_background").rename(elsewhere / "part")
+    (elsewhere / "some" / "images_background").symlink_to("../part")
+
+
+def test_the_folder_and_its_parts_may_be_links(folder: Path, omniglot_folder: Path, tmp_path: Path) -> None:
+    links_to_other_disks(folder, tmp_path / "elsewhere")
+    assert loaded(folder).content_digest() == loaded(omniglot_folder).content_digest()
+    (tmp_path / "link").symlink_to(folder)
+    assert loaded(tmp_path / "link").content_digest() == loaded(omniglot_folder).content_digest()
+
+
+def test_a_link_within_its_part_is_followed(folder: Path, omniglot_folder: Path, tmp_path: Path) -> None:
+    drawing = folder / GREEK / "character01" / "0201_01.png"
+    drawing.rename(drawing.with_name(".kept"))
+    drawing.symlink_to(".kept")
+    links_to_other_disks(folder, tmp_path / "elsewhere")
+    assert loaded(folder).content_digest() == loaded(omniglot_folder).content_digest()
+
+
+@pytest.mark.parametrize("place", [GREEK, GREEK / "character01", GREEK / "character01" / "0201_01.png", GREEK / "character01" / "notes.txt"])
+@pytest.mark.parametrize("part_is_a_link", [False, True])
+def test_a_link_out_of_its_part_is_refused(place: Path, part_is_a_link: bool, folder: Path, tmp_path: Path) -> None:
+    path = folder / place
+    if path.exists():
+        path.rename(tmp_path / "outside")
+    else:
+        (tmp_path / "outside").touch()
+    path.symlink_to(tmp_path / "outside")
+    if part_is_a_link:
+        links_to_other_disks(folder, tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=rf"{path.name}: is a link out of .*; put what it leads to in its place"):
+        loaded(folder)
+
+
+@pytest.mark.parametrize(
+    ("place", "target", "reason"),
+    [
+        (GREEK / "loop", "loop", "Too many levels of symbolic links"),
+        (GREEK / "character01" / "loop.png", "loop.png", "Too many levels of symbolic links"),
+        (GREEK / "character01" / "gone.png", "nowhere", "No such file"),
+        (GREEK / "character01" / "zero.png", "/dev/zero", "is a link out of"),
+    ],
+)
+def test_a_link_to_nowhere_is_refused(place: Path, target: str, reason: str, folder: Path) -> None:
+    (folder / place).symlink_to(target)
+    with pytest.raises(DataError, match=f"{place.name}: .*{reason}"):
+        loaded(folder)
+
+
+def test_a_link_back_up_ends(folder: Path) -> None:
+    (folder / GREEK / "character01" / "up").symlink_to("../..")
+    (folder / GREEK.parent / "Up").symlink_to(".")
+    with pytest.raises(DataError, match=r"Up/.*: a character's folder without a PNG"):
+        loaded(folder)
+
+
+@pytest.mark.parametrize("name", ["new\nline", "\x1b[31mred", "\udcff", "\u2028", "\x7f"])
+@pytest.mark.parametrize("place", [GREEK.parent, GREEK, GREEK / "character01"])
+def test_a_name_that_cannot_be_shown_is_refused(name: str, place: Path, folder: Path) -> None:
+    (folder / place / f"{name}.png").mkdir()
+    with pytest.raises(DataError, match="is a name that cannot be shown") as told:
+        loaded(folder)
+    assert str(told.value).isprintable()
+
+
+def test_the_longest_names_are_names(folder: Path) -> None:
+    (folder / GREEK).rename((folder / GREEK).with_name("\u00e9" * 127))
+    drawing = folder / GREEK.with_name("\u00e9" * 127) / "character01" / "0201_01.png"
+    drawing.rename(drawing.with_name("x" * 251 + ".png"))
+    assert f"{'é' * 127}/character01/{'x' * 251}" in loaded(folder).image_ids
+
+
+def test_a_pipe_in_place_of_a_drawing_is_refused_without_waiting(folder: Path) -> None:
+    (folder / GREEK / "character01" / "0201_01.png").unlink()
+    os.mkfifo(folder / GREEK / "character01" / "0201_01.png")
+    with pytest.raises(DataError, match=r"0201_01\.png: cannot be read as an image \(it is a named pipe\)"):
+        loaded(folder)
+
+
+def test_postscript_under_the_name_of_a_drawing_is_not_run(folder: Path) -> None:
+    """Its reader starts Ghostscript: see `test_image_files`."""
+    (folder / GREEK / "character01" / "0201_01.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EOF\n")
+    with pytest.raises(DataError, match=r"0201_01\.png: cannot be read as an image \(it is not a whole PNG file\)"):
+        loaded(folder)
+
+
+def test_nothing_in_a_folder_that_cannot_be_listed_is_taken_for_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def refuse(path: str | Path) -> object:
+        if Path(path).name == "Greek":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match="Greek: cannot be read: Permission denied"):
+        prepared(folder)

@@ -47,3 +47,19 @@ def test_it_is_a_regression_without_data() -> None:
 def test_impossible_ranges_are_refused(said: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(said))):
         SinusoidSettings(**said)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1e300), (-1e300, 1e300), (-1.1e6, 0.0), (0.0, math.inf), (math.nan, 1.0), (2.0, 1.0)])
+@pytest.mark.parametrize("name", ["amplitude", "phase", "x"])
+def test_ranges_beyond_what_can_be_computed_are_refused(name: str, low: float, high: float) -> None:
+    with pytest.raises(ValueError, match=f"{name}_low is .* and {name}_high is "):
+        SinusoidSettings(**{f"{name}_low": low, f"{name}_high": high})
+
+
+def test_the_widest_ranges_give_finite_errors() -> None:
+    dataset = Sinusoid(
+        SinusoidSettings(**{f"{name}_{end}": sign * 1e6 for name in ("amplitude", "phase", "x") for end, sign in (("low", -1), ("high", 1))})
+    )
+    episodes = dataset.gather(dataset.draw("test", SHAPE, 1_000, np.random.default_rng(0)), CPU)
+    assert episodes.query_y.square().mean().isfinite()
+    assert episodes.query_y.sum(1).square().sum().isfinite()
