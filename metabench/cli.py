@@ -6,13 +6,12 @@ import argparse
 import importlib
 import os
 import re
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from types import FrameType
 from typing import Any, NoReturn
 
+from metabench import stops
 from metabench.errors import MetabenchError, nearest
 
 DESCRIPTION = "A reproducible benchmark for meta-learning and few-shot learning."
@@ -85,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     _mend_streams()
-    signal.signal(signal.SIGTERM, _terminate)
+    stops.listen()
     try:
         status = _dispatch(arguments)
         sys.stdout.flush()
@@ -128,11 +127,6 @@ def _mend_streams() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - takes the descriptor that is free, lest a pipe get it
         with suppress(AttributeError):  # a stand-in of somebody's
             getattr(sys, name).reconfigure(errors="backslashreplace")
-
-
-def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    print("\nmetabench: terminated; what is finished is kept, and the same command goes on from there", file=sys.stderr)
-    raise SystemExit(128 + signum)
 
 
 def _verb(verbs: Any, name: str, summary: str, call: str, example: str) -> Parser:

@@ -20,6 +20,7 @@ from metabench.cells import Train, Validate
 from metabench.checkpoints import Checkpoint
 from metabench.evaluation import Choice
 from metabench.measure import Stopwatch
+from metabench.returned import checked_step
 from metabench.tasks.episodes import Episodes, Examples
 
 READ_EVERY = {"cuda": 50}
@@ -104,7 +105,7 @@ def train(
         for i, rate, last in _schedule(recipe, result.iterations, lambda: clock.seconds - result.validation_seconds):
             with watch.lap():
                 state.rate = rate
-                step = method.step(state, batches(i))
+                step = checked_step(method, method.step(state, batches(i)))
             losses.add(step.loss, step.score)
             if (i + 1) % validate.every == 0 or last:
                 losses.read()

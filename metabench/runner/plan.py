@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from metabench import environment
 from metabench.cells import Cell, Fit, Part
-from metabench.errors import RecordError, StaleError, UnreadableRecordError
+from metabench.errors import ConfigError, RecordError, StaleError, UnreadableRecordError
 from metabench.records import FINISHED, WEIGHTS, RecordStore
 from metabench.runner.describe import plugin_targets
 
@@ -140,7 +140,10 @@ class Conditions:
     def _of(self, fit: Fit, on: Part | None) -> dict[str, Any]:
         plugins = plugin_targets(fit, on)
         if plugins not in self._known:
-            self._known[plugins] = environment.conditions(self._threads, self._device, plugins)
+            try:
+                self._known[plugins] = environment.conditions(self._threads, self._device, plugins)
+            except OSError as error:
+                raise ConfigError(f"the source of a plugin ({', '.join(plugins)}) cannot be read: {error.filename}: {error.strerror}") from error
         return self._known[plugins]
 
 

@@ -13,12 +13,13 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metabench.errors import DataError, UnwritableError
+from metabench.errors import TRACEBACK, ConfigError, DataError, MetabenchError, PluginError, UnwritableError, message_of, shortened
 from metabench.files import is_disk_full
 from metabench.records import WEIGHTS, RecordStore
 from metabench.runner.describe import record_of
@@ -39,8 +40,9 @@ def work(job: Job, device: str, messages: Connection, lifeline: Connection) -> N
         _run(job, device, messages)
         messages.send(Done())
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a plugin are failures of its fit like any other
-        traceback.print_exc()
-        messages.send(_told(error))
+        with suppress(OSError, ValueError):  # a plugin may have closed stderr
+            traceback.print_exc()
+        messages.send(_told(error, job))
 
 
 def _run(job: Job, device: str, messages: Connection) -> None:
@@ -77,7 +79,8 @@ def _run(job: Job, device: str, messages: Connection) -> None:
 
 
 def _write(store: RecordStore, stem: str, job: Job, outcome: CellOutcome, started: datetime) -> None:
-    sys.stdout.flush()
+    with suppress(OSError, ValueError):  # a plugin may have closed it
+        sys.stdout.flush()
     times = {"started": started.isoformat(), "ended": datetime.now(UTC).isoformat()}
     log = job.log.name if job.log.stat().st_size else None
     provenance = {**job.provenance_of(outcome.cell), **outcome.provenance_extra, **times, "log": log}
@@ -131,19 +134,40 @@ def _log_to(log: Path) -> None:
     faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
 
 
-def _told(error: BaseException) -> Message:
+def _told(error: BaseException, job: Job) -> Message:
     if isinstance(error, UnwritableError):
         return Unwritable(str(error))
     if is_disk_full(error):
-        return Unwritable(f"the disk is full: {error}")
+        return Unwritable(f"the disk is full: {message_of(error)}")
     outcome = "out_of_memory" if _is_out_of_memory(error) else "failed"
-    trace = None if isinstance(error, DataError) else "".join(traceback.format_exception(error))
-    return Failure(outcome, type(error).__name__, str(error), trace)
+    message = message_of(error)
+    if not isinstance(error, MetabenchError) or isinstance(error, PluginError):
+        message = f"{message}\n{_culprit(error, job)}".strip("\n")
+    trace = None if isinstance(error, DataError) else shortened(_formatted(error), TRACEBACK)
+    return Failure(outcome, type(error).__name__, message, trace)
+
+
+def _culprit(error: BaseException, job: Job) -> str:
+    from metabench.registry import accused
+
+    fit = job.fit
+    others = [("datasets", cell.evaluate.on.name) for cell, _ in job.cells if cell.evaluate.on]
+    try:
+        return accused(error, [("algorithms", fit.method.name), ("models", fit.model.name), ("datasets", fit.dataset.name), *others])  # type: ignore[list-item]
+    except ConfigError:  # the names themselves are what is wrong
+        return ""
+
+
+def _formatted(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception:  # which asks a plugin's exceptions for their words
+        return "".join(traceback.format_tb(error.__traceback__)) + f"{type(error).__name__}\n"
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
     """A MemoryError, torch's own on a GPU, or what torch's allocator on a CPU and CUDA's libraries say in a RuntimeError."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    message = str(error).lower()
+    message = message_of(error).lower()
     return isinstance(error, RuntimeError) and any(words in message for words in ("allocate memory", "not enough memory", "out of memory"))
