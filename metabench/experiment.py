@@ -2,8 +2,8 @@
 
 1. Open the dataset.  2. Make the network; its initial weights depend on seed and model, not on the method.  3. Train on training episodes,
 selecting weights on validation episodes; or take what an earlier run has kept of the same training.  4. For each cell: settle on validation
-episodes what the method leaves open, then meet the test episodes, once.  Every random number comes from a named stream (see `streams`), so
-nothing here depends on what ran before or beside it.
+episodes what the method leaves open, then meet the test episodes, once.  Every random number comes from a named stream (see `streams`), those
+that plugins draw from global generators too, so nothing here depends on what ran before or beside it, nor on interruptions.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -42,7 +43,7 @@ from metabench.returned import (
     refuse_changed_state,
     state_digest,
 )
-from metabench.streams import torch_generator
+from metabench.streams import global_stream, torch_generator
 from metabench.tasks.dataset import Dataset, Split
 from metabench.tasks.episodes import Episodes, EpisodeShape, Examples
 from metabench.tasks.stream import EpisodeStream, ExampleStream
@@ -108,6 +109,7 @@ def run_fit(
     be_deterministic(threads)
     if where.type == "cuda":
         where = torch.device("cuda", where.index or 0)
+        torch.cuda.init()
         torch.cuda.set_device(where)  # events and allocations without a device of their own go there too
     fit = cells[0].fit
 
@@ -128,7 +130,8 @@ def run_fit(
     trained = find_weights(weights, state, origin, any_conditions=keeping.stale) if weights is not None else None
     if trained is None:
         checkpoint = keeping.checkpoint(origin, cost) if method.trains else None
-        training = train_fit(cells[0], method, state, dataset, where, progress, checkpoint)
+        with phase(state, fit.root_seed, "training", fit=fit.id):
+            training = train_fit(cells[0], method, state, dataset, where, progress, checkpoint)
         trained = Trained(training, checkpoint.cost if checkpoint else cost(), workers)
         if weights is not None and training.stopped != "diverged":
             keep_weights(weights, state, trained, origin)
@@ -137,7 +140,8 @@ def run_fit(
     fitted = Fitted(method, state, dataset, trained, where)
     weighed = state_digest(state)
     for cell, test_dataset in test_datasets:
-        outcome = run_cell(cell, fitted, test_dataset, progress)
+        with phase(state, fit.root_seed, "choice", cell=cell.id):
+            outcome = run_cell(cell, fitted, test_dataset, progress)
         refuse_changed_state(method, state, weighed)
         yield outcome
     if missing is not None:  # the cells that are left could not be run, and the others should not suffer for it
@@ -149,6 +153,7 @@ def run_cell(cell: Cell, fitted: Fitted, test_dataset: Dataset, progress: Callab
     started = time.perf_counter()
     memory = MemoryPeaks(fitted.device)
     memory.start()
+    _seed_noise(fitted.state, cell)
     state, trained, training, steps = fitted.state, fitted.trained, fitted.trained.training, cell.evaluate.steps
     method = fitted.method if steps is None else method_at(fitted.method, steps)
     choice: Choice | None = None
@@ -157,7 +162,8 @@ def run_cell(cell: Cell, fitted: Fitted, test_dataset: Dataset, progress: Callab
     if training.stopped != "diverged":
         choice = settle(cell, method, state, fitted.dataset, fitted.device, progress)
         choosing = time.perf_counter() - started
-        tested = test(cell, choice, state, test_dataset, fitted.device, progress)
+        with global_stream(cell.fit.root_seed, "test", cell=cell.id):
+            tested = test(cell, choice, state, test_dataset, fitted.device, progress)
     peaks = memory.read()
     measured = measured_of(cell.fit, training, tested) | {"choice_seconds": choosing}
     measured |= {name: {"training": peak, "test": peaks[name]} for name, peak in trained.cost.peaks.items()}
@@ -186,6 +192,23 @@ def open_test_datasets(cells: Sequence[Cell], dataset: Dataset, data: Path, told
     return opened, missing
 
 
+@contextmanager
+def phase(state: State, root_seed: int, purpose: str, **key: Any) -> Iterator[None]:
+    """A part of a fit that no number of another depends on but through `state`: what it draws from global generators is a stream of its own, and its
+    layers are left in the mode, of training or evaluation, in which they were found. Of neither would an interrupted fit know."""
+    modes = [(module, module.training) for module in state.modules()]
+    with global_stream(root_seed, purpose, **key):
+        yield
+    for module, mode in modes:
+        module.training = mode
+
+
+def _seed_noise(state: State, cell: Cell) -> None:
+    """Let the method's own noise in the test of a cell not depend on how much of it the training took."""
+    if state.generator is not None:
+        state.generator.manual_seed(torch_generator(cell.fit.root_seed, "method in test", cell=cell.id).initial_seed())
+
+
 def let_go_of_training(state: State, device: torch.device) -> None:
     """Free what training alone needed, so that the memory peak of the test is its own."""
     state.optimizer = None
@@ -210,7 +233,8 @@ def train_fit(
 
     def validate() -> Choice:
         weighed = state_digest(state) if next(validations) == 0 else None  # once is enough to know a method by
-        choice = choose(method, state, validation, fit.validate.episodes, mode, device)
+        with phase(state, fit.root_seed, "validation", fit=fit.id):
+            choice = choose(method, state, validation, fit.validate.episodes, mode, device)
         if weighed is not None:
             refuse_changed_state(method, state, weighed)
         return choice
@@ -282,10 +306,11 @@ def be_deterministic(threads: int) -> None:
 
 def open_dataset(part: Part, data: Path, told: bool = False) -> Dataset:
     """Return the dataset, loaded; `told` with inputs that say what defines the task."""
-    dataset: Dataset = registry.make("datasets", part)
-    if told:
-        dataset = checked_telling(dataset)
-    dataset.load(data)
+    with global_stream(0, "loading", dataset=part.identity()):
+        dataset: Dataset = registry.make("datasets", part)
+        if told:
+            dataset = checked_telling(dataset)
+        dataset.load(data)
     return dataset
 
 
@@ -306,11 +331,10 @@ def method_at(method: Method, steps: int) -> Method:
 def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.device) -> State:
     """Return the state before training. The network's weights are the same for every method that meets this model and seed."""
     task = checked_training_task(dataset) if method.trains_on == "examples" else checked_task(dataset, fit.train.ways)
-    generator = torch_generator(fit.root_seed, "initial weights", seed=fit.seed, model=fit.model.identity())
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(generator.initial_seed())
+    with global_stream(fit.root_seed, "initial weights", seed=fit.seed, model=fit.model.identity()):
         model = registry.make("models", fit.model, task).to(device)
-    state = method.init(model, task, torch_generator(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity()))
+    with global_stream(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity()):
+        state = method.init(model, task, torch_generator(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity()))
     return checked_state(method, state).to(device)
 
 

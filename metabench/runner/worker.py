@@ -41,7 +41,7 @@ def work(job: Job, device: str, messages: Connection, lifeline: Connection) -> N
         messages.send(Done())
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a plugin are failures of its fit like any other
         with suppress(OSError, ValueError):  # a plugin may have closed stderr
-            traceback.print_exc()
+            print(_traceback(error), file=sys.stderr, flush=True)
         messages.send(_told(error, job))
 
 
@@ -143,7 +143,7 @@ def _told(error: BaseException, job: Job) -> Message:
     message = message_of(error)
     if not isinstance(error, MetabenchError) or isinstance(error, PluginError):
         message = f"{message}\n{_culprit(error, job)}".strip("\n")
-    trace = None if isinstance(error, DataError) else shortened(_formatted(error), TRACEBACK)
+    trace = None if isinstance(error, DataError) else _traceback(error)
     return Failure(outcome, type(error).__name__, message, trace)
 
 
@@ -158,11 +158,8 @@ def _culprit(error: BaseException, job: Job) -> str:
         return ""
 
 
-def _formatted(error: BaseException) -> str:
-    try:
-        return "".join(traceback.format_exception(error))
-    except Exception:  # which asks a plugin's exceptions for their words
-        return "".join(traceback.format_tb(error.__traceback__)) + f"{type(error).__name__}\n"
+def _traceback(error: BaseException) -> str:
+    return shortened("".join(traceback.format_exception(error)), TRACEBACK)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from metabench.returned import checked_draw, checked_episodes, checked_examples
-from metabench.streams import generator
+from metabench.streams import generator, global_stream
 from metabench.tasks.dataset import Dataset, Draw, Split
 from metabench.tasks.episodes import Episodes, EpisodeShape, Examples
 
@@ -29,11 +29,13 @@ class _Blocks(ABC):
     """A sequence drawn block by block."""
 
     size: int
+    _root_seed: int
+    _key: dict[str, Any]
 
     def __init__(self) -> None:
         self._looked_at = False
         # Training reads forwards and a batch may straddle two blocks; validation reads its first block again and again.
-        self._block = lru_cache(maxsize=2)(self._draw_block)
+        self._block = lru_cache(maxsize=2)(self._drawn)
 
     def draw(self, start: int, count: int) -> Draw:
         """Return the items `start` ... `start + count - 1` of the sequence, drawn but not gathered."""
@@ -44,6 +46,12 @@ class _Blocks(ABC):
             parts.append({name: values[offset : offset + taken] for name, values in self._block(number).items()})
             start += taken
         return parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _drawn(self, number: int) -> Draw:
+        """A block, which may be drawn again after an interruption, or earlier by one who asks for less: datasets that draw from the global
+        generators must find them at the same place each time, and whoever draws from them outside must not be moved."""
+        with global_stream(self._root_seed, "drawing", **self._key, block=number, size=self.size):
+            return self._draw_block(number)
 
     @abstractmethod
     def _draw_block(self, number: int) -> Draw:
