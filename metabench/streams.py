@@ -57,10 +57,10 @@ def global_stream(root_seed: int, purpose: str, **key: Any) -> Iterator[None]:
 def global_states() -> dict[str, Any]:
     """Where the global generators stand, in tensors and plain values."""
     version, internal, gauss = random.getstate()
-    kind, keys, position, has_gauss, cached = np.random.get_state()
+    numpy = np.random.get_state(legacy=False)
     return {
         "python": {"version": version, "internal": torch.tensor(internal), "gauss": gauss},
-        "numpy": {"kind": kind, "keys": torch.tensor(keys.tolist()), "position": position, "has_gauss": has_gauss, "cached": cached},
+        "numpy": {**numpy, "state": {**numpy["state"], "key": torch.tensor(numpy["state"]["key"].tolist())}},
         "torch": torch.get_rng_state(),
         "cuda": _cuda_state(),
     }
@@ -70,8 +70,7 @@ def set_global_states(states: Mapping[str, Any]) -> None:
     """Let the global generators go on from what `global_states` told."""
     python, numpy = states["python"], states["numpy"]
     random.setstate((python["version"], tuple(python["internal"].tolist()), python["gauss"]))
-    keys = numpy["keys"].numpy().astype(np.uint32)
-    np.random.set_state((numpy["kind"], keys, numpy["position"], numpy["has_gauss"], numpy["cached"]))
+    np.random.set_state({**numpy, "state": {**numpy["state"], "key": numpy["state"]["key"].numpy().astype(np.uint32)}})
     torch.set_rng_state(states["torch"])
     _set_cuda_state(states["cuda"])
 

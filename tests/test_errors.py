@@ -7,12 +7,12 @@ import pytest
 from metabench.errors import MESSAGE, message_of, shortened
 
 
-class Mute(Exception):
+class MuteError(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no word")
 
 
-class Wordless(Exception):
+class WordlessError(Exception):
     def __str__(self) -> str:
         return 5  # type: ignore[return-value]
 
@@ -22,8 +22,8 @@ class Wordless(Exception):
     [
         (ValueError("two\nlines"), "two\nlines"),
         (ValueError(), ""),
-        (Mute(), "(its message cannot be read: asking for it raised RuntimeError)"),
-        (Wordless(), "(its message cannot be read: asking for it raised TypeError)"),
+        (MuteError(), "(its message cannot be read: asking for it raised RuntimeError)"),
+        (WordlessError(), "(its message cannot be read: asking for it raised TypeError)"),
     ],
 )
 def test_what_an_exception_says(error: Exception, message: str) -> None:

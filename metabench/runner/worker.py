@@ -1,7 +1,7 @@
 """A child process: runs one fit, writes the records of its cells, and dies with its parent.
 
-The child leads a process group of its own, so that whatever a fit starts ends with it. It holds the read end of a pipe whose write end only the
-parent has: end of file means that the parent is gone, however it went.
+The child leads a process group of its own, and adopts what leaves that, so that whatever a fit starts ends with it (see `descendants`). It holds the
+read end of a pipe whose write end only the parent has: end of file means that the parent is gone, however it went.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from metabench.errors import TRACEBACK, ConfigError, DataError, MetabenchError, PluginError, UnwritableError, message_of, shortened
 from metabench.files import is_disk_full
 from metabench.records import WEIGHTS, RecordStore
+from metabench.runner.descendants import adopt_orphans, end_own
 from metabench.runner.describe import record_of
 from metabench.runner.messages import Advanced, Done, Failure, Job, Message, Unwritable, Wrote
 
@@ -34,7 +35,7 @@ PROGRESS_INTERVAL = 0.2
 
 def work(job: Job, device: str, messages: Connection, lifeline: Connection) -> None:
     """Run a fit in this process, which is its own: the entry point of a child."""
-    _detach(lifeline)
+    _detach(lifeline, job.mark)
     try:
         _log_to(job.log)
         _run(job, device, messages)
@@ -43,6 +44,8 @@ def work(job: Job, device: str, messages: Connection, lifeline: Connection) -> N
         with suppress(OSError, ValueError):  # a plugin may have closed stderr
             print(_traceback(error), file=sys.stderr, flush=True)
         messages.send(_told(error, job))
+    finally:
+        end_own()
 
 
 def _run(job: Job, device: str, messages: Connection) -> None:
@@ -103,10 +106,11 @@ class Throttled:
         self._messages.send(Advanced(progress.phase, progress.iteration, progress.total, progress.loss))
 
 
-def _detach(lifeline: Connection) -> None:
+def _detach(lifeline: Connection, mark: str) -> None:
     """Leave Ctrl-C to the parent, and see to it that nothing outlives the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setpgid(0, 0)
+    adopt_orphans(mark)
     threading.Thread(target=_die_with_parent, args=(lifeline,), name="lifeline", daemon=True).start()
 
 
@@ -114,6 +118,8 @@ def _die_with_parent(lifeline: Connection) -> None:
     try:
         lifeline.recv_bytes()  # nothing is ever sent
     except (EOFError, OSError):
+        with suppress(Exception):
+            end_own()
         os.killpg(0, signal.SIGKILL)
 
 

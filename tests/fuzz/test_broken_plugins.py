@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ from typing import Any
 import pytest
 from broken_plugins import WAYS, Broken
 from harness import Outcome, command
-from workshop import records
+from workshop import records, wait_for
 
 RECIPE = """
 [train]
@@ -153,3 +156,18 @@ def test_a_plugin_may_print_and_wander_and_close_what_it_likes(tmp_path: Path) -
     ran = command("run", "noisy", "--no-report", "--device", "cpu", folder=project)
     ran.assert_fair((0,))
     assert {record["result"]["outcome"] for record in records(project / "reports" / "noisy").values()} == {"completed"}
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_who_stops_the_command_is_not_taken_for_a_plugin(tmp_path: Path, how: signal.Signals, status: int) -> None:
+    """Though it is a plugin's code that runs at the moment."""
+    slow = Broken("algorithms", "slow", b"import time\nopen('here', 'w').close()\ntime.sleep(60)\n", "")
+    project = write(tmp_path / "project", [slow])
+    command_line = [sys.executable, "-m", "metabench", "plan", "slow", "--device", "cpu"]
+    child = subprocess.Popen(command_line, cwd=project, stderr=subprocess.PIPE, text=True)
+    wait_for((project / "here").exists)
+    child.send_signal(how)
+    _, told = child.communicate(timeout=30)
+    assert child.returncode == status
+    assert "slow" not in told
+    assert "what is finished is kept" in told
