@@ -137,15 +137,17 @@ def accused(error: BaseException, parts: Iterable[tuple[Group, str]]) -> str:
 
     Frames of several may be in its traceback: the innermost counts. One of this package's own that breaks its contract does so because of the others.
     """
-    foreign = {source_file(where): (group, name) for group, name in parts if not (where := target(group, name)).startswith("metabench.")}
+    foreign = {key: where for key in parts if not (where := target(*key)).startswith("metabench.")}
+    files = {key: source_file(where) for key, where in foreign.items()}
     if isinstance(error, PluginError):
-        others = [f"{group[:-1]} '{name}'{f' ({place(file)})' if file else ''}" for file, (group, name) in foreign.items()]
-        return f"together with {' and '.join(others)}" if others and (error.group, error.name) not in foreign.values() else ""
+        others = [f"{group[:-1]} '{name}'{f' ({place(file)})' if file else ''}" for (group, name), file in files.items()]
+        return f"together with {' and '.join(others)}" if others and (error.group, error.name) not in foreign else ""
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-        file = Path(frame.f_code.co_filename)
-        if file in foreign:
-            group, name = foreign[file]
-            return f"raised by {group[:-1]} '{name}' ({place(file, line)})"
+        code = frame.f_code
+        if there := [key for key, file in files.items() if file == Path(code.co_filename)]:
+            own = (key for key in there if code.co_qualname.startswith(f"{foreign[key].partition(':')[2]}."))  # one file may hold several classes
+            group, name = next(own, there[0])
+            return f"raised by {group[:-1]} '{name}' ({place(Path(code.co_filename), line)})"
     return ""
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metabench.cells import Fit, Part, Train, Validate
+from metabench.errors import message_of
 from metabench.registry import Group, checked, configured, get
 from metabench.settings import unknown_key, wrong_value
 from metabench.suite.document import Document, KeyPath
@@ -142,7 +143,7 @@ def resolve_part(group: Group, label: str, registered: str, layers: Sequence[Lay
         return configured(group, registered, values(said))
     except ValueError as error:  # settings that are each right and together impossible
         document = layers[-1].document
-        raise document.error(((group, label), str(error))) from None
+        raise document.error(((group, label), message_of(error))) from None
 
 
 def resolve_recipe(document: Document, point: Point, layers: Sequence[Layer]) -> tuple[Train, Validate]:
