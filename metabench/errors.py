@@ -20,6 +20,20 @@ class ConfigError(MetabenchError):
     """A suite, `benchmark.toml`, or an option says something impossible. Nothing has been run or written."""
 
 
+class PluginError(ConfigError):
+    """A method, a dataset or a model, somebody's own mostly, cannot be imported, raised, or does not keep its contract.
+
+    Attributes
+    ----------
+    group, name : the one at fault, as it is registered; empty where it is known by its class alone.
+    """
+
+    def __init__(self, message: str, group: str = "", name: str = "") -> None:
+        super().__init__(message)
+        self.group = group
+        self.name = name
+
+
 class DataError(MetabenchError):
     """A dataset is missing, incomplete or not what it was; the message says which files to put where."""
 
@@ -48,8 +62,27 @@ class UnreadableRecordError(RecordError):
     """A record may be whole and cannot be read here: of a newer schema, or without permission. Nothing may take its place."""
 
 
-LONGEST_WORD = 100
-MOST_WORDS = 1000
+LONGEST_WORD, MOST_WORDS = 100, 1000
+"""Letters of a word, and words to choose from, among which the nearest is looked for."""
+
+MESSAGE, TRACEBACK = 2_000, 20_000
+"""Characters of an exception's message, and of its traceback, that are kept."""
+
+
+def message_of(error: BaseException) -> str:
+    """Return what an exception says, whatever becomes of asking it: plugins raise exceptions of their own."""
+    try:
+        return shortened(str(error), MESSAGE)
+    except Exception as broken:
+        return f"(its message cannot be read: asking for it raised {type(broken).__name__})"
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return a text, or, of one with more characters than `limit`, its first and last ones and how many there are in all."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n... ({len(text):,} characters in all) ...\n{text[-half:]}"
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

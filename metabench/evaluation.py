@@ -13,7 +13,9 @@ from torch import Tensor
 
 from metabench.algorithms.method import BatchNormMode, Method, State, task_losses
 from metabench.algorithms.metric import MetricMethod
+from metabench.returned import broken, checked_arrays, checked_candidates, checked_metric, checked_scores
 from metabench.tasks.dataset import Draw
+from metabench.tasks.episodes import Episodes
 from metabench.tasks.images import ImageDataset
 from metabench.tasks.stream import EpisodeStream
 
@@ -84,7 +86,8 @@ def evaluate(
     scores, losses, truths, predictions, confidences = [], [], [], [], []
     done = 0
     for predicted, query_y in _predictions(method, state, stream, episodes, batch_norm, device):
-        scores.append(stream.dataset.metric.per_episode(predicted, query_y).cpu())
+        per_episode = stream.dataset.metric.per_episode(predicted, query_y)
+        scores.append(checked_metric(stream.dataset, per_episode, predicted.shape[:2]).cpu())
         losses.append(torch.stack([task_losses(predicted[:, p], query_y) for p in range(predicted.shape[1])], 1).double().cpu())
         at_point = predicted[:, point]
         if query_y.is_floating_point():
@@ -119,12 +122,23 @@ def figures_of(
     wanted = stream.dataset.figure(stream.draw(0, episodes))
     if wanted is None:
         return {}
-    shown = stream.dataset.gather(wanted, device)
+    shown = _shown(stream, checked_arrays(stream.dataset, "figure", wanted), device)
+    outputs = stream.shape.ways or shown.query_y.shape[-1]
+    expected = (len(shown), len(method.curve), shown.query_y.shape[1], outputs)
     predicted = method.predict(state, shown.support_x, shown.support_y, shown.query_x, batch_norm)
+    predicted = checked_scores(method, "predict", predicted, expected, shown.query_y.device)
     kept = {name: tensor.cpu() for name, tensor in {**vars(shown), "prediction": predicted}.items()}
     if kept["support_x"].dim() == 5 and not kept["query_y"].is_floating_point():
         kept = _few_images(kept)
     return {name: tensor.numpy() for name, tensor in kept.items()}
+
+
+def _shown(stream: EpisodeStream, draw: Draw, device: torch.device) -> Episodes:
+    """The episodes of a figure; they may have more queries than those of the stream."""
+    shown = stream.dataset.gather(draw, device)
+    if not isinstance(shown, Episodes):
+        raise broken(stream.dataset, "gather", f"gave an object of type {type(shown).__name__}; expected Episodes")
+    return shown
 
 
 def _few_images(shown: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -167,7 +181,7 @@ def choose(
     """Settle on validation episodes what a method leaves open: its setting among `candidates`, and the number of steps. Ties go to the first."""
     sign = 1.0 if stream.dataset.metric.higher_is_better else -1.0
     best, best_value = None, -np.inf
-    for candidate in method.candidates():
+    for candidate in checked_candidates(method):
         fixed = candidate.curve.index(candidate.test_steps)
         result = evaluate(candidate, state, stream, episodes, batch_norm, device, point=fixed)
         scores, losses = result.scores.mean(0), result.losses.mean(0)
@@ -190,11 +204,8 @@ def _predictions(
     for start in range(0, episodes, EPISODES_AT_ONCE):
         batch = stream.episodes(start, min(EPISODES_AT_ONCE, episodes - start), device)
         predicted = method.predict(state, batch.support_x, batch.support_y, batch.query_x, batch_norm)
-        wanted = (len(batch), len(method.curve), batch.query_y.shape[1])
-        if predicted.dim() != 4 or predicted.shape[:3] != wanted:  # broadcasting would score it all the same
-            expected = f"[{', '.join(map(str, wanted))}, outputs]"
-            raise ValueError(f"{type(method).__name__}.predict gave scores of shape {list(predicted.shape)}; expected {expected}")
-        yield predicted, batch.query_y
+        wanted = (len(batch), len(method.curve), batch.query_y.shape[1], stream.shape.ways or batch.query_y.shape[-1])
+        yield checked_scores(method, "predict", predicted, wanted, batch.query_y.device), batch.query_y
 
 
 @torch.no_grad()
@@ -204,12 +215,22 @@ def _compare_embedded(
     """The same for embeddings that depend on the image alone: each image that is met is embedded once."""
     draws = [stream.draw(start, min(EMBEDDED_EPISODES_AT_ONCE, episodes - start)) for start in range(0, episodes, EMBEDDED_EPISODES_AT_ONCE)]
     met = np.unique(np.concatenate([draw[part].ravel() for draw in draws for part in ("support", "query")]))
-    embedded = torch.cat([method.embed(state, dataset.images(part, device)) for part in _portions(met, IMAGES_AT_ONCE)])
+    embedded = torch.cat([_embed(method, state, dataset.images(part, device)) for part in _portions(met, IMAGES_AT_ONCE)])
     for draw in draws:
         support, query = (torch.from_numpy(np.searchsorted(met, draw[part])).to(device) for part in ("support", "query"))
         ways = draw["classes"].shape[1]
         support_y = torch.arange(ways, device=device).repeat_interleave(support.shape[1] // ways).repeat(len(support), 1)
-        yield method.compare(embedded[support], support_y, embedded[query]).unsqueeze(1), torch.from_numpy(draw["query_y"]).to(device)
+        scores = method.compare(embedded[support], support_y, embedded[query])
+        query_y = torch.from_numpy(draw["query_y"]).to(device)
+        yield checked_scores(method, "compare", scores, (*query_y.shape, ways), query_y.device).unsqueeze(1), query_y
+
+
+def _embed(method: MetricMethod, state: State, images: Tensor) -> Tensor:
+    embedded = method.embed(state, images)
+    if not isinstance(embedded, Tensor) or embedded.dim() < 2 or len(embedded) != len(images):
+        given = f"a tensor of shape {list(embedded.shape)}" if isinstance(embedded, Tensor) else f"an object of type {type(embedded).__name__}"
+        raise broken(method, "embed", f"gave {given} for {len(images)} images; expected a row of features for each")
+    return embedded
 
 
 def _portions(indices: NDArray[np.int64], size: int) -> Sequence[NDArray[np.int64]]:

@@ -11,7 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-from metabench.errors import UnwritableError
+from metabench.errors import UnwritableError, message_of
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _KINDS = {
@@ -103,7 +103,7 @@ def is_disk_full(error: BaseException) -> bool:
     """Whether an exception says that the disk is full (libraries wrap the system's error in their own)."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _DISK_FULL
-    return any(os.strerror(code) in str(error) for code in _DISK_FULL)
+    return any(os.strerror(code) in message_of(error) for code in _DISK_FULL)
 
 
 def temporary(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -11,6 +12,7 @@ from metabench.algorithms.method import TRANSDUCTIVE, Method, State
 from metabench.cells import Cell, Fit
 from metabench.evaluation import Choice, Evaluation
 from metabench.measure import typical, warm_up
+from metabench.returned import checked_weights
 from metabench.stats.intervals import t_interval
 from metabench.tasks.dataset import Dataset
 from metabench.training import Training
@@ -41,7 +43,7 @@ def result_of(
         "spent": _spent(fit, method, training),
         "weights": {
             "trained": sum(p.numel() for p in state.parameters()) if method.trains else 0,
-            "adapted": (choice.method if choice else method).adapted_weights(state, at.ways),
+            "adapted": checked_weights(choice.method if choice else method, state, at.ways),
         },
         "transductive": at.batch_norm in TRANSDUCTIVE,
         "error": None,
@@ -130,8 +132,12 @@ def _chosen(method: Method, choice: Choice) -> dict[str, Any] | None:
     """What validation chose for this cell: the number of steps, and settings other than the algorithm's own. None where nothing was open."""
     if choice.method is method and not method.chooses_step:
         return None
-    changed = {key: value for key, value in vars(choice.method.settings).items() if value != getattr(method.settings, key)}
+    changed = {key: value for key, value in _settings_of(choice.method).items() if value != getattr(method.settings, key)}
     return {"step": choice.method.curve[choice.point], "settings": changed, "validation_score": choice.score}
+
+
+def _settings_of(method: Method) -> dict[str, Any]:
+    return {field.name: getattr(method.settings, field.name) for field in dataclasses.fields(method.settings)}
 
 
 def _diverged(message: str) -> dict[str, Any]:

@@ -13,6 +13,14 @@ GOES_ON = "what is finished is kept, and the same command goes on from there"
 _WORDS = {signal.SIGINT: "stopped", signal.SIGTERM: "terminated"}
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C."""
+
+
+class Terminated(SystemExit):
+    """A signal that asks this process to end."""
+
+
 @contextmanager
 def stopped_well() -> Iterator[None]:
     """Within the block SIGTERM ends the process as Ctrl-C does: with what is to be cleaned up, by an exception.
@@ -35,8 +43,18 @@ def _stop(signum: int, frame: FrameType | None) -> NoReturn:
     if importing:  # an exception would be lost in there, or come out as another one; there is nothing to clean up that the system does not
         os._exit(128 + signum)
     if signum == signal.SIGINT:
-        raise KeyboardInterrupt
-    raise SystemExit(128 + signum)
+        raise Interrupted
+    raise Terminated(128 + signum)
+
+
+def is_wanted(error: BaseException) -> bool:
+    """Whether the user wants this process to stop; otherwise somebody's code has raised what only looks like it.
+
+    Where nobody listens to signals, in a notebook's process, every KeyboardInterrupt may be the user's.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return isinstance(error, Interrupted) or signal.getsignal(signal.SIGINT) not in (_stop, signal.SIG_IGN)
+    return isinstance(error, Terminated)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

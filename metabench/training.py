@@ -20,6 +20,8 @@ from metabench.cells import Train, Validate
 from metabench.checkpoints import Checkpoint
 from metabench.evaluation import Choice
 from metabench.measure import Stopwatch
+from metabench.returned import checked_step
+from metabench.streams import global_states, set_global_states
 from metabench.tasks.episodes import Episodes, Examples
 
 READ_EVERY = {"cuda": 50}
@@ -104,7 +106,7 @@ def train(
         for i, rate, last in _schedule(recipe, result.iterations, lambda: clock.seconds - result.validation_seconds):
             with watch.lap():
                 state.rate = rate
-                step = method.step(state, batches(i))
+                step = checked_step(method, method.step(state, batches(i)))
             losses.add(step.loss, step.score)
             if (i + 1) % validate.every == 0 or last:
                 losses.read()
@@ -208,9 +210,10 @@ class _Standing:
                     "training": result.as_dict(),
                     "selection": self.selection.as_dict(),
                     "state": state.state_dict(),
+                    "modes": [module.training for module in state.modules()],
                     "optimizer": state.optimizer.state_dict() if state.optimizer is not None else None,
                     "generator": state.generator.get_state() if state.generator is not None else None,
-                    "global generators": _global_generators(),
+                    "global generators": global_states(),
                 }
             )
 
@@ -219,23 +222,13 @@ class _Standing:
         self.result.resumed.append(self.result.iterations)
         self.selection.take_up(put_by["selection"])
         state.load_state_dict(put_by["state"])
+        for module, mode in zip(state.modules(), put_by["modes"], strict=True):
+            module.training = mode
         if state.optimizer is not None:
             state.optimizer.load_state_dict(put_by["optimizer"])
         if state.generator is not None:
             state.generator.set_state(put_by["generator"])
-        _set_global_generators(put_by["global generators"])
-
-
-def _global_generators() -> dict[str, Tensor]:
-    """States of torch's own generators. Nothing here draws from them, but a layer of a plugin may."""
-    states = {"cpu": torch.get_rng_state()}
-    return states | ({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_initialized() else {})
-
-
-def _set_global_generators(states: Mapping[str, Tensor]) -> None:
-    torch.set_rng_state(states["cpu"])
-    if "cuda" in states:
-        torch.cuda.set_rng_state(states["cuda"])
+        set_global_states(put_by["global generators"])
 
 
 class _DivergedError(Exception):

@@ -71,7 +71,10 @@ PLUGINS = '''\
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import torch
 from annotated_types import Gt
+
+from metabench.algorithms.method import Method, State
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Settings:
             raise ValueError(f"low ({self.low}) is above high ({self.high})")
 
 
-class Odd:
+class Odd(Method):
     """An odd method.
 
     And more about it.
@@ -96,10 +99,18 @@ class Odd:
 
     version = 1
     kinds = frozenset({"classification", "regression"})
+    trains = False
+    fixed_ways = False
     Settings = Settings
 
+    def init(self, model, task, generator):
+        return State(model)
 
-class Narrow:
+    def predict(self, state, support_x, support_y, query_x, batch_norm):
+        return state.model(query_x)
+
+
+class Narrow(torch.nn.Module):
     """A model that is made for narrow inputs alone, and one of whose settings wants weights with values."""
 
     version = 1
@@ -112,8 +123,7 @@ class Narrow:
         looks: bool = False
 
     def __init__(self, settings, task):
-        import torch
-
+        super().__init__()
         if settings.looks:
             torch.ones(1).item()
         if task.input_shape[-1] > settings.width or settings.widens:
@@ -122,6 +132,9 @@ class Narrow:
     @classmethod
     def has_batch_norm(cls, settings):
         return False
+
+    def forward(self, x):
+        return x
 
 
 class NoVersion:
@@ -134,7 +147,7 @@ class BareSettings(Odd):
         rate: float
 
 
-not_a_class = Odd()
+not_a_class = Odd(None)
 '''
 
 

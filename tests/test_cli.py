@@ -253,7 +253,7 @@ def test_a_plugin_that_cannot_be_used_hides_no_other_dataset(
     assert main(["data", "list"]) == 0
     text = capsys.readouterr().out
     assert "away: cannot be used: dataset 'away' (not_there:Away) cannot be imported" in text
-    assert "rude: not ready: KeyError: 'rude'" in text
+    assert "rude: not ready: dataset 'rude' (rude_data:Rude) raised KeyError: 'rude' (rude_data.py, line 4)" in text
     assert "sinusoid: ready" in text
     assert main(["doctor"]) == 0
     assert "data sinusoid" in capsys.readouterr().out

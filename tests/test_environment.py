@@ -13,15 +13,19 @@ from metabench import environment
 
 HARMLESS = {
     "metabench",
+    "metabench.blame",
+    "metabench.contract",
     "metabench.errors",
     "metabench.files",
     "metabench.measure",
     "metabench.registry",
+    "metabench.returned",
     "metabench.settings",
     "metabench.stats",
     "metabench.stats.contrasts",
     "metabench.stats.paired",
     "metabench.stats.power",
+    "metabench.stops",
 }
 """Modules that an experiment loads and that shape no number of its: how parts are found and checked, time and memory, statistics over runs."""
 

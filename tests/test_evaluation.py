@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from metabench import evaluation
 from metabench.algorithms.method import Method, State
+from metabench.errors import PluginError
 from metabench.evaluation import choose, evaluate, figures_of
 from metabench.models.conv4 import Conv4
 from metabench.tasks.dataset import Dataset
@@ -199,7 +200,7 @@ def test_scores_of_a_wrong_shape_are_refused(images: EpisodeStream) -> None:
     method = Fixed(None)
     method.scores = torch.zeros(WAYS)
     method.predict = lambda *episode: torch.zeros(1, 1, 1, WAYS)  # type: ignore[method-assign]
-    with pytest.raises(ValueError, match=r"Fixed.predict gave scores of shape \[1, 1, 1, "):
+    with pytest.raises(PluginError, match=r"Fixed.predict gave scores of shape \[1, 1, 1, "):
         evaluate(method, state_of(method), images, 5, None, CPU, point=0)
 
 

@@ -244,7 +244,7 @@ def test_what_reaches_a_method(algorithm: str, seen: Seen, tmp_path: Path) -> No
 @pytest.mark.parametrize("ways", [3, 5])
 def test_before_adaptation_accuracy_is_chance(omniglot_folder: Path, ways: int) -> None:
     """Even on the very classes that training has met, because the order of classes says nothing: within four standard errors over episodes."""
-    cell = omniglot_cell("maml", train={"iterations": 60, "ways": ways}, evaluate={"ways": ways, "episodes": 1000})
+    cell = omniglot_cell("maml", train={"iterations": 60, "ways": ways}, validate={"ways": ways}, evaluate={"ways": ways, "episodes": 1000})
     dataset, method = open_dataset(cell.fit.dataset, omniglot_folder), make_method(cell.fit.method)
     state = state_of(cell, omniglot_folder)
     experiment.train_fit(cell, method, state, dataset, CPU, lambda _: None)

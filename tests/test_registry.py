@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from suite_project import PLUGINS
 
 from metabench import registry
 from metabench.cells import Part
-from metabench.errors import ConfigError
+from metabench.errors import ConfigError, DataError, PluginError
 from metabench.settings import make_part
+from metabench.signals import Interrupted, Terminated
 from metabench.suite.project import load_project
 
 
@@ -128,3 +132,64 @@ def test_parts_are_made_under_their_settings() -> None:
     assert [tuple(weight.shape) for weight in list(model.parameters())[-2:]] == [(7, 3), (7,)]
     with pytest.raises(ConfigError, match="no dataset is called 'gone'"):
         registry.make("datasets", Part("gone", 1, {}, {}))
+
+
+TWO = """
+from suite_project import *  # whatever a class needs
+exec(PLUGINS)
+class First(Odd):
+    def init(self, *_): helper()
+class Second(Narrow):
+    def forward(self, x): raise KeyError("second")
+def helper(): raise KeyError("helper")
+"""
+
+
+def test_an_error_is_the_fault_of_the_class_whose_code_raised_it(project: Path) -> None:
+    """Two of one file, and code of it that is of neither class."""
+    (project / "two.py").write_text(TWO)
+    (project / "benchmark.toml").write_text('[plugins.algorithms]\nfirst = "two:First"\n[plugins.models]\nsecond = "two:Second"\n')
+    load_project(project)
+    parts: list[tuple[registry.Group, str]] = [("algorithms", "first"), ("models", "second"), ("datasets", "sinusoid")]
+    first, second = (registry.get(group, name) for group, name in parts[:2])
+
+    def told(hook: Any, *arguments: Any) -> str:
+        with pytest.raises(KeyError) as caught:
+            hook(*arguments)
+        return registry.accused(caught.value, parts)
+
+    assert told(first(None).init).startswith("raised by algorithm 'first' (")
+    assert told(first(None).init).endswith("two.py, line 8)")
+    assert told(second.forward, None, None).startswith("raised by model 'second' (")
+    assert registry.accused(KeyError(), parts) == ""
+    assert registry.accused(PluginError("", "datasets", "sinusoid"), parts).startswith("together with algorithm 'first' (")
+    assert registry.accused(PluginError("", "models", "second"), parts) == ""
+    assert registry.accused(PluginError("", "models", "mlp"), [("models", "mlp")]) == ""
+
+
+def test_code_of_somebody_else_cannot_move_this_process(project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project)
+    with registry.blamed("models", "mlp"):
+        print("said")
+        os.chdir("/")
+        sys.stdout.close()
+        sys.stderr = None  # type: ignore[assignment]
+    print("heard")
+    assert Path.cwd() == project
+    assert capsys.readouterr() == ("heard\n", "said\n")
+
+
+@pytest.mark.parametrize("error", [DataError("missing"), ValueError("wanted"), Interrupted(), Terminated(143)])
+def test_what_is_not_a_fault_passes(error: BaseException) -> None:
+    with pytest.raises(type(error)), registry.blamed("models", "mlp", ValueError):
+        raise error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(0), RecursionError(), OSError("odd"), StopIteration(), GeneratorExit()])
+def test_anything_else_is_one(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signal.getsignal", lambda _: signal.SIG_IGN)  # as in a fit; where Ctrl-C raises it, it may be the user's
+    with pytest.raises(PluginError, match=rf"model 'mlp' .* raised {type(error).__name__}"), registry.blamed("models", "mlp"):
+        raise error
+    monkeypatch.setattr("signal.getsignal", lambda _: signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt), registry.blamed("models", "mlp"):
+        raise KeyboardInterrupt

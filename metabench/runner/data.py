@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from metabench import registry
 from metabench.cells import Fit, Part
-from metabench.errors import DataError, StaleError
+from metabench.errors import DataError, PluginError, StaleError
 from metabench.identity import digest
 from metabench.runner.plan import Plan, PlannedCell
-
-if TYPE_CHECKING:
-    from metabench.tasks.dataset import Dataset
 
 
 def refuse_changed_data(plan: Plan, fits: Sequence[tuple[Fit, list[PlannedCell]]], data: Path) -> None:
@@ -63,9 +59,12 @@ def _used(planned: PlannedCell) -> Iterator[tuple[Part, str | None]]:
 
 
 def _content(part: Part, data: Path) -> str | None:
-    dataset: Dataset = registry.make("datasets", part)
+    """Digest of a dataset's content; None where it cannot be had: that is the matter of the fits that want it."""
+    from metabench.experiment import open_dataset
+    from metabench.returned import checked_content
+
     try:
-        dataset.load(data)
-    except DataError:
+        with registry.blamed("datasets", part.name):
+            return checked_content(open_dataset(part, data))
+    except (DataError, PluginError):
         return None
-    return dataset.content_digest()

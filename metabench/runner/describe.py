@@ -65,8 +65,10 @@ def metric_of(cell: Cell) -> dict[str, Any]:
     """What the score of a cell is: name, unit, direction, and what a guess would score."""
     from metabench import registry
 
-    metric = registry.get("datasets", (cell.evaluate.on or cell.fit.dataset).name).metric
-    return {**dataclasses.asdict(metric), "chance": metric.chance(cell.evaluate.ways)}
+    name = (cell.evaluate.on or cell.fit.dataset).name
+    metric = registry.get("datasets", name).metric
+    with registry.blamed("datasets", name):
+        return {"name": metric.name, "unit": metric.unit, "higher_is_better": metric.higher_is_better, "chance": metric.chance(cell.evaluate.ways)}
 
 
 def score_text(metric: Mapping[str, Any], score: float | None) -> str:

@@ -169,6 +169,6 @@ def _cell_entries(suite: Suite) -> Iterator[Mapping[str, Any]]:
                 "seed": cell.fit.seed,
                 "group": cell.group(),
                 "metric": metric_of(cell),
-                "told": getattr(registry.get("algorithms", cell.fit.method.name), "told", False),
+                "told": registry.get("algorithms", cell.fit.method.name).told,
             }
         )

@@ -54,6 +54,11 @@ class Job:
         """Where the training puts itself by."""
         return self.folder / CHECKPOINTS / f"{self.fit.id}.safetensors"
 
+    @property
+    def mark(self) -> str:
+        """What tells the processes of this fit from those of any other."""
+        return f"{self.provenance.get('run')} {self.fit.id}"
+
     def provenance_of(self, cell: Cell) -> dict[str, Any]:
         """What of the provenance of a cell's record is known before the fit starts."""
         return {**self.provenance, "conditions": self.conditions[cell.id]}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from metabench import environment
 from metabench.cells import Cell, Fit, Part
-from metabench.errors import StaleError, UnreadableRecordError
+from metabench.errors import ConfigError, StaleError, UnreadableRecordError
 from metabench.records import FINISHED, WEIGHTS, RecordStore
 from metabench.runner.describe import plugin_targets
 
@@ -145,7 +145,10 @@ class Conditions:
     def _of(self, fit: Fit, on: Part | None) -> dict[str, Any]:
         plugins = plugin_targets(fit, on)
         if plugins not in self._known:
-            self._known[plugins] = environment.conditions(self._threads, self._device, plugins)
+            try:
+                self._known[plugins] = environment.conditions(self._threads, self._device, plugins)
+            except OSError as error:
+                raise ConfigError(f"the source of a plugin ({', '.join(plugins)}) cannot be read: {error.filename}: {error.strerror}") from error
         return self._known[plugins]
 
 

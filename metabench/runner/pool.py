@@ -22,8 +22,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import ModuleType, TracebackType
 
+import psutil
+
 from metabench.errors import UnwritableError
 from metabench.printing import open_descriptors
+from metabench.runner.descendants import end_marked, end_of
 from metabench.runner.messages import Done, Ended, Failure, Job, Message, Started, Unwritable
 from metabench.runner.worker import work
 
@@ -153,6 +156,8 @@ class Pool:
     def _end(self, child: _Child) -> Ended:
         failure = None if child.done else child.failure or _how_it_died(child)
         _kill(child)  # what the fit may have started
+        if not child.done and child.failure is None:  # it could not see to that itself
+            end_marked(child.job.mark)
         _close(child)
         self._children.remove(child)
         self._free.append(child.device)
@@ -189,6 +194,10 @@ def _kill(child: _Child) -> None:
     pid = child.process.pid
     if pid is None:
         return
+    if child.process.is_alive():
+        with suppress(OSError, psutil.Error):
+            os.kill(pid, signal.SIGSTOP)  # it starts nothing more
+            end_of(pid)
     with suppress(OSError):
         os.killpg(pid, signal.SIGKILL)
     child.process.kill()

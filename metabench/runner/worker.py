@@ -1,7 +1,7 @@
 """A child process: runs one fit, writes the records of its cells, and dies with its parent.
 
-The child leads a process group of its own, so that whatever a fit starts ends with it. It holds the read end of a pipe whose write end only the
-parent has: end of file means that the parent is gone, however it went.
+The child leads a process group of its own, and adopts what leaves that, so that whatever a fit starts ends with it (see `descendants`). It holds the
+read end of a pipe whose write end only the parent has: end of file means that the parent is gone, however it went.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metabench.errors import DataError, UnwritableError
+from metabench.errors import TRACEBACK, ConfigError, DataError, MetabenchError, PluginError, UnwritableError, message_of, shortened
 from metabench.files import is_disk_full
 from metabench.records import WEIGHTS, RecordStore
+from metabench.runner.descendants import adopt_orphans, end_own
 from metabench.runner.describe import record_of
 from metabench.runner.messages import Advanced, Done, Failure, Job, Message, Unwritable, Wrote
 
@@ -33,14 +35,17 @@ PROGRESS_INTERVAL = 0.2
 
 def work(job: Job, device: str, messages: Connection, lifeline: Connection) -> None:
     """Run a fit in this process, which is its own: the entry point of a child."""
-    _detach(lifeline)
+    _detach(lifeline, job.mark)
     try:
         _log_to(job.log)
         _run(job, device, messages)
         messages.send(Done())
     except BaseException as error:  # SystemExit and KeyboardInterrupt of a plugin are failures of its fit like any other
-        traceback.print_exc()
-        messages.send(_told(error))
+        with suppress(OSError, ValueError):  # a plugin may have closed stderr
+            print(_traceback(error), file=sys.stderr, flush=True)
+        messages.send(_told(error, job))
+    finally:
+        end_own()
 
 
 def _run(job: Job, device: str, messages: Connection) -> None:
@@ -77,7 +82,8 @@ def _run(job: Job, device: str, messages: Connection) -> None:
 
 
 def _write(store: RecordStore, stem: str, job: Job, outcome: CellOutcome, started: datetime) -> None:
-    sys.stdout.flush()
+    with suppress(OSError, ValueError):  # a plugin may have closed it
+        sys.stdout.flush()
     times = {"started": started.isoformat(), "ended": datetime.now(UTC).isoformat()}
     log = job.log.name if job.log.stat().st_size else None
     provenance = {**job.provenance_of(outcome.cell), **outcome.provenance_extra, **times, "log": log}
@@ -100,10 +106,11 @@ class Throttled:
         self._messages.send(Advanced(progress.phase, progress.iteration, progress.total, progress.loss))
 
 
-def _detach(lifeline: Connection) -> None:
+def _detach(lifeline: Connection, mark: str) -> None:
     """Leave Ctrl-C to the parent, and see to it that nothing outlives the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setpgid(0, 0)
+    adopt_orphans(mark)
     threading.Thread(target=_die_with_parent, args=(lifeline,), name="lifeline", daemon=True).start()
 
 
@@ -111,6 +118,8 @@ def _die_with_parent(lifeline: Connection) -> None:
     try:
         lifeline.recv_bytes()  # nothing is ever sent
     except (EOFError, OSError):
+        with suppress(Exception):
+            end_own()
         os.killpg(0, signal.SIGKILL)
 
 
@@ -131,19 +140,37 @@ def _log_to(log: Path) -> None:
     faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
 
 
-def _told(error: BaseException) -> Message:
+def _told(error: BaseException, job: Job) -> Message:
     if isinstance(error, UnwritableError):
         return Unwritable(str(error))
     if is_disk_full(error):
-        return Unwritable(f"the disk is full: {error}")
+        return Unwritable(f"the disk is full: {message_of(error)}")
     outcome = "out_of_memory" if _is_out_of_memory(error) else "failed"
-    trace = None if isinstance(error, DataError) else "".join(traceback.format_exception(error))
-    return Failure(outcome, type(error).__name__, str(error), trace)
+    message = message_of(error)
+    if not isinstance(error, MetabenchError) or isinstance(error, PluginError):
+        message = f"{message}\n{_culprit(error, job)}".strip("\n")
+    trace = None if isinstance(error, DataError) else _traceback(error)
+    return Failure(outcome, type(error).__name__, message, trace)
+
+
+def _culprit(error: BaseException, job: Job) -> str:
+    from metabench.registry import accused
+
+    fit = job.fit
+    others = [("datasets", cell.evaluate.on.name) for cell, _ in job.cells if cell.evaluate.on]
+    try:
+        return accused(error, [("algorithms", fit.method.name), ("models", fit.model.name), ("datasets", fit.dataset.name), *others])  # type: ignore[list-item]
+    except ConfigError:  # the names themselves are what is wrong
+        return ""
+
+
+def _traceback(error: BaseException) -> str:
+    return shortened("".join(traceback.format_exception(error)), TRACEBACK)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
     """A MemoryError, torch's own on a GPU, or what torch's allocator on a CPU and CUDA's libraries say in a RuntimeError."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    message = str(error).lower()
+    message = message_of(error).lower()
     return isinstance(error, RuntimeError) and any(words in message for words in ("allocate memory", "not enough memory", "out of memory"))

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
+from reprlib import repr as shortened
 from typing import Any
 
 from metabench.cells import Cell, Evaluate, Fit, Part
-from metabench.errors import ConfigError, nearest
+from metabench.errors import ConfigError, PluginError, nearest
 from metabench.identity import canonical
-from metabench.registry import Group, get, make, names, unknown_name
-from metabench.settings import build, check
+from metabench.registry import Group, accusation, blamed, checked, get, names, unknown_name
+from metabench.settings import build
 from metabench.suite.document import Document, KeyPath
 from metabench.suite.layers import (
     Layer,
@@ -29,7 +30,7 @@ from metabench.suite.layers import (
     resolve_recipe,
     values,
 )
-from metabench.suite.networks import Networks
+from metabench.suite.networks import Networks, task_of
 from metabench.suite.schema import GridTable, SuiteTable
 
 MAX_CELLS = 100_000
@@ -76,6 +77,12 @@ class Expansion:
         ------
         ConfigError : something impossible, or said in vain.
         """
+        try:
+            return self._cells()
+        except PluginError as error:
+            raise self.document.error((self._place_of(error.group, error.name), str(error))) from error
+
+    def _cells(self) -> tuple[Cell, ...]:
         self._check_entries()
         grids = list(enumerate(self.table.grid))
         self._refuse_explosion(sum(math.prod(_factors(grid, self.seeds).values()) for _, grid in grids))
@@ -90,6 +97,17 @@ class Expansion:
                 cells += [replace(cell, fit=fit) for cell in first]
             self._refuse_explosion(len(cells))
         return self._each_once(sorted(cells, key=lambda cell: cell.fit.seed))
+
+    def _place_of(self, group: str, name: str) -> KeyPath:
+        """Where the suite names a plugin: in an entry or a grid; else it is tested on, or is the default model of a dataset that is named there."""
+        labels = [label for label, registered in self.labels.get(group, {}).items() if registered == name]  # type: ignore[call-overload]
+        for label in labels:
+            if label in getattr(self.table, group):
+                return (group, label)
+        for number, grid in enumerate(self.table.grid):
+            if not set(labels).isdisjoint(getattr(grid, group) or ()):
+                return ("grid", number, group)
+        return ("evaluate", "on") if group == "datasets" else ("grid", 0, "datasets")
 
     def _seeds(self, number: int) -> Sequence[int]:
         return self.seeds if self.seeds is not None else self.table.grid[number].seeds
@@ -109,7 +127,7 @@ class Expansion:
                 continue
             for key, value in settings.items():
                 try:
-                    check(get(group, registered).Settings, registered, key, value)
+                    checked(group, registered, key, value)
                 except ValueError as error:
                     problems.append(((group, label, key), str(error)))
         if problems:
@@ -166,10 +184,10 @@ class Expansion:
     def _refuse_pairs(self, number: int, algorithm: str, kinds: Mapping[str, str]) -> None:
         method = get("algorithms", self._registered(number, "algorithms", algorithm))
         for dataset, kind in kinds.items():
-            if getattr(method, "told", False) and not getattr(get("datasets", self.labels["datasets"][dataset]), "tells", False):
+            if method.told and not get("datasets", self.labels["datasets"][dataset]).tells:
                 why = f"'{algorithm}' must be told what defines a task, and the dataset '{dataset}' cannot say it; give them grids of their own"
                 raise self.document.error((("grid", number, "algorithms"), why))
-            if getattr(method, "trains_on", "episodes") == "examples" and not self._has_examples(dataset):
+            if method.trains_on == "examples" and not self._has_examples(dataset):
                 why = f"'{algorithm}' trains on single examples, and the dataset '{dataset}' has episodes alone; give them grids of their own"
                 raise self.document.error((("grid", number, "algorithms"), why))
             if kind not in (serves := method.kinds):
@@ -181,12 +199,12 @@ class Expansion:
         from metabench.tasks.dataset import Dataset
 
         found = get("datasets", self.labels["datasets"][dataset])
-        return getattr(found, "training_task", Dataset.training_task) is not Dataset.training_task
+        return found.training_task is not Dataset.training_task
 
     def _refuse_other_ways(self, number: int, point: Point, fit: Fit) -> None:
         """A network with one output a class cannot meet episodes of other ways than it was trained with."""
         met = {"train.ways": fit.train.ways, "validate.ways": fit.validate.ways}
-        if getattr(get("algorithms", fit.method.name), "fixed_ways", False):
+        if get("algorithms", fit.method.name).fixed_ways:
             for key, ways in met.items():
                 if ways != point.ways:
                     why = f"'{point.algorithm}' has one output a class: with {key} = {ways} it cannot meet {point.ways} ways; take {key} out"
@@ -245,10 +263,9 @@ class Expansion:
         said = merged(layers, "evaluate")
         lists: dict[str, list[Any]] = {"batch_norm": ["default"], "on": [SAME], "steps": ["default"]}
         lists |= {key: value if isinstance(value, list) else [value] for key, value in values(said).items()}  # an axis says one at a time
-        model = get("models", fit.model.name)
-        if not model.has_batch_norm(build(model.Settings, fit.model.settings)):
+        if not _has_batch_norm(fit.model):
             lists["batch_norm"] = [None]
-        if not getattr(get("algorithms", fit.method.name), "adapts", False):
+        if not get("algorithms", fit.method.name).adapts:
             lists["steps"] = ["default"]
         self._refuse_explosion(math.prod(map(len, lists.values())))
         for choice in itertools.product(*lists.values()):
@@ -264,7 +281,7 @@ class Expansion:
 
     def _check_batch_norm(self, method: str, mode: str, layer: Layer) -> None:
         try:
-            check(get("algorithms", method).Settings, method, "test_batch_norm", mode)
+            checked("algorithms", method, "test_batch_norm", mode)
         except ValueError as error:
             raise layer.document.error((layer.place("evaluate", "batch_norm"), f"'{method}' cannot be tested with '{mode}': {error}")) from None
 
@@ -279,11 +296,10 @@ class Expansion:
             raise refused(f"no dataset is called '{label}'; there are {', '.join(known)}{nearest(label, known)}")
         registered = self.labels["datasets"][label]
         part = resolve_part("datasets", label, registered, self._layers_at(number, replace(point, dataset=label)))
-        datasets = [make("datasets", found) for found in (fit.dataset, part)]
-        kinds = [dataset.kind for dataset in datasets]
+        kinds = [get("datasets", found.name).kind for found in (fit.dataset, part)]
         if kinds[0] != kinds[1]:
             raise refused(f"weights trained on '{point.dataset}', which is {kinds[0]}, cannot be tested on '{label}', which is {kinds[1]}")
-        shapes = [dataset.task(point.ways).input_shape for dataset in datasets]
+        shapes = [task_of(found, point.ways).input_shape for found in (fit.dataset, part)]
         if shapes[0] != shapes[1]:
             raise refused(f"weights trained on '{point.dataset}' take inputs of shape {shapes[0]}, and those of '{label}' have {shapes[1]}")
         return None if part.identity() == fit.dataset.identity() else part
@@ -300,6 +316,15 @@ class Expansion:
                 why = f"two names for the same cell: ({first}) and ({second}) have the same method, settings and recipe; drop one, or set them apart"
                 raise self.document.error((path, why))
         return tuple(unique.values())
+
+
+def _has_batch_norm(part: Part) -> bool:
+    model = get("models", part.name)
+    with blamed("models", part.name):
+        answer = model.has_batch_norm(build(model.Settings, part.settings))
+    if not isinstance(answer, bool):
+        raise accusation("models", part.name, f"answers has_batch_norm with {shortened(answer)}; expected True or False")
+    return answer
 
 
 def _factors(grid: GridTable, seeds: Sequence[int] | None) -> dict[str, int]:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metabench.cells import Fit, Part, Train, Validate
-from metabench.registry import Group, get
-from metabench.settings import check, make_part, unknown_key, wrong_value
+from metabench.errors import message_of
+from metabench.registry import Group, checked, configured, get
+from metabench.settings import unknown_key, wrong_value
 from metabench.suite.document import Document, KeyPath
 from metabench.suite.parsing import keys
 from metabench.suite.project import Project
@@ -132,18 +133,17 @@ def values(said: Said) -> dict[str, Any]:
 
 def resolve_part(group: Group, label: str, registered: str, layers: Sequence[Layer]) -> Part:
     """Return the method, model or dataset behind `label`, with the settings that the layers give it."""
-    found = get(group, registered)
     said = merged(layers, group[:-1])
     for key, (value, layer) in said.items():
         try:
-            check(found.Settings, registered, key, value)
+            checked(group, registered, key, value)
         except ValueError as error:
             raise layer.document.error((layer.place(group[:-1], key), str(error))) from None
     try:
-        return make_part(registered, found, values(said))
+        return configured(group, registered, values(said))
     except ValueError as error:  # settings that are each right and together impossible
         document = layers[-1].document
-        raise document.error(((group, label), str(error))) from None
+        raise document.error(((group, label), message_of(error))) from None
 
 
 def resolve_recipe(document: Document, point: Point, layers: Sequence[Layer]) -> tuple[Train, Validate]:

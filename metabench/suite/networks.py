@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from metabench.cells import Fit, Part
+from metabench.errors import PluginError, message_of
 from metabench.identity import canonical
-from metabench.registry import Group, get, make
-from metabench.settings import make_part
+from metabench.registry import Group, blamed, configured, get, make
 from metabench.suite.document import Document, KeyPath
 from metabench.suite.layers import Layer, merged
+
+if TYPE_CHECKING:
+    from metabench.tasks.episodes import Task
 
 SECTIONS: tuple[tuple[str, Group], ...] = (("model", "models"), ("dataset", "datasets"))
 
@@ -27,7 +31,7 @@ class Networks:
         ------
         ConfigError : with what the model itself says.
         """
-        told = getattr(get("algorithms", fit.method.name), "told", False)
+        told = get("algorithms", fit.method.name).told
         key = canonical([fit.model.identity(), fit.dataset.identity(), fit.train.ways, told])
         if key in self._made:
             return
@@ -51,21 +55,34 @@ def misfit(model: Part, dataset: Part, ways: int | None, told: bool) -> str:
     """
     import torch
 
-    source = make("datasets", dataset)
-    task = (source.telling() if told else source).task(ways)
+    task = task_of(dataset, ways, told)
     try:
-        with torch.device("meta"):
+        with blamed("models", model.name, ValueError), torch.device("meta"):
             make("models", model, task)
     except ValueError as error:
-        return str(error)
-    except Exception:  # a network of somebody else's that wants weights with values: its fit will tell
+        return message_of(error)
+    except PluginError:  # a network of somebody else's that wants weights with values, it may be: its fit will tell
         return ""
     return ""
+
+
+def task_of(dataset: Part, ways: int | None, told: bool = False) -> Task:
+    """What a network is built for that learns a dataset's episodes.
+
+    Raises
+    ------
+    PluginError : the dataset breaks its contract.
+    """
+    from metabench.returned import checked_task
+
+    with blamed("datasets", dataset.name):
+        source = make("datasets", dataset)
+        return checked_task(source.telling() if told else source, ways)
 
 
 def _without(part: Part, group: Group, setting: str) -> Part:
     """Return a part with one setting at its default; as it is where the others do not allow that."""
     try:
-        return make_part(part.name, get(group, part.name), {key: value for key, value in part.settings.items() if key != setting})
+        return configured(group, part.name, {key: value for key, value in part.settings.items() if key != setting})
     except ValueError:
         return part

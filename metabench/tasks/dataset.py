@@ -74,8 +74,8 @@ class Dataset(ABC):
     kind: ClassVar[Literal["classification", "regression"]]
     metric: ClassVar[Metric]
     default_model: ClassVar[str]
-    licence: ClassVar[str]
-    source: ClassVar[str]
+    licence: ClassVar[str] = "not said"
+    source: ClassVar[str] = "not said"
     version: ClassVar[int] = 1
     tells: ClassVar[bool] = False
     Settings: ClassVar[type[Any]]

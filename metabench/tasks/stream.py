@@ -13,7 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from metabench.streams import generator
+from metabench.returned import checked_draw, checked_episodes, checked_examples
+from metabench.streams import generator, global_stream
 from metabench.tasks.dataset import Dataset, Draw, Split
 from metabench.tasks.episodes import Episodes, EpisodeShape, Examples
 
@@ -28,10 +29,13 @@ class _Blocks(ABC):
     """A sequence drawn block by block."""
 
     size: int
+    _root_seed: int
+    _key: dict[str, Any]
 
     def __init__(self) -> None:
+        self._looked_at = False
         # Training reads forwards and a batch may straddle two blocks; validation reads its first block again and again.
-        self._block = lru_cache(maxsize=2)(self._draw_block)
+        self._block = lru_cache(maxsize=2)(self._drawn)
 
     def draw(self, start: int, count: int) -> Draw:
         """Return the items `start` ... `start + count - 1` of the sequence, drawn but not gathered."""
@@ -42,6 +46,12 @@ class _Blocks(ABC):
             parts.append({name: values[offset : offset + taken] for name, values in self._block(number).items()})
             start += taken
         return parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _drawn(self, number: int) -> Draw:
+        """A block, which may be drawn again after an interruption, or earlier by one who asks for less: datasets that draw from the global
+        generators must find them at the same place each time, and whoever draws from them outside must not be moved."""
+        with global_stream(self._root_seed, "drawing", **self._key, block=number, size=self.size):
+            return self._draw_block(number)
 
     @abstractmethod
     def _draw_block(self, number: int) -> Draw:
@@ -96,14 +106,19 @@ class EpisodeStream(_Blocks):
 
     def episodes(self, start: int, count: int, device: torch.device) -> Episodes:
         """Return the same episodes as tensors on `device`."""
-        return self.dataset.gather(self.draw(start, count), device)
+        episodes = self.dataset.gather(self.draw(start, count), device)
+        if not self._looked_at:
+            checked_episodes(self.dataset, episodes, self.shape, count, device)
+            self._looked_at = True
+        return episodes
 
     def _draw_block(self, number: int) -> Draw:
         if self._length is None:
             rng = generator(self._root_seed, "episodes", **self._key, block=number)
-            return self.dataset.draw(self.split, self.shape, BLOCK, rng)
+            return checked_draw(self.dataset, "draw", self.dataset.draw(self.split, self.shape, BLOCK, rng), BLOCK)
         rng = generator(self._root_seed, "episodes", **self._key, sampling="disjoint")
-        return self.dataset.draw_disjoint(self.split, self.shape, self._length, rng)
+        drawn = self.dataset.draw_disjoint(self.split, self.shape, self._length, rng)
+        return checked_draw(self.dataset, "draw_disjoint", drawn, self._length)
 
 
 class ExampleStream(_Blocks):
@@ -123,7 +138,13 @@ class ExampleStream(_Blocks):
 
     def examples(self, start: int, count: int, device: torch.device) -> Examples:
         """Return the examples `start` ... `start + count - 1` as tensors on `device`."""
-        return self.dataset.gather_examples(self.draw(start, count), device)
+        examples = self.dataset.gather_examples(self.draw(start, count), device)
+        if not self._looked_at:
+            task = self.dataset.training_task()
+            checked_examples(self.dataset, examples, task.outputs if task.kind == "classification" else None, count, device)
+            self._looked_at = True
+        return examples
 
     def _draw_block(self, number: int) -> Draw:
-        return self.dataset.draw_examples(EXAMPLES_BLOCK, generator(self._root_seed, "examples", **self._key, block=number))
+        drawn = self.dataset.draw_examples(EXAMPLES_BLOCK, generator(self._root_seed, "examples", **self._key, block=number))
+        return checked_draw(self.dataset, "draw_examples", drawn, EXAMPLES_BLOCK)

@@ -12,7 +12,6 @@ from metabench.cells import Part
 from metabench.errors import ConfigError, DataError, MetabenchError, nearest, some
 from metabench.files import make_folder
 from metabench.identity import digest
-from metabench.settings import make_part
 from metabench.suite import Suite, every_suite
 from metabench.suite.document import toml_value
 from metabench.suite.project import Project
@@ -46,13 +45,14 @@ class Use:
         ------
         DataError, ConfigError : it is not ready, or a plugin that cannot be used.
         """
-        dataset = registry.make("datasets", self.part)
+        from metabench.experiment import open_dataset
+        from metabench.returned import checked_content
+
         try:
-            dataset.load(data)
+            with registry.blamed("datasets", self.part.name, OSError):
+                return checked_content(open_dataset(self.part, data))
         except OSError as error:
             raise DataError(f"dataset '{self.part.name}': {error.filename or data}: cannot be read: {error.strerror or error}") from error
-        content: str | None = dataset.content_digest()
-        return content
 
 
 def data(options: argparse.Namespace) -> int:
@@ -87,8 +87,13 @@ def _list(project: Project, suites: Sequence[Suite]) -> int:
 def _prepare(found: Iterable[Use], project: Project) -> int:
     make_folder(project.data)
     for use in found:
-        print(f"{use.title}: {registry.make('datasets', use.part).prepare(project.data)}")
+        print(f"{use.title}: {_prepared(use, project)}")
     return 0
+
+
+def _prepared(use: Use, project: Project) -> str:
+    with registry.blamed("datasets", use.part.name, OSError):
+        return str(registry.make("datasets", use.part).prepare(project.data))
 
 
 def _check(found: Iterable[Use], said: Iterable[str], project: Project) -> int:
@@ -119,7 +124,7 @@ def uses(name: str, suites: Iterable[Suite]) -> list[Use]:
     everything = _all_uses(suites)
     found = [use for use in everything if name == use.part.name or name in use.labels]
     if not found and name in registry.names("datasets"):
-        return [Use(make_part(name, registry.get("datasets", name), {}))]
+        return [Use(registry.configured("datasets", name, {}))]
     if not found:
         known = sorted({*registry.names("datasets"), *(label for use in everything for label in use.labels)})
         raise ConfigError(f"no dataset, nor an entry of a suite, is called '{name}'; there are {', '.join(known)}{nearest(name, known)}")
@@ -132,19 +137,17 @@ def standing(use: Use, project: Project) -> str:
         use.open(project.data)
     except MetabenchError as error:
         return str(error)
-    except Exception as error:  # a plugin may raise anything
-        return f"{type(error).__name__}: {error}"
     return ""
 
 
 def remarks(name: str, suites: Iterable[Suite], project: Project) -> list[str]:
     """What there is to say of the data of a dataset, however it is used; nothing of one that cannot be used, which `standing` speaks of."""
     try:
-        return list(registry.make("datasets", uses(name, suites)[0].part).remarks(project.data))
+        part = uses(name, suites)[0].part
+        with registry.blamed("datasets", part.name):
+            return [str(remark) for remark in registry.make("datasets", part).remarks(project.data)]
     except MetabenchError:
         return []
-    except Exception as error:  # a plugin may raise anything
-        return [f"{type(error).__name__}: {error}"]
 
 
 def _all_uses(suites: Iterable[Suite]) -> list[Use]:

@@ -93,7 +93,7 @@ def _fit_facts(fit: Fit, cells: Sequence[PlannedCell], kept: frozenset[str], exp
 
 def _action(fit: Fit, kept: frozenset[str]) -> Literal["train", "evaluate"]:
     """What a run will do about a fit: nothing is trained where its weights are there, or where its method trains nothing."""
-    trains = getattr(registry.get("algorithms", fit.method.name), "trains", True)
+    trains = registry.get("algorithms", fit.method.name).trains
     return "train" if trains and fit.id not in kept else "evaluate"
 
 

@@ -23,7 +23,24 @@ class Misbehaving(FOMAML):
     @dataclass(frozen=True)
     class Settings(FOMAML.Settings):
         deed: Literal[
-            "none", "raise", "leave", "exit", "exit_well", "kill", "crash", "hang", "memory", "allocate", "diverge", "print", "dawdle", "spawn"
+            "none",
+            "raise",
+            "leave",
+            "exit",
+            "exit_well",
+            "kill",
+            "crash",
+            "hang",
+            "memory",
+            "allocate",
+            "diverge",
+            "print",
+            "dawdle",
+            "spawn",
+            "leave_behind",
+            "leave_behind_and_raise",
+            "leave_behind_and_hang",
+            "leave_behind_and_exit",
         ] = "none"
 
     def step(self, *arguments: Any, **options: Any) -> Any:
@@ -68,6 +85,22 @@ class Misbehaving(FOMAML):
 
     def _dawdle(self) -> None:
         time.sleep(0.05)
+
+    def _leave_behind(self) -> None:
+        """One process in a session of its own, and one that it has left behind there."""
+        subprocess.run(["sh", "-c", "sleep 3600.5 & exec setsid sleep 3600.5 & exit"], start_new_session=True, check=True)
+
+    def _leave_behind_and_raise(self) -> None:
+        self._leave_behind()
+        raise ValueError("left")
+
+    def _leave_behind_and_hang(self) -> None:
+        self._leave_behind()
+        time.sleep(3600)
+
+    def _leave_behind_and_exit(self) -> None:
+        self._leave_behind()
+        os._exit(3)
 
     def _spawn(self) -> None:
         subprocess.Popen(["sleep", "3600.25"])
