@@ -24,6 +24,9 @@ from metabench.returned import checked_step
 from metabench.streams import global_states, set_global_states
 from metabench.tasks.episodes import Episodes, Examples
 
+STOPPED = ("untrained", "budget", "patience", "diverged")
+"""Why a training ended, or that it never began."""
+
 READ_EVERY = {"cuda": 50}
 """Iterations between two readings of the loss. On a CPU a reading costs nothing; a GPU would have to be waited for."""
 
@@ -68,12 +71,38 @@ class Training:
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Training:
-        """What `as_dict` told."""
+        """What `as_dict` told.
+
+        Raises
+        ------
+        ValueError : no training leaves that behind.
+        """
         curves = {name: told[name] for name in _OF_EVERY_ITERATION}
+        _refuse_impossible(told, curves)
         return cls(**{**told, "loss": curves["loss"].tolist(), "score": curves["score"].tolist(), "seconds": curves["seconds"].numpy()})
 
 
 _OF_EVERY_ITERATION = ("loss", "score", "seconds")
+_OF_EVERY_VALIDATION = ("validated", "validation_score", "validation_loss")
+
+
+def _refuse_impossible(told: Mapping[str, Any], curves: Mapping[str, Any]) -> None:
+    """See that what a file says of a training can be: everything that follows computes with it."""
+    shapes = {(curve.shape, curve.dtype) for curve in curves.values() if isinstance(curve, Tensor)}
+    done = len(curves["loss"])
+    fits = shapes == {(torch.Size([done]), torch.float64)}
+
+    def is_iteration(value: Any) -> bool:
+        return type(value) is int and 0 <= value <= done
+
+    lists = [told[name] for name in (*_OF_EVERY_VALIDATION, "resumed")]
+    fits = fits and all(type(values) is list for values in lists) and len({*map(len, lists[:3])}) == 1
+    fits = fits and all(map(is_iteration, (*told["validated"], *told["resumed"], told["best_iteration"], told["iterations_to_target"] or 0)))
+    fits = fits and all(type(value) is float for values in lists[1:3] for value in values)
+    seconds = (told["validation_seconds"], told["total_seconds"])
+    fits = fits and all(type(value) is float and math.isfinite(value) and value >= 0 for value in seconds)
+    if not fits or told["stopped"] not in STOPPED:
+        raise ValueError("its training is none")
 
 
 def train(
@@ -190,45 +219,76 @@ class _Standing:
     def __init__(self, state: State, validate: Validate, higher_is_better: bool, checkpoint: Checkpoint | None) -> None:
         self._state = state
         self._checkpoint = checkpoint
-        put_by = checkpoint.read() if checkpoint is not None else None
-        self.result = Training.from_dict(put_by["training"]) if put_by else Training()
+        self.result = Training()
         self.selection = _Selection(self.result, state, validate, higher_is_better)
-        if put_by:
-            self._take_up(put_by)
+        resumed = checkpoint is not None and self._resume(checkpoint, validate, higher_is_better)
         self.clock = _Clock(self.result.total_seconds)
-        if put_by:
+        if resumed:
             self.write(self.result.seconds)  # at once: the interruption counts even if the next one comes before anything else is written
 
     def write(self, seconds: NDArray[np.float64]) -> None:
         """Put everything by; the iterations so far took so many `seconds`."""
         assert self._checkpoint is not None
-        state, result = self._state, self.result
+        result = self.result
         result.seconds, result.total_seconds = seconds, self.clock.seconds
         with self.clock.stopped():
-            self._checkpoint.write(
-                {
-                    "training": result.as_dict(),
-                    "selection": self.selection.as_dict(),
-                    "state": state.state_dict(),
-                    "modes": [module.training for module in state.modules()],
-                    "optimizer": state.optimizer.state_dict() if state.optimizer is not None else None,
-                    "generator": state.generator.get_state() if state.generator is not None else None,
-                    "global generators": global_states(),
-                }
-            )
+            self._checkpoint.write({"training": result.as_dict(), "selection": self.selection.as_dict(), **_all_of(self._state)})
 
-    def _take_up(self, put_by: Mapping[str, Any]) -> None:
-        state = self._state
-        self.result.resumed.append(self.result.iterations)
-        self.selection.take_up(put_by["selection"])
-        state.load_state_dict(put_by["state"])
-        for module, mode in zip(state.modules(), put_by["modes"], strict=True):
-            module.training = mode
-        if state.optimizer is not None:
-            state.optimizer.load_state_dict(put_by["optimizer"])
-        if state.generator is not None:
-            state.generator.set_state(put_by["generator"])
-        set_global_states(put_by["global generators"])
+    def _resume(self, checkpoint: Checkpoint, validate: Validate, higher_is_better: bool) -> bool:
+        """Go on from the checkpoint, if there is one that fits. One that does not, which only somebody can have made, leaves everything as it was."""
+        put_by = checkpoint.read()
+        if put_by is None:
+            return False
+        before = copy.deepcopy(_all_of(self._state))
+        try:
+            result = Training.from_dict(put_by["training"])
+            selection = _Selection(result, self._state, validate, higher_is_better)
+            selection.take_up(put_by["selection"])
+            _put_back(self._state, put_by)
+        except Exception as error:
+            _put_back(self._state, before)
+            checkpoint.refuse(error)
+            return False
+        result.resumed.append(result.iterations)
+        self.result, self.selection = result, selection
+        return True
+
+
+def _all_of(state: State) -> dict[str, Any]:
+    """All that the next iteration depends on besides the curves so far, the global generators included, as a file can hold it."""
+    return {
+        "state": state.state_dict(),
+        "modes": [module.training for module in state.modules()],
+        "optimizer": state.optimizer.state_dict() if state.optimizer is not None else None,
+        "generator": state.generator.get_state() if state.generator is not None else None,
+        "global generators": global_states(),
+    }
+
+
+def _put_back(state: State, told: Mapping[str, Any]) -> None:
+    """Let a state be as `_all_of` told, or raise whatever comes of it."""
+    state.load_state_dict(told["state"])
+    for module, mode in zip(state.modules(), told["modes"], strict=True):
+        module.training = bool(mode)
+    if state.optimizer is not None:
+        kinds = _kinds(state.optimizer)
+        state.optimizer.load_state_dict(told["optimizer"])
+        if _kinds(state.optimizer) != kinds or not _fits(state.optimizer):
+            raise ValueError("its optimiser is another")
+    if state.generator is not None:
+        state.generator.set_state(told["generator"])
+    set_global_states(told["global generators"])
+
+
+def _kinds(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """What the groups of an optimiser's parameters say, by the kinds of values alone."""
+    return [{key: type(value) for key, value in group.items()} for group in optimizer.param_groups]
+
+
+def _fits(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether what an optimiser keeps of each parameter is of its shape, or a number."""
+    kept = ((parameter, value) for parameter, values in optimizer.state.items() for value in values.values())
+    return all(not isinstance(value, Tensor) or value.shape in (parameter.shape, torch.Size([])) for parameter, value in kept)
 
 
 class _DivergedError(Exception):
@@ -300,8 +360,11 @@ class _Selection:
         return {"best": self._best, "weights": self._weights, "without_gain": self._without_gain}
 
     def take_up(self, told: Mapping[str, Any]) -> None:
-        """Go on from what `as_dict` told."""
-        self._best, self._weights, self._without_gain = told["best"], told["weights"], told["without_gain"]
+        """Go on from what `as_dict` told, or raise whatever comes of it."""
+        best, weights, without_gain = told["best"], told["weights"], told["without_gain"]
+        if type(best) is not float or type(without_gain) is not int or (weights is not None and not _alike(weights, self._state.state_dict())):
+            raise ValueError("its selection is none")
+        self._best, self._weights, self._without_gain = best, weights, without_gain
 
     def restore(self) -> None:
         """Give the state the selected weights: the last ones where none are better than others."""
@@ -309,3 +372,8 @@ class _Selection:
             self._state.load_state_dict(self._weights)
         else:
             self._result.best_iteration = self._result.iterations
+
+
+def _alike(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Whether these are tensors of the same names, shapes and types."""
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in one.items()} == {name: (t.shape, t.dtype) for name, t in other.items()}

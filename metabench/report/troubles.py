@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metabench.errors import RecordError
+from metabench.errors import TRACEBACK, RecordError, shortened
 from metabench.files import open_regular
 from metabench.report.blocks import Block
 from metabench.tables import Run, rows
@@ -55,7 +55,7 @@ def _trouble(run: Run, outcome: str, message: str, cells: list[Row]) -> Trouble:
             record = run.record(cells[0]["cell"])
         except RecordError:
             record = {"result": {}, "provenance": {}}
-        traceback = (record["result"].get("error") or {}).get("traceback")
+        traceback = shortened((record["result"].get("error") or {}).get("traceback") or "", TRACEBACK) or None
         log_name = (record["provenance"] or {}).get("log") or log_name
     return Trouble(outcome.replace("_", " "), message, [cell["stem"] for cell in cells], traceback, _tail(run, log_name))
 

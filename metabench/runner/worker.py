@@ -126,7 +126,8 @@ def _die_with_parent(lifeline: Connection) -> None:
 def _log_to(log: Path) -> None:
     """Send what this process and libraries in C print to the log; SIGUSR1 adds where every thread stands, and so does a crash."""
     try:
-        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        log.unlink(missing_ok=True)  # whatever it is: nothing is written through a link, and nobody waited for behind a pipe
+        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     except OSError as error:
         raise UnwritableError(f"{log}: cannot be written: {error.strerror}") from error
     sys.stdout.flush()

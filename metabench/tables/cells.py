@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from metabench.errors import MESSAGE, shortened
 from metabench.identity import canonical, digest
 from metabench.tables.frames import Row, first_seen
 
@@ -105,7 +106,7 @@ def _numbers(record: Mapping[str, Any]) -> Row:
     return {
         "outcome": result["outcome"],
         "error_type": error.get("type"),
-        "error_message": error.get("message"),
+        "error_message": shortened(error["message"], MESSAGE) if error.get("message") else None,
         **{key: result.get(key) for key in NUMBERS if key in result},
         "made_on": (made_on.get("training_data_digest"), made_on.get("data_digest")),
         "machine": _machines(made_on, measured.get("workers")),
