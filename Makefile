@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SUITE ?=
+N ?= 3000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench report test lint format perf lock clean
+.PHONY: help setup bench report test fuzz lint format perf lock clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +30,9 @@ report: $(READY) ## render the report of the default suite (SUITE=name for anoth
 
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest
+
+fuzz: $(READY) ## damage suites, data and run folders in N ways (N=3000) and see that every verb copes
+	FUZZ_CASES=$(N) $(BIN)/python -m pytest tests/fuzz
 
 lint: $(READY) ## style and types
 	$(BIN)/ruff check .

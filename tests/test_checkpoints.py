@@ -250,6 +250,92 @@ def test_a_damaged_checkpoint_is_not_used(
     assert f"{path.name}: is damaged and not used" in caplog.text
 
 
+CRAFTED: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "no state": lambda saved: saved.pop("state"),
+    "a state of other names": lambda saved: saved.update(state={"x": torch.zeros(3)}),
+    "a state of other shapes": lambda saved: saved["state"].update({name: torch.zeros(2) for name in saved["state"]}),
+    "no tensors for a state": lambda saved: saved.update(state="good"),
+    "modes of fewer layers": lambda saved: saved.update(modes=[]),
+    "no optimiser": lambda saved: saved.update(optimizer=None),
+    "an optimiser of other groups": lambda saved: saved["optimizer"].update(param_groups=[]),
+    "an optimiser with a rate in words": lambda saved: saved["optimizer"]["param_groups"][0].update(lr="fast"),
+    "an optimiser of other shapes": lambda saved: saved["optimizer"]["state"][0].update(exp_avg=torch.zeros(7)),
+    "global generators of nothing": lambda saved: saved.update({"global generators": {}}),
+    "a global generator cut off": lambda saved: saved["global generators"].update(torch=torch.zeros(3, dtype=torch.uint8)),
+    "no training": lambda saved: saved.update(training={}),
+    "more iterations than losses": lambda saved: saved["training"].update(best_iteration=10**9),
+    "losses that are none": lambda saved: saved["training"].update(loss=["low"]),
+    "losses in a square": lambda saved: saved["training"].update(loss=torch.zeros(2, 2, dtype=torch.float64)),
+    "seconds below zero": lambda saved: saved["training"].update(total_seconds=-1.0),
+    "seconds without end": lambda saved: saved["training"].update(total_seconds=float("inf")),
+    "validations in words": lambda saved: saved["training"].update(validated=["one"], validation_score=[0.0], validation_loss=[0.0]),
+    "an end that nobody knows": lambda saved: saved["training"].update(stopped="bored"),
+    "a selection of nothing": lambda saved: saved.update(selection={}),
+    "a selection in words": lambda saved: saved["selection"].update(best="good"),
+    "a selection of other weights": lambda saved: saved["selection"].update(weights={"x": torch.zeros(1)}),
+}
+
+
+@pytest.mark.parametrize("what", CRAFTED)
+def test_a_crafted_checkpoint_with_the_right_digest_is_not_used(
+    what: str, interrupted: tuple[Cell, Path], whole: dict[str, str], omniglot_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And leaves no trace in the training that begins anew."""
+    cell, path = interrupted
+    found = checkpoints.read(path)
+    assert found is not None
+    saved = checkpoints.unpack(found[0]["standing"], found[1])
+    CRAFTED[what](saved)
+    packed: dict[str, torch.Tensor] = {}
+    checkpoints.write(path, found[0] | {"standing": checkpoints.pack(saved, "", packed)}, packed)
+    outcome = run(cell, omniglot_folder, path.parent)
+    assert f"{path.name}: is damaged and not used" in caplog.text
+    assert reproducible(outcome) == whole["maml"]
+    assert outcome.measured["interruptions"] == 0
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"standing": {"tensor": "nowhere", "strides": [1]}},
+        {"standing": {"tensor": "state/model.body.linear0.weight", "strides": [10**15, 1]}},
+        {"standing": {"tensor": "state/model.body.linear0.weight", "strides": [-1, -1]}},
+        {"standing": {"dict": [[1]]}},
+        {"standing": {"dict": [], "list": []}},
+        {"standing": {"list": 5}},
+        {"cost": {"seconds": "long", "peaks": {}}},
+        {"cost": {"seconds": -1.0, "peaks": {}}},
+        {"cost": {"seconds": 1.0, "peaks": {"host": "high"}}},
+        {"cost": None},
+    ],
+)
+def test_crafted_facts_are_not_used(
+    facts: dict[str, Any], interrupted: tuple[Cell, Path], omniglot_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cell, path = interrupted
+    found = checkpoints.read(path)
+    assert found is not None
+    checkpoints.write(path, found[0] | facts, found[1])
+    assert begins_anew(cell, path, omniglot_folder)
+    assert "is damaged and not used" in caplog.text
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to(path)])
+def test_what_is_no_file_is_not_waited_for(make: Callable[[Path], Any], tmp_path: Path) -> None:
+    make(tmp_path / "file")
+    assert checkpoints.read(tmp_path / "file") is None
+    assert checkpoints.read_facts(tmp_path / "file") is None
+
+
+def test_a_file_that_says_it_is_huge_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes((2**40).to_bytes(8, "little") + b"{}")
+    assert checkpoints.read(path) is None
+    checkpoints.write(path, {}, {"x": torch.zeros(3)})
+    os.truncate(path, 2**43)
+    assert checkpoints.read(path) is None
+
+
 # --- the files -----------------------------------------------------------------------------------------------------------------------
 
 

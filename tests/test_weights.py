@@ -13,7 +13,7 @@ import safetensors.torch
 from few_shot import make_cell, reproducible
 from few_shot import run as run_whole
 
-from metabench import registry
+from metabench import checkpoints, registry
 from metabench.cells import Cell
 from metabench.experiment import CellOutcome, run_fit
 from metabench.tasks.omniglot import Omniglot
@@ -151,6 +151,34 @@ def test_damaged_weights_are_made_again(omniglot_folder: Path, kept: Path, steps
     steps.clear()
     run([cell_of("maml", shots=2)], omniglot_folder, kept)
     assert steps == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"training": {}},
+        {"training": {"dict": [["loss", 3]]}},
+        {"cost": {"seconds": None}},
+        {"workers": "many"},
+        {"origin": {"provenance": {"cpu": 5}}},
+        {"origin": {"provenance": {"conditions": {"torch": []}}}},
+    ],
+)
+def test_crafted_weights_with_the_right_digest_are_made_again(
+    change: dict[str, Any], omniglot_folder: Path, kept: Path, steps: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = path_in(kept)
+    found = checkpoints.read(path)
+    assert found is not None
+    facts, tensors = found
+    if "origin" in change:  # beside what makes it that of this fit
+        provenance = {**facts["origin"]["provenance"], **change["origin"]["provenance"]}
+        provenance["conditions"] = {**provenance["conditions"], **HERE["conditions"], **change["origin"]["provenance"].get("conditions", {})}
+        change = {"origin": {**facts["origin"], "provenance": provenance}}
+    checkpoints.write(path, facts | change, tensors)
+    run([cell_of("maml", shots=3)], omniglot_folder, kept)
+    assert len(steps) == 4
+    assert "is damaged and not used" in caplog.text
 
 
 def test_weights_without_our_words_are_made_again(omniglot_folder: Path, kept: Path, steps: list[str]) -> None:
