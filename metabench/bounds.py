@@ -10,5 +10,5 @@ LEAST_CONFIDENCE = 0.5
 MOST_CONFIDENCE = 0.9999
 """Beyond it an interval over two seeds is thousands of times as wide as they are apart: nothing to be read from, nor drawn."""
 
-Rate = Annotated[float, Gt(0), Le(1_000_000)]
-"""A learning rate, or a norm that gradients are cut to. Larger ones overflow the 32 bits of weights, or what libraries take."""
+Rate = Annotated[float, Gt(0), Le(1e38)]
+"""A learning rate, or a norm that gradients are cut to: larger ones are no number in the 32 bits of weights."""

@@ -73,7 +73,7 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
         'iterations = 1000\nschedule = "step"\nstep_factor = 1e300\nquery',
         ("at most 1,000,000,000,000",),
     ),
-    "rate beyond reason": ("inner_steps = 5", "inner_lr = 1e308", ("[algorithms.maml_5] inner_lr = 1e+308", "at most 1,000,000")),
+    "rate beyond reason": ("inner_steps = 5", "inner_lr = 1e308", ("[algorithms.maml_5] inner_lr = 1e+308", "at most 1e+38")),
     "claim beyond reason": ("ratio_above = 1.5", "difference_above = -1e308", ("difference_above = -1e+308", "at least -1,000,000,000,000")),
     "key of a megabyte": ("[train]", "[train]\n" + "a" * 1_000_000 + " = 1", ("[train] aaaa", " ... = 1: unknown key")),
     "name that forges a line": ('reference = "maml"', r'reference = "maml\n\u202e\u001b[31m"', ("a name has letters",)),

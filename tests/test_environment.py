@@ -25,9 +25,10 @@ HARMLESS = {
     "metabench.stats.contrasts",
     "metabench.stats.paired",
     "metabench.stats.power",
-    "metabench.stops",
+    *("metabench.bounds", "metabench.shapes", "metabench.signals", "metabench.text"),
+    *("metabench.records", *(f"metabench.records.{name}" for name in ("folder", "listing", "store", "untrusted"))),
 }
-"""Modules that an experiment loads and that shape no number of its: how parts are found and checked, time and memory, statistics over runs."""
+"""Modules that an experiment loads and that shape no number of its: how parts are found and checked, files, time and memory, statistics over runs."""
 
 
 def run_python(code: str, cwd: Path | None = None) -> str:

@@ -63,5 +63,5 @@ def test_a_cell_needs_no_training_and_no_weights(omniglot_folder: Path) -> None:
 def test_it_serves_images_alone_and_takes_no_other_normalisation() -> None:
     assert make_method("nearest").kinds == {"classification"}
     assert part("algorithms", "nearest").said == {}
-    with pytest.raises(ValueError, match="expected 'running'"):
+    with pytest.raises(ValueError, match='expected "running"'):
         part("algorithms", "nearest", test_batch_norm="query")

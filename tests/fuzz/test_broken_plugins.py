@@ -148,15 +148,15 @@ def test_a_fit_that_breaks_says_whose_fault_it_is(run: tuple[Outcome, dict[str, 
 
 def test_a_plugin_may_print_and_wander_and_close_what_it_likes(tmp_path: Path) -> None:
     """What a program reads from stdout is not for plugins."""
-    noisy = "print('x' * 100_000)\nos.chdir('/')\nsys.stdout.close()\nsys.stderr.close()\n"
-    source = WAYS[-1].source.decode().partition("class Odd")[0] + noisy + "class Odd(FOMAML):\n    version = 1\n"
-    project = write(tmp_path / "project", [Broken("algorithms", "noisy", source.encode(), "")])
-    found = command("plan", "noisy", "--json", "--device", "cpu", folder=project)
+    noise = "print('x' * 100_000)\nos.chdir('/')\nsys.stdout.close()\nsys.stderr.close()\n"
+    source = WAYS[-1].source.decode().partition("class Odd")[0] + noise + "class Odd(FOMAML):\n    version = 1\n"
+    project = write(tmp_path / "project", [Broken("algorithms", "prattling", source.encode(), "")])
+    found = command("plan", "prattling", "--json", "--device", "cpu", folder=project)
     found.assert_fair((0,))
     assert json.loads(found.output[found.output.index("{") :])["fits"] == 2
-    ran = command("run", "noisy", "--no-report", "--device", "cpu", folder=project)
+    ran = command("run", "prattling", "--no-report", "--device", "cpu", folder=project)
     ran.assert_fair((0,))
-    assert {record["result"]["outcome"] for record in records(project / "reports" / "noisy").values()} == {"completed"}
+    assert {record["result"]["outcome"] for record in records(project / "reports" / "prattling").values()} == {"completed"}
 
 
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
