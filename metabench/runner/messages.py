@@ -10,6 +10,9 @@ from typing import Any
 from metabench.cells import Cell, Fit
 from metabench.records import CHECKPOINTS
 
+LINE = 300
+"""Characters of a message that are shown where one line is promised."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -99,8 +102,9 @@ class Failure:
 
     @property
     def line(self) -> str:
-        """The failure in one line."""
+        """The failure in one line, which is never long: all of it stands in the record."""
         first = self.message.strip().partition("\n")[0]
+        first = first if len(first) <= LINE else f"{first[:LINE]} ..."
         return f"{self.type}: {first}" if first else self.type
 
 

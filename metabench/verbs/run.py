@@ -47,7 +47,7 @@ def _run(options: Options, project: Project) -> RunSummary:
 
 def _tell(summary: RunSummary) -> None:
     """The end of a run in words; failures last, where they are seen, those that are alike together."""
-    counts = [f"{summary.finished} cells finished", f"{summary.kept} done before"]
+    counts = [f"{summary.finished} cell{'s' * (summary.finished != 1)} finished", f"{summary.kept} done before"]
     counts += [f"{summary.stale} stale ones kept"] if summary.stale else []
     counts += [f"{summary.missing} not run"] if summary.missing else []
     print(f"{', '.join(counts)}, in {duration(summary.seconds)}")

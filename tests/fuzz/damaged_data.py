@@ -170,7 +170,7 @@ def _special(rng: random.Random, path: Path, elsewhere: Path) -> str:
         "a link to a drawing": lambda: path.symlink_to(drawing),
         "a link to a folder": lambda: path.symlink_to(background),
         "a link to itself": lambda: path.symlink_to(path.name),
-        "a link up": lambda: path.symlink_to(".."),
+        "a link to where it lies": lambda: path.symlink_to("."),  # the cache may be a link, and is then where that leads
         "a link to nowhere": lambda: path.symlink_to("nowhere"),
         "a link to the process": lambda: path.symlink_to("/proc/self/fd"),
         "holes": lambda: _holes(path),
