@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from metabench.errors import message_of
 
@@ -78,6 +78,12 @@ class _Aside(io.TextIOBase):
 
     def close(self) -> None:
         self.flush()
+
+    def __getattribute__(self, name: str) -> Any:
+        """What a text stream has and its base class only seems to have."""
+        if name in ("buffer", "encoding", "errors", "reconfigure"):
+            return getattr(super().__getattribute__("_stream"), name)
+        return super().__getattribute__(name)
 
 
 def _working_folder() -> str | None:

@@ -22,9 +22,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from metabench.files import make_folder, open_regular, write_bytes
-from metabench.records.untrusted import impossible, parse_json
+from metabench.files import IrregularFileError, make_folder, open_regular, write_bytes
 from metabench.shapes import NUMBER, absent, misshapen
+from metabench.untrusted import impossible, parse_json
 
 _TEXT, _DIGEST = "metabench", "sha256"
 """Keys of a file's metadata."""
@@ -170,7 +170,12 @@ def write(path: Path, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """Facts and tensors of a file, on the CPU; None where there is none, or one that is damaged, which is left as it is."""
+    """Facts and tensors of a file, on the CPU; None where there is none, or one that is damaged, which is left as it is.
+
+    Raises
+    ------
+    OSError, MemoryError : it cannot be read now, and may be good.
+    """
     if not path.is_symlink() and not path.exists():
         return None
     try:
@@ -182,6 +187,11 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
         if metadata[_DIGEST] != _digest(metadata[_TEXT], tensors):
             raise ValueError("its content is not what was written")
         return _facts(metadata[_TEXT]), tensors
+    except IrregularFileError as error:
+        warn_of_damage(path, error)
+        return None
+    except (OSError, MemoryError):
+        raise
     except Exception as error:  # a crafted file may fail in any way
         warn_of_damage(path, error)
         return None
@@ -254,13 +264,21 @@ def _conditions_digest(provenance: Any) -> str | None:
 
 
 def _refuse_strange_sizes(path: Path) -> None:
-    """See that a file is one, that it fits the memory, and that so does its header: whoever opens it reads all of that."""
+    """See that a file is one, that it fits the memory, and that so does its header: whoever opens it reads all of that.
+
+    Raises
+    ------
+    MemoryError : it would fit another time.
+    """
     with open_regular(path) as file:
         header, size = int.from_bytes(file.read(8), "little"), os.fstat(file.fileno()).st_size
     if header > _HEADER:
         raise ValueError(f"it says to have a header of {header:,} bytes")
-    if size > psutil.virtual_memory().available:
-        raise ValueError(f"its {size:,} bytes are more than the memory that is free")
+    memory = psutil.virtual_memory()
+    if size > memory.total:
+        raise ValueError(f"its {size:,} bytes are more than there is memory")
+    if size > memory.available:
+        raise MemoryError(f"{path}: its {size:,} bytes are more than the memory that is free")
 
 
 def _facts(text: str) -> dict[str, Any]:

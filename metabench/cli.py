@@ -26,7 +26,8 @@ examples:
   metabench status sinusoid             how far it is
 
 SUITE is a name in the project's suites folder or a path to a TOML file; without one, benchmark.toml names the default.
-exit status: 0 all well, 1 something differs (verify), 2 bad configuration or use, 3 cells failed or are missing, 130 stopped by Ctrl-C."""
+exit status: 0 all well, 1 something differs (verify), 2 bad configuration or use, 3 cells failed or are missing, 130 stopped by Ctrl-C,
+141 its reader has gone, 143 terminated."""
 
 SUITE_HELP = "name in the suites folder, or path to a TOML file (default: that of benchmark.toml)"
 FOLDER_HELP = "a suite by name or path, or a run folder (default: the suite of benchmark.toml)"
@@ -73,12 +74,7 @@ def parser() -> Parser:
     report = _verb(verbs, "report", "render the report again from the records", "report:report", "metabench report reports/sinusoid")
     report.add_argument("suite", nargs="?", metavar="SUITE|FOLDER", help=FOLDER_HELP)
     report.add_argument("--profile", metavar="NAME", help="the run of this profile of the suite")
-    report.add_argument(
-        "--confidence",
-        type=_confidence,
-        metavar="C",
-        help=f"of every interval, between {LEAST_CONFIDENCE} and {MOST_CONFIDENCE} (default: that of the run)",
-    )
+    report.add_argument("--confidence", type=_confidence, metavar="C", help=CONFIDENCE_HELP)
     listing = _verb(verbs, "list", "suites, algorithms, datasets and models, one line each", "listing:listing", "metabench list algorithms")
     listing.add_argument("kind", nargs="?", choices=("suites", "algorithms", "datasets", "models"), help="one kind only")
     _add_verify(verbs)

@@ -85,6 +85,7 @@ HOOKS: Mapping[str, Mapping[str, int]] = {
         "figure": 1,
         "names": 1,
         "prepare": 1,
+        "remarks": 1,
     },
     "models": {"has_batch_norm": 1, "forward": 1},
 }

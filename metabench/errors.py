@@ -1,6 +1,7 @@
 """Every error a user can meet, in one tree.
 
-The command line turns a `MetabenchError` into one message on stderr and the exit status that its class names; nothing else is caught there.
+The command line turns a `MetabenchError` into one message on stderr and the exit status that its class names. Beside it only Ctrl-C and what the
+system raises are caught there.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def message_of(error: BaseException) -> str:
     """Return what an exception says, whatever becomes of asking it: plugins raise exceptions of their own."""
     try:
         return shortened(str(error), MESSAGE)
-    except Exception as broken:
+    except (Exception, SystemExit, KeyboardInterrupt) as broken:
         return f"(its message cannot be read: asking for it raised {type(broken).__name__})"
 
 

@@ -13,6 +13,11 @@ from typing import IO, Any, BinaryIO
 
 from metabench.errors import UnwritableError, message_of
 
+
+class IrregularFileError(OSError):
+    """What lies where a file is expected is none; `strerror` says what it is."""
+
+
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -56,7 +61,7 @@ def open_regular(path: Path, *, follow: bool = False) -> BufferedReader:
 
     Raises
     ------
-    OSError : it cannot be read, or is no regular file; `strerror` says which kind of thing it is.
+    IrregularFileError : it is no regular file. OSError : it cannot be read.
     """
     _refuse_irregular(path.stat(follow_symlinks=follow).st_mode, path)  # a device may act on being opened
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
@@ -137,6 +142,6 @@ def told_when_unwritable(path: Path) -> Iterator[None]:
 
 def _refuse_irregular(mode: int, path: Path) -> None:
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        raise IrregularFileError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, f"it is {_KINDS.get(stat.S_IFMT(mode), 'no file')}", os.fspath(path))
+        raise IrregularFileError(errno.EINVAL, f"it is {_KINDS.get(stat.S_IFMT(mode), 'no file')}", os.fspath(path))

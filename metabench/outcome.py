@@ -17,6 +17,9 @@ from metabench.stats.intervals import t_interval
 from metabench.tasks.dataset import Dataset
 from metabench.training import Training
 
+VALIDATIONS = 50_000
+"""Most points of the validation curve in the JSON."""
+
 CURVE_BINS = 200
 """Points of the training curve in the JSON; every iteration is in the arrays."""
 
@@ -34,7 +37,7 @@ def result_of(
         "iterations": training.iterations,
         "stopped": training.stopped,
         "best_iteration": training.best_iteration,
-        "validation": {"iteration": training.validated, "score": training.validation_score, "loss": training.validation_loss},
+        "validation": _thinned(training),
         "target": fit.validate.target if method.trains else None,
         "iterations_to_target": training.iterations_to_target,
         "training": _binned(training),
@@ -126,6 +129,14 @@ def _binned(training: Training) -> dict[str, list[float]]:
         "loss": [float(np.mean(training.loss[a:b])) for a, b in spans],
         "score": [float(np.mean(training.score[a:b])) for a, b in spans],
     }
+
+
+def _thinned(training: Training) -> dict[str, list[Any]]:
+    """The validation curve; of more points than a record can hold, so many of them, the first and the last included."""
+    count = len(training.validated)
+    kept = np.unique(np.linspace(0, count - 1, min(count, VALIDATIONS)).astype(int)).tolist()
+    curves: dict[str, list[Any]] = {"iteration": training.validated, "score": training.validation_score, "loss": training.validation_loss}
+    return {name: [curve[place] for place in kept] for name, curve in curves.items()}
 
 
 def _chosen(method: Method, choice: Choice) -> dict[str, Any] | None:

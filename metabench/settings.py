@@ -21,6 +21,9 @@ from metabench.cells import Part
 from metabench.errors import nearest
 from metabench.identity import without_defaults
 
+Rate = Annotated[float, annotated_types.Gt(0), annotated_types.Le(1e38)]
+"""A learning rate, or a norm that gradients are cut to: larger ones are no number in the 32 bits of weights."""
+
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)  # no "5" for 5, no true for 1, no nan
 _WORDS = {int: "a whole number", float: "a number", str: "a string", bool: "true or false", type(None): "nothing"}
 _PLURALS = {int: "whole numbers", float: "numbers", str: "strings", bool: "true or false"}

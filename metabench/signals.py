@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import NoReturn
+
+PATIENCE, MOMENT = 3.0, 0.02
+"""Seconds that the end of an import is waited for, and between two looks."""
 
 GOES_ON = "what is finished is kept, and the same command goes on from there"
 _WORDS = {signal.SIGINT: "stopped", signal.SIGTERM: "terminated"}
@@ -36,15 +39,30 @@ def stopped_well() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _stop(signum: int, frame: FrameType | None) -> NoReturn:
-    importing = _is_importing(frame)
-    if signum == signal.SIGTERM or importing:
+def _stop(signum: int, frame: FrameType | None) -> None:
+    """Raise what ends the process; during an import, in which an exception would be lost or come out as another one, as soon as that is over."""
+    if _is_importing(frame):
         _tell(signum)
-    if importing:  # an exception would be lost in there, or come out as another one; there is nothing to clean up that the system does not
-        os._exit(128 + signum)
+        _stop_after_import(signum, time.monotonic() + PATIENCE)
+        return
     if signum == signal.SIGINT:
         raise Interrupted
+    _tell(signum)
     raise Terminated(128 + signum)
+
+
+def _stop_after_import(signum: int, deadline: float) -> None:
+    """Look again in a moment; an import that takes too long is not waited for, and leaves to the system what there is to clean up."""
+
+    def look(number: int, frame: FrameType | None) -> None:
+        if not _is_importing(frame):
+            raise Interrupted if signum == signal.SIGINT else Terminated(128 + signum)
+        if time.monotonic() > deadline:
+            os._exit(128 + signum)
+        signal.setitimer(signal.ITIMER_REAL, MOMENT)
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, MOMENT)
 
 
 def is_wanted(error: BaseException) -> bool:

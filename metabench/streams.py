@@ -44,7 +44,7 @@ def global_stream(root_seed: int, purpose: str, **key: Any) -> Iterator[None]:
     np.random.seed(number)
     torch.default_generator.manual_seed(number)
     if torch.cuda.is_initialized():  # torch.manual_seed would ask CUDA in any case, which takes a millisecond where there is none
-        torch.cuda.manual_seed_all(number)
+        torch.cuda.manual_seed(number)
     try:
         yield
     finally:

@@ -66,8 +66,8 @@ class Training:
         return len(self.loss)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as a file can hold it: what is of every iteration in float64 tensors, the rest as it is."""
-        return {**vars(self), **{name: torch.tensor(getattr(self, name), dtype=torch.float64) for name in _OF_EVERY_ITERATION}}
+        """The same as a file can hold it: what is of every iteration and validation in tensors, the rest as it is."""
+        return {**vars(self), **{name: torch.tensor(getattr(self, name), dtype=kind) for name, kind in _CURVES.items()}}
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Training:
@@ -77,28 +77,27 @@ class Training:
         ------
         ValueError : no training leaves that behind.
         """
-        curves = {name: told[name] for name in _OF_EVERY_ITERATION}
-        _refuse_impossible(told, curves)
-        return cls(**{**told, "loss": curves["loss"].tolist(), "score": curves["score"].tolist(), "seconds": curves["seconds"].numpy()})
+        _refuse_impossible(told)
+        lists = {name: told[name].tolist() for name in _CURVES if name != "seconds"}
+        return cls(**{**told, **lists, "seconds": told["seconds"].numpy()})
 
 
-_OF_EVERY_ITERATION = ("loss", "score", "seconds")
-_OF_EVERY_VALIDATION = ("validated", "validation_score", "validation_loss")
+_OF_EVERY_ITERATION, _OF_EVERY_VALIDATION = ("loss", "score", "seconds"), ("validation_score", "validation_loss", "validated")
+_CURVES = {**dict.fromkeys((*_OF_EVERY_ITERATION, *_OF_EVERY_VALIDATION), torch.float64), "validated": torch.int64}
+"""What there is one number of for each iteration or validation, and its type in a file."""
 
 
-def _refuse_impossible(told: Mapping[str, Any], curves: Mapping[str, Any]) -> None:
+def _refuse_impossible(told: Mapping[str, Any]) -> None:
     """See that what a file says of a training can be: everything that follows computes with it."""
-    shapes = {(curve.shape, curve.dtype) for curve in curves.values() if isinstance(curve, Tensor)}
-    done = len(curves["loss"])
-    fits = shapes == {(torch.Size([done]), torch.float64)}
+    fits = all(isinstance(told[name], Tensor) and (told[name].dim(), told[name].dtype) == (1, kind) for name, kind in _CURVES.items())
+    fits = fits and all(len({len(told[name]) for name in together}) == 1 for together in (_OF_EVERY_ITERATION, _OF_EVERY_VALIDATION))
+    done = len(told["loss"]) if fits else 0
 
     def is_iteration(value: Any) -> bool:
         return type(value) is int and 0 <= value <= done
 
-    lists = [told[name] for name in (*_OF_EVERY_VALIDATION, "resumed")]
-    fits = fits and all(type(values) is list for values in lists) and len({*map(len, lists[:3])}) == 1
-    fits = fits and all(map(is_iteration, (*told["validated"], *told["resumed"], told["best_iteration"], told["iterations_to_target"] or 0)))
-    fits = fits and all(type(value) is float for values in lists[1:3] for value in values)
+    fits = fits and type(told["resumed"]) is list
+    fits = fits and all(map(is_iteration, (*told["validated"].tolist(), *told["resumed"], told["best_iteration"], told["iterations_to_target"] or 0)))
     seconds = (told["validation_seconds"], told["total_seconds"])
     fits = fits and all(type(value) is float and math.isfinite(value) and value >= 0 for value in seconds)
     if not fits or told["stopped"] not in STOPPED:
@@ -127,7 +126,7 @@ def train(
     """
     if not method.trains:
         return Training()
-    standing = _Standing(state, validate, higher_is_better, checkpoint)
+    standing = _Standing(state, validate, higher_is_better, checkpoint, budget_iterations(recipe))
     result, clock = standing.result, standing.clock
     watch, losses = Stopwatch(device, result.seconds), _Losses(result, READ_EVERY.get(device.type, 1))
     result.stopped = "budget"
@@ -174,7 +173,7 @@ def _schedule(recipe: Train, done: int, seconds: Callable[[], float]) -> Iterato
     i, last = done, False
     while not last:
         if total is not None:
-            spent, last = i / total, i + 1 == total
+            spent, last = i / total, i + 1 >= total
         else:
             assert recipe.seconds is not None
             spent = min(seconds() / recipe.seconds, 1.0)
@@ -216,9 +215,10 @@ class _Clock:
 class _Standing:
     """Where a training stands between two iterations: all that the next one depends on. It begins where its checkpoint has put it by, if it has."""
 
-    def __init__(self, state: State, validate: Validate, higher_is_better: bool, checkpoint: Checkpoint | None) -> None:
+    def __init__(self, state: State, validate: Validate, higher_is_better: bool, checkpoint: Checkpoint | None, total: int | None) -> None:
         self._state = state
         self._checkpoint = checkpoint
+        self._total = total
         self.result = Training()
         self.selection = _Selection(self.result, state, validate, higher_is_better)
         resumed = checkpoint is not None and self._resume(checkpoint, validate, higher_is_better)
@@ -242,9 +242,14 @@ class _Standing:
         before = copy.deepcopy(_all_of(self._state))
         try:
             result = Training.from_dict(put_by["training"])
+            if self._total is not None and result.iterations >= self._total:
+                raise ValueError("its training was over")
             selection = _Selection(result, self._state, validate, higher_is_better)
             selection.take_up(put_by["selection"])
             _put_back(self._state, put_by)
+            _refuse_another_optimizer(self._state, before)
+        except (MemoryError, torch.OutOfMemoryError):  # it may well be good
+            raise
         except Exception as error:
             _put_back(self._state, before)
             checkpoint.refuse(error)
@@ -271,24 +276,24 @@ def _put_back(state: State, told: Mapping[str, Any]) -> None:
     for module, mode in zip(state.modules(), told["modes"], strict=True):
         module.training = bool(mode)
     if state.optimizer is not None:
-        kinds = _kinds(state.optimizer)
         state.optimizer.load_state_dict(told["optimizer"])
-        if _kinds(state.optimizer) != kinds or not _fits(state.optimizer):
-            raise ValueError("its optimiser is another")
     if state.generator is not None:
         state.generator.set_state(told["generator"])
     set_global_states(told["global generators"])
 
 
-def _kinds(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
-    """What the groups of an optimiser's parameters say, by the kinds of values alone."""
-    return [{key: type(value) for key, value in group.items()} for group in optimizer.param_groups]
-
-
-def _fits(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether what an optimiser keeps of each parameter is of its shape, or a number."""
-    kept = ((parameter, value) for parameter, values in optimizer.state.items() for value in values.values())
-    return all(not isinstance(value, Tensor) or value.shape in (parameter.shape, torch.Size([])) for parameter, value in kept)
+def _refuse_another_optimizer(state: State, before: Mapping[str, Any]) -> None:
+    """See that an optimiser still has the kinds of options that it had, and keeps of each parameter what is of its shape, or a number."""
+    if state.optimizer is None:
+        return
+    now, then = (
+        [{key: type(value) for key, value in group.items()} for group in told["param_groups"]]
+        for told in (state.optimizer.state_dict(), before["optimizer"])
+    )
+    kept = ((parameter, value) for parameter, values in state.optimizer.state.items() for value in values.values())
+    fits = all(not isinstance(value, Tensor) or value.shape in (parameter.shape, torch.Size([])) for parameter, value in kept)
+    if now != then or not fits:
+        raise ValueError("its optimiser is another")
 
 
 class _DivergedError(Exception):

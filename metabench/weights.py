@@ -16,9 +16,9 @@ from torch import Tensor
 from metabench import checkpoints
 from metabench.algorithms.method import State
 from metabench.checkpoints import Checkpoint, Cost, Origin
-from metabench.records.untrusted import impossible
 from metabench.shapes import RECORD, absent, misshapen
 from metabench.training import Training
+from metabench.untrusted import impossible
 
 CURVES = "training"
 """What the names of the curves begin with; names of weights have no slash."""

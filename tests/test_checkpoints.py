@@ -263,12 +263,19 @@ CRAFTED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "global generators of nothing": lambda saved: saved.update({"global generators": {}}),
     "a global generator cut off": lambda saved: saved["global generators"].update(torch=torch.zeros(3, dtype=torch.uint8)),
     "no training": lambda saved: saved.update(training={}),
+    "more iterations than the recipe has": lambda saved: saved["training"].update(
+        {name: torch.zeros(30, dtype=torch.float64) for name in ("loss", "score", "seconds")}
+    ),
     "more iterations than losses": lambda saved: saved["training"].update(best_iteration=10**9),
     "losses that are none": lambda saved: saved["training"].update(loss=["low"]),
     "losses in a square": lambda saved: saved["training"].update(loss=torch.zeros(2, 2, dtype=torch.float64)),
     "seconds below zero": lambda saved: saved["training"].update(total_seconds=-1.0),
     "seconds without end": lambda saved: saved["training"].update(total_seconds=float("inf")),
-    "validations in words": lambda saved: saved["training"].update(validated=["one"], validation_score=[0.0], validation_loss=[0.0]),
+    "validations in words": lambda saved: saved["training"].update(validated=["one"]),
+    "validations without scores": lambda saved: saved["training"].update(validated=torch.ones(7, dtype=torch.int64)),
+    "validations that were never": lambda saved: saved["training"].update(
+        validated=torch.full((1,), 99), **{name: torch.zeros(1, dtype=torch.float64) for name in ("validation_score", "validation_loss")}
+    ),
     "an end that nobody knows": lambda saved: saved["training"].update(stopped="bored"),
     "a selection of nothing": lambda saved: saved.update(selection={}),
     "a selection in words": lambda saved: saved["selection"].update(best="good"),
@@ -318,6 +325,25 @@ def test_crafted_facts_are_not_used(
     checkpoints.write(path, found[0] | facts, found[1])
     assert begins_anew(cell, path, omniglot_folder)
     assert "is damaged and not used" in caplog.text
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), MemoryError()])
+def test_a_checkpoint_that_cannot_be_read_now_is_not_lost(
+    error: Exception, interrupted: tuple[Cell, Path], omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fit fails, and goes on another time."""
+    cell, path = interrupted
+    content = path.read_bytes()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("safetensors.safe_open", fail)
+        with pytest.raises(type(error)):
+            run(cell, omniglot_folder, path.parent)
+    assert path.read_bytes() == content
+    assert not begins_anew(cell, path, omniglot_folder)
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to(path)])

@@ -93,7 +93,8 @@ def test_what_training_cost_stays_known(omniglot_folder: Path, tmp_path: Path) -
 def test_the_file_can_be_read_without_us(omniglot_folder: Path, tmp_path: Path) -> None:
     (outcome,) = run([cell_of("maml")], omniglot_folder, tmp_path)
     tensors = safetensors.torch.load_file(weights_path(tmp_path, outcome.cell.fit.id))
-    assert {name for name in tensors if "/" in name} == {"training/loss", "training/score", "training/seconds"}
+    curves = ("loss", "score", "seconds", "validated", "validation_score", "validation_loss")
+    assert {name for name in tensors if "/" in name} == {f"training/{name}" for name in curves}
     assert tensors["training/loss"].tolist() == outcome.arrays["result/train_loss"].tolist()
     assert all(name.startswith("model.") for name in tensors if "/" not in name)
 

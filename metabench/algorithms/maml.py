@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from metabench.algorithms import inner_loop
 from metabench.algorithms.method import BatchNormMode, Method, State, StepResult, TrainBatchNormMode, adam, outer_step
-from metabench.bounds import Rate
+from metabench.settings import Rate
 from metabench.tasks.episodes import Episodes, Task
 
 

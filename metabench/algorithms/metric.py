@@ -11,8 +11,8 @@ from torch.func import functional_call
 
 from metabench.algorithms.inner_loop import query_outputs
 from metabench.algorithms.method import BatchNormMode, Method, State, StepResult, TrainBatchNormMode, adam, batch_score, outer_step, task_losses
-from metabench.bounds import Rate
 from metabench.models.layers import normalising
+from metabench.settings import Rate
 from metabench.tasks.episodes import Episodes, Task
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from metabench.algorithms.inner_loop import per_task, query_scores
 from metabench.algorithms.method import BatchNormMode, State
 from metabench.algorithms.supervised import SupervisedMethod
-from metabench.bounds import Rate
+from metabench.settings import Rate
 
 
 class Oracle(SupervisedMethod):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from metabench.algorithms.inner_loop import Weights, per_task, query_scores, scores_along, train_along
 from metabench.algorithms.method import BatchNormMode, Method, State
 from metabench.algorithms.supervised import SupervisedMethod
-from metabench.bounds import Rate
+from metabench.settings import Rate
 
 Tune = Literal["head", "all"]
 

@@ -15,8 +15,8 @@ from torch.func import functional_call
 
 from metabench.algorithms.inner_loop import Weights, chunks, scores_along
 from metabench.algorithms.method import BatchNormMode, Method, State, StepResult, batch_score, task_losses
-from metabench.bounds import Rate
 from metabench.models.layers import normalising
+from metabench.settings import Rate
 from metabench.tasks.episodes import Episodes, Task
 
 BETA2, EPSILON = 0.999, 1e-8

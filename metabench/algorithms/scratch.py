@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from metabench.algorithms.inner_loop import Weights, per_task, scores_along, train_along
 from metabench.algorithms.method import BatchNormMode, Method, State
-from metabench.bounds import Rate
+from metabench.settings import Rate
 from metabench.tasks.episodes import Task
 
 

@@ -3,7 +3,7 @@
 from metabench.records.folder import CHECKPOINTS, TABLES, WEIGHTS, refuse_links
 from metabench.records.listing import CELLS_SCHEMA, read_cells
 from metabench.records.store import FINISHED, SCHEMA, Found, Outcome, RecordStore, Scan
-from metabench.records.untrusted import plain
+from metabench.untrusted import plain
 
 __all__ = [
     "CELLS_SCHEMA",

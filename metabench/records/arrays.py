@@ -5,18 +5,20 @@ Each array is read when it is asked for. Nothing is unpickled, and what the arch
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
-import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from metabench.errors import RecordError
+from metabench.errors import RecordError, UnreadableRecordError, message_of
 from metabench.files import open_regular
+from metabench.zips import open_zip
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,15 +30,9 @@ ARRAY = 2**29
 """Bytes of one array: a million episodes of a hundred queries have less."""
 
 MEMBERS = 256
-DIRECTORY = 2**17
-"""Arrays of an archive, and bytes of its directory."""
+"""Arrays of an archive."""
 
 _KINDS = "biufSU"
-_END = struct.Struct("<4s4H2LH")
-"""What ends a zip archive without a comment: signature, disks, entries, size and place of the directory, length of the comment."""
-
-_FAR_END = b"PK\6\7"
-"""Signature, 20 bytes before that, of an archive that says its sizes elsewhere, as only one beyond the bounds would."""
 
 
 class Arrays(Mapping[str, "np.ndarray"]):
@@ -52,12 +48,12 @@ class Arrays(Mapping[str, "np.ndarray"]):
         self._members: dict[str, zipfile.ZipInfo] = {}
         if not path.is_symlink() and not path.exists():
             return
-        with _told_when_damaged(path), _archive(path) as archive:
+        with _told_when_damaged(path), open_zip(path, ARCHIVE, MEMBERS) as archive:
             self._members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
 
     def __getitem__(self, name: str) -> np.ndarray:
         info = self._members[name]
-        with _told_when_damaged(self._path), _archive(self._path) as archive, archive.open(info) as member:
+        with _told_when_damaged(self._path), open_zip(self._path, ARCHIVE, MEMBERS) as archive, archive.open(info) as member:
             return _read_array(member, info)
 
     def bytes_of(self, name: str) -> int:
@@ -95,48 +91,17 @@ def digest_of(path: Path) -> str:
     ------
     OSError : it cannot be read, or is no regular file.
     """
+    found = path.lstat()
+    return _digest_of(path, (found.st_mtime_ns, found.st_size, found.st_ino))
+
+
+@lru_cache(maxsize=200_000)
+def _digest_of(path: Path, state: tuple[int, int, int]) -> str:
+    """The digest of a file in this state: who renders a report reads each record several times."""
     with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > ARCHIVE:
+            raise OSError(errno.EFBIG, f"it is larger than {ARCHIVE:,} bytes", os.fspath(path))
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def is_cut_off(path: Path) -> bool:
-    """Whether an archive lacks its end, which a look at its last bytes tells.
-
-    Raises
-    ------
-    OSError : it cannot be read, or is no regular file.
-    """
-    with open_regular(path) as file:
-        return _end(file) is None
-
-
-@contextmanager
-def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open an archive whose directory is within the bounds; the module that reads it would believe whatever it says."""
-    with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > ARCHIVE:
-            raise ValueError(f"it is larger than {ARCHIVE:,} bytes")
-        end = _end(file)
-        if end is None:
-            raise ValueError("it is cut off, or no archive of arrays")
-        _, _, _, _, entries, directory, _, _ = end
-        if entries > MEMBERS or directory > DIRECTORY:
-            raise ValueError(f"it says to hold {entries:,} arrays in a directory of {directory:,} bytes")
-        with zipfile.ZipFile(file) as archive:
-            if len(archive.infolist()) > MEMBERS:
-                raise ValueError("its directory is longer than it says")
-            yield archive
-
-
-def _end(file: IO[bytes]) -> tuple[bytes, int, int, int, int, int, int, int] | None:
-    size = os.fstat(file.fileno()).st_size
-    file.seek(max(0, size - _END.size - 20))
-    tail = file.read()
-    if len(tail) < _END.size or tail[: -_END.size].startswith(_FAR_END):
-        return None
-    end: tuple[bytes, int, int, int, int, int, int, int] = _END.unpack(tail[-_END.size :])
-    return end if end[0] == b"PK\5\6" and end[-1] == 0 else None
 
 
 def _read_array(member: IO[bytes], info: zipfile.ZipInfo) -> np.ndarray:
@@ -177,8 +142,10 @@ def _told_when_damaged(path: Path) -> Iterator[None]:
     """Turn whatever a damaged archive leads to into a `RecordError`: it shows in check sums, streams, tokens, sizes, and where nobody looks."""
     try:
         yield
-    except KeyError as error:
-        raise RecordError(f"{path}: is damaged: {error}. Delete the record, and `metabench run` makes it again") from error
+    except MemoryError:
+        raise
+    except OSError as error:
+        raise UnreadableRecordError(f"{path}: cannot be read: {error.strerror or error}") from error
     except Exception as error:
-        why = str(error)[:300] or type(error).__name__
+        why = message_of(error) or type(error).__name__
         raise RecordError(f"{path}: is damaged: {why}. Delete the record, and `metabench run` makes it again") from error

@@ -9,8 +9,8 @@ from typing import Any
 from metabench.bounds import LEAST_CONFIDENCE, MOST_CONFIDENCE
 from metabench.errors import FolderError
 from metabench.records.folder import refuse_links
-from metabench.records.untrusted import read_json
 from metabench.shapes import CELLS, ENTRY, GROUP, LABELS, absent, misshapen
+from metabench.untrusted import read_json
 
 CELLS_SCHEMA = 1
 """Schema of `cells.json`."""

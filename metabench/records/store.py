@@ -13,15 +13,15 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from metabench.errors import FolderError, RecordError, UnreadableRecordError
 from metabench.files import flush, flush_folder, open_temporary, temporary, told_when_unwritable
 from metabench.records.folder import CHECKPOINTS, RECORDS, WEIGHTS
-from metabench.records.untrusted import plain, read_json
 from metabench.shapes import RECORD, absent, misshapen
+from metabench.untrusted import plain, read_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +34,9 @@ SCHEMA = 2
 _SCHEMAS = (1, SCHEMA)
 _SIZE = 16 * 2**20
 """Bytes of a record's JSON."""
+
+_COPIES = 8
+"""Files of one cell that are tried until one can be read."""
 
 Outcome = Literal["completed", "diverged", "failed", "timeout", "out_of_memory", "killed"]
 FINISHED: frozenset[str] = frozenset({"completed", "diverged"})
@@ -63,8 +66,11 @@ class Found:
 
     @property
     def remarks(self) -> list[str]:
-        """A line about each of the spare files."""
-        return [f"{path}: is another file of the cell of {self.path.name}, and is not used; delete one of them" for path in self.spare if self.path]
+        """A line about the spare files, if there are any."""
+        if self.path is None or not self.spare:
+            return []
+        more = f" (and {len(self.spare) - 1} more)" if len(self.spare) > 1 else ""
+        return [f"{self.spare[0]}{more}: is another file of the cell of {self.path.name}, and is not used; keep one of them alone"]
 
 
 @dataclass(frozen=True)
@@ -99,11 +105,11 @@ class RecordStore:
             return {}
         except OSError as error:
             raise FolderError(f"{self.folder}: cannot be read: {error.strerror}") from error
-        index: dict[str, tuple[Path, ...]] = {}
+        index: dict[str, list[Path]] = {}
         for path in paths:
             if match := _RECORD_NAME.fullmatch(path.name):
-                index[match[1]] = (*index.get(match[1], ()), path)
-        return index
+                index.setdefault(match[1], []).append(path)
+        return {key: tuple(found) for key, found in index.items()}
 
     def find(self, cell_id: str, stem: str = "", index: Mapping[str, tuple[Path, ...]] | None = None) -> Found:
         """Return what there is of a cell: of several files that carry its name the first that can be read.
@@ -114,13 +120,15 @@ class RecordStore:
         """
         paths = (self.index() if index is None else index).get(cell_id[:12], ())
         failed: list[Found] = []
-        for path in sorted(paths, key=lambda path: path.stem != stem):
-            spare = tuple(other for other in paths if other != path)
+        for path in sorted(paths, key=lambda path: path.stem != stem)[:_COPIES]:
             try:
-                return Found(path, self.load(path), None, spare)
+                found = Found(path, self.load(path))
+                break
             except RecordError as error:
-                failed.append(Found(path, None, error, spare))
-        return next((found for found in failed if isinstance(found.error, UnreadableRecordError)), failed[0] if failed else Found())
+                failed.append(Found(path, None, error))
+        else:
+            found = next((found for found in failed if isinstance(found.error, UnreadableRecordError)), failed[0] if failed else Found())
+        return replace(found, spare=tuple(path for path in paths if path != found.path))
 
     def read(self, cell_id: str) -> dict[str, Any] | None:
         """Record of the cell with this id, or None where there is none that can be read."""
@@ -208,7 +216,8 @@ class RecordStore:
         """Delete the temporary files that a killed run has left, of weights and checkpoints too. Only for the holder of the folder's lock."""
         for folder in (self.folder, self.folder.with_name(WEIGHTS), self.folder.with_name(CHECKPOINTS)):
             for leftover in folder.glob(".*.tmp"):
-                leftover.unlink(missing_ok=True)
+                with suppress(OSError):  # somebody's folder of that name
+                    leftover.unlink()
 
 
 def _misshapen(record: Mapping[str, Any], path: Path) -> str:
@@ -234,7 +243,8 @@ def _other_arrays(record: Mapping[str, Any], seal: Mapping[str, Any] | None, pat
     """Say that a finished record has lost its arrays, or that they are not those that were written with it, or nothing."""
     if record["result"]["outcome"] not in FINISHED:
         return ""
-    from metabench.records.arrays import digest_of, is_cut_off
+    from metabench.records.arrays import digest_of
+    from metabench.zips import is_cut_off
 
     npz = path.with_suffix(".npz")
     try:

@@ -18,9 +18,9 @@ from metabench.errors import FolderError, UnwritableError
 from metabench.files import write_text
 from metabench.identity import digest
 from metabench.records import CELLS_SCHEMA, CHECKPOINTS, RecordStore, plain, read_cells, refuse_links
-from metabench.records.untrusted import read_json
 from metabench.runner.describe import declaration_of, metric_of, name_of
 from metabench.shapes import HOLDER, absent, misshapen
+from metabench.untrusted import read_json
 
 if TYPE_CHECKING:
     from metabench.runner.plan import Plan

@@ -34,7 +34,7 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _UNQUOTABLE = re.compile(r"[\x7f-\x9f]")  # of the control characters those that JSON leaves as they are
 _KEY_PART = r"(?:[A-Za-z0-9_-]+|\"(?:[^\"\\]|\\.)*\"|'[^']*')"
 _DOTTED_KEY = rf"{_KEY_PART}(?:\s*\.\s*{_KEY_PART})*"
-_ENDLESS_KEY = re.compile(r"(?<![\w.\"'-])(?:(?:[A-Za-z0-9_-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+){20}")
+_ENDLESS_KEY = re.compile(r"(?m)(?:^|[\[{,])[ \t]*(?:(?:[A-Za-z0-9_-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+){20}")
 _HEADER = re.compile(rf"\s*(\[\[?)\s*({_DOTTED_KEY})\s*\]")
 _ASSIGNMENT = re.compile(rf"\s*({_DOTTED_KEY})\s*=")
 
@@ -273,17 +273,17 @@ def _split(path: KeyPath) -> tuple[str, str]:
 def _dotted(path: KeyPath) -> str:
     text = ""
     for key in path:
-        text += f"[{key}]" if isinstance(key, int) else ("." if text else "") + shortened(toml_key(key))
+        text += f"[{key}]" if isinstance(key, int) else ("." if text else "") + preview(toml_key(key))
     return text
 
 
 def _preview(value: Any) -> str:
     if isinstance(value, list) and any(isinstance(item, list | dict) for item in value):
         return f"a list of {len(value)}"
-    return shortened(toml_value(value))
+    return preview(toml_value(value))
 
 
-def shortened(text: str, limit: int = 60) -> str:
+def preview(text: str, limit: int = 60) -> str:
     """Return the text, or its beginning where it is longer than that."""
     return text if len(text) <= limit else text[: limit - 4] + " ..."
 

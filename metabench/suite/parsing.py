@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from metabench.settings import unknown_key, wrong_value
-from metabench.suite.document import Document, KeyPath, flat, nested, shortened
+from metabench.suite.document import Document, KeyPath, flat, nested, preview
 from metabench.suite.schema import Table
 
 M = TypeVar("M", bound=Table)
@@ -89,7 +89,7 @@ def _complaint(document: Document, model: type[Table], path: KeyPath, details: E
     if kind == "extra_forbidden":
         table = _table_in(_annotation_at(model, path[:-1])) or model
         owner = next((str(key) for key in reversed(path[:-1]) if isinstance(key, str)), document.name)
-        return unknown_key(str(path[-1]), keys(table), shortened(owner))
+        return unknown_key(str(path[-1]), keys(table), preview(owner))
     if kind in SAID:
         return details["msg"]
     return wrong_value(_annotation_at(model, path), document.value(path))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from metabench.errors import DataError
-from metabench.files import open_regular
+from metabench.zips import open_zip
 
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 LONGEST_NAME = 255
@@ -44,12 +44,9 @@ def read_archive(archive: Path, pattern: str, bounds: Bounds) -> Iterator[tuple[
         twice; a file is encrypted, oddly compressed, or a link; none matches. Names the archive.
     """
     try:
-        with open_regular(archive) as file:
-            if (size := file.seek(0, 2)) > bounds.archive_bytes:
-                raise ValueError(f"it has {size:,} bytes, and may have {bounds.archive_bytes:,}")
-            with zipfile.ZipFile(file) as content:
-                for name, member in _chosen(content.infolist(), pattern, bounds).items():
-                    yield name, _content(content, member)
+        with open_zip(archive, bounds.archive_bytes, bounds.members) as content:
+            for name, member in _chosen(content.infolist(), pattern, bounds).items():
+                yield name, _content(content, member)
     except OSError as error:
         raise DataError(f"{archive}: cannot be read: {error.strerror or error}") from error
     except Exception as error:  # zipfile raises whatever it meets in spoilt bytes
@@ -57,8 +54,6 @@ def read_archive(archive: Path, pattern: str, bounds: Bounds) -> Iterator[tuple[
 
 
 def _chosen(members: list[zipfile.ZipInfo], pattern: str, bounds: Bounds) -> dict[PurePosixPath, zipfile.ZipInfo]:
-    if len(members) > bounds.members:
-        raise ValueError(f"it holds {len(members):,} files and folders, and may hold {bounds.members:,}")
     levels = pattern.count("/") + 1
     chosen: dict[PurePosixPath, zipfile.ZipInfo] = {}
     for member in members:

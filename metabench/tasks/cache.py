@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metabench.errors import FolderError
-from metabench.files import open_regular, read_regular
+from metabench.files import open_regular
 from metabench.tasks.images import content_digest
 from metabench.tasks.sampler import Integers
+from metabench.untrusted import read_json
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def load_or_decode(dataset: str, key: str, decode: Callable[[], Decoded]) -> Dec
 def _read(stem: Path) -> Decoded | None:
     try:
         images = _mapped(stem.with_suffix(".npy"))
-        kept = _described(images, json.loads(read_regular(stem.with_suffix(".json"), MOST_DESCRIPTION)))
+        kept = _described(images, read_json(stem.with_suffix(".json"), MOST_DESCRIPTION)[0])
         if content_digest(kept.images, kept.labels, kept.class_names) == kept.digest:
             return kept
     except (FileNotFoundError, NotADirectoryError):

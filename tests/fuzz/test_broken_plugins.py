@@ -66,7 +66,6 @@ def assert_told(way: Broken, text: str) -> None:
 
 
 def test_there_are_many_ways() -> None:
-    assert len(WAYS) > 120
     assert len({way.name for way in WAYS}) == len(WAYS)
 
 

@@ -98,7 +98,7 @@ def test_a_crafted_archive_is_damaged_and_takes_no_memory(what: str, tmp_path: P
 def test_an_archive_of_too_many_arrays_is_damaged(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     path.write_bytes(archive_of({f"a{i}": np.zeros(1) for i in range(MEMBERS + 1)}))
-    with pytest.raises(RecordError, match=f"says to hold {MEMBERS + 1} arrays"):
+    with pytest.raises(RecordError, match=f"says to hold {MEMBERS + 1} files"):
         Arrays(path)
 
 

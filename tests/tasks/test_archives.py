@@ -60,8 +60,8 @@ def of_bytes(content: bytes) -> Callable[[Path], object]:
 CENTRAL, END = b"PK\x01\x02", b"PK\x05\x06"
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
-    "nothing": (of_bytes(b""), "File is not a zip file"),
-    "garbage": (of_bytes(b"PK no"), "File is not a zip file"),
+    "nothing": (of_bytes(b""), "it is cut off, or no zip archive"),
+    "garbage": (of_bytes(b"PK no"), "it is cut off, or no zip archive"),
     "a damaged stream": (with_bytes(b"PK\x03\x04", 41 + 5, b"\xff" * 9), r"'top/a/1\.png' in it is damaged"),
     "a wrong checksum": (with_bytes(CENTRAL, 16, b"1234"), r"'top/a/1\.png' in it is damaged \(Bad CRC-32"),
     "a file shorter than declared": (with_bytes(CENTRAL, 24, struct.pack("<I", 99_999)), "has other than the 99,999 bytes"),
@@ -82,7 +82,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a long name": (archive_of(f"top/{'x' * 300}/1.png"), "which is no name of a file"),
     "twice": (archive_of("top/a/1.png", "top/./a//1.png"), r"'top/a/1\.png' twice"),
     "another top folder": (archive_of("other/a/1.png", "1.png", "top/1.png", "top/a/b/1.png", "top/a/.1.png"), r"it holds no top/\*/\*\.png"),
-    "many files": (archive_of(*(f"top/a/{n}.png" for n in range(1_001)), content=b""), "it holds 1,001 files and folders, and may hold 1,000"),
+    "many files": (
+        archive_of(*(f"top/a/{n}.png" for n in range(1_001)), content=b""),
+        "it says to hold 1,001 files in a directory of [0-9,]+ bytes, and may hold 1,000",
+    ),
     "a bomb of one": (archive_of("top/a/1.png", content=bytes(100_001)), "has 100,001 bytes unpacked, and may have 100,000"),
     "a bomb of many": (
         archive_of(*(f"top/a/{n}.png" for n in range(11)), content=bytes(100_000)),

@@ -30,7 +30,7 @@ def read_json(path: Path, size: int = SIZE) -> tuple[Any, bytes]:
     content = read_regular(path, size)
     value = parse_json(content.decode())
     if problem := impossible(value):
-        raise ValueError(problem)
+        raise ValueError(problem[-200:])
     return value, content
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metabench.records import untrusted
-from metabench.records.untrusted import DEPTH, LARGEST, impossible, plain, read_json
+from metabench import untrusted
+from metabench.untrusted import DEPTH, LARGEST, impossible, plain, read_json
 
 
 @pytest.mark.parametrize(
