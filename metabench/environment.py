@@ -26,6 +26,7 @@ SHAPING = (
     "cells.py",
     "experiment.py",
     "training.py",
+    "standing.py",
     "checkpoints.py",
     "weights.py",
     "evaluation.py",

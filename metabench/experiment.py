@@ -43,11 +43,12 @@ from metabench.returned import (
     refuse_changed_state,
     state_digest,
 )
+from metabench.standing import Training
 from metabench.streams import global_stream, torch_generator
 from metabench.tasks.dataset import Dataset, Split
 from metabench.tasks.episodes import Episodes, EpisodeShape, Examples
 from metabench.tasks.stream import EpisodeStream, ExampleStream
-from metabench.training import Training, train
+from metabench.training import train
 from metabench.weights import NOTHING_KEPT, Keeping, Trained, find_weights, keep_weights
 
 

@@ -13,9 +13,9 @@ from metabench.cells import Cell, Fit
 from metabench.evaluation import Choice, Evaluation
 from metabench.measure import typical, warm_up
 from metabench.returned import checked_weights
+from metabench.standing import Training
 from metabench.stats.intervals import t_interval
 from metabench.tasks.dataset import Dataset
-from metabench.training import Training
 
 VALIDATIONS = 50_000
 """Most points of the validation curve in the JSON."""

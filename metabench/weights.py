@@ -17,7 +17,7 @@ from metabench import checkpoints
 from metabench.algorithms.method import State
 from metabench.checkpoints import Checkpoint, Cost, Origin
 from metabench.shapes import RECORD, absent, misshapen
-from metabench.training import Training
+from metabench.standing import Training
 from metabench.untrusted import impossible
 
 CURVES = "training"

@@ -25,8 +25,8 @@ HARMLESS = {
     "metabench.stats.contrasts",
     "metabench.stats.paired",
     "metabench.stats.power",
-    *("metabench.bounds", "metabench.shapes", "metabench.signals", "metabench.text"),
-    *("metabench.records", *(f"metabench.records.{name}" for name in ("folder", "listing", "store", "untrusted"))),
+    *(f"metabench.{name}" for name in ("bounds", "shapes", "signals", "text", "untrusted", "zips")),
+    *("metabench.records", *(f"metabench.records.{name}" for name in ("folder", "listing", "store"))),
 }
 """Modules that an experiment loads and that shape no number of its: how parts are found and checked, files, time and memory, statistics over runs."""
 

@@ -17,10 +17,11 @@ from metabench import training
 from metabench.algorithms.method import Method, State, StepResult
 from metabench.cells import Train, Validate
 from metabench.evaluation import Choice
+from metabench.standing import Training
 from metabench.tasks.dataset import Dataset
 from metabench.tasks.episodes import Episodes, EpisodeShape
 from metabench.tasks.stream import EpisodeStream
-from metabench.training import Training, train
+from metabench.training import train
 
 
 class Scripted(Method):
