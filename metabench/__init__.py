@@ -27,7 +27,7 @@ def load(folder: str | Path) -> Run:
     from metabench.errors import FolderError
     from metabench.suite.project import home_expanded
 
-    if not isinstance(folder, str | Path):
+    if not isinstance(folder, str | Path) or not str(folder) or "\0" in str(folder):
         raise FolderError(f"folder = {folder!r}: expected the path of a run folder, such as 'reports/quick'")
     return tables.load(home_expanded(folder))
 

@@ -1,8 +1,6 @@
 """`python -m metabench`."""
 
-import sys
-
-from metabench.cli import main
+from metabench.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from metabench.errors import message_of
+
+HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals by which a user stops a run, whatever a plugin would like."""
 
 
 def fault(error: BaseException) -> str:
@@ -39,17 +44,21 @@ def line_in(error: BaseException, file: Path) -> int | None:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Let all that is printed within go to stderr, and put the streams and the working folder back afterwards.
+    """Let all that is printed within go to stderr, and put streams, working folder and what signals do back afterwards.
 
     What a program reads from stdout is not for plugins to write to; and one that closes a stream, or leaves it replaced, closes or replaces none.
     """
     folder, streams = _working_folder(), (sys.stdout, sys.stderr)
+    handlers = {number: signal.getsignal(number) for number in HEEDED} if threading.current_thread() is threading.main_thread() else {}
     if not isinstance(sys.stderr, _Aside):
         sys.stdout = sys.stderr = _Aside(sys.stderr)
     try:
         yield
     finally:
         sys.stdout, sys.stderr = streams
+        for number, handler in handlers.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
         if folder is not None and _working_folder() != folder:
             with contextlib.suppress(OSError):
                 os.chdir(folder)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import importlib
+import os
 import re
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from metabench.bounds import LEAST_CONFIDENCE, MOST_CONFIDENCE
-from metabench.errors import MetabenchError, nearest
+from metabench.errors import MetabenchError, message_of, nearest
 from metabench.printing import shown_streams
 from metabench.signals import GOES_ON, stopped_well
 from metabench.text import one_line
+
+TRACEBACK = "METABENCH_TRACEBACK"
+"""A variable of the environment under which an unforeseen error is shown in full."""
 
 DESCRIPTION = "A reproducible benchmark for meta-learning and few-shot learning."
 
@@ -27,7 +33,7 @@ examples:
 
 SUITE is a name in the project's suites folder or a path to a TOML file; without one, benchmark.toml names the default.
 exit status: 0 all well, 1 something differs (verify), 2 bad configuration or use, 3 cells failed or are missing, 130 stopped by Ctrl-C,
-141 its reader has gone, 143 terminated."""
+141 its reader has gone, 129 and 143 hung up and terminated."""
 
 SUITE_HELP = "name in the suites folder, or path to a TOML file (default: that of benchmark.toml)"
 FOLDER_HELP = "a suite by name or path, or a run folder (default: the suite of benchmark.toml)"
@@ -89,6 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _status(list(sys.argv[1:] if arguments is None else arguments))
 
 
+def command() -> NoReturn:
+    """The console script: `main`, and then the end, for which no thread is waited that a plugin may have left behind."""
+    status = main()
+    atexit._run_exitfuncs()
+    os._exit(status)
+
+
 def _status(arguments: Sequence[str]) -> int:
     try:
         status = _dispatch(arguments)
@@ -104,6 +117,13 @@ def _status(arguments: Sequence[str]) -> int:
     except OSError as error:  # what no verb foresaw: a folder without permission, a path that is too long, a full terminal
         place = f"{one_line(error.filename)}: " if error.filename else ""
         print(f"metabench: {place}{one_line(error.strerror or error)}", file=sys.stderr)
+        return 2
+    except Exception as error:  # a bug of ours, or a plugin's that has changed what others rely on
+        if os.environ.get(TRACEBACK):
+            raise
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        told = f"unforeseen {type(error).__name__}: {one_line(message_of(error))} ({frame.filename}, line {frame.lineno})"
+        print(f"metabench: {told}. What is finished is kept; {TRACEBACK}=1 shows where it came from", file=sys.stderr)
         return 2
     return status
 

@@ -51,6 +51,10 @@ class UnwritableError(FolderError):
     exit_status = 3
 
 
+class StartError(MetabenchError):
+    """Processes that run fits cannot be started here."""
+
+
 class StaleError(MetabenchError):
     """Records were made under other conditions, and the user has not said what to do about them."""
 

@@ -13,7 +13,7 @@ PATIENCE, MOMENT = 3.0, 0.02
 """Seconds that the end of an import is waited for, and between two looks."""
 
 GOES_ON = "what is finished is kept, and the same command goes on from there"
-_WORDS = {signal.SIGINT: "stopped", signal.SIGTERM: "terminated"}
+_WORDS = {signal.SIGINT: "stopped", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 
 
 class Interrupted(KeyboardInterrupt):
@@ -26,11 +26,12 @@ class Terminated(SystemExit):
 
 @contextmanager
 def stopped_well() -> Iterator[None]:
-    """Within the block SIGTERM ends the process as Ctrl-C does: with what is to be cleaned up, by an exception.
+    """Within the block SIGTERM and SIGHUP end the process as Ctrl-C does: with what is to be cleaned up, by an exception.
 
-    A Ctrl-C that is ignored, as that of a shell's background is, stays so.
+    A Ctrl-C that is ignored, as that of a shell's background is, stays so, and so does a terminal that closes behind `nohup`.
     """
-    heeded = [signal.SIGTERM, *([signal.SIGINT] if signal.getsignal(signal.SIGINT) is signal.default_int_handler else [])]
+    usual = (signal.default_int_handler, signal.SIG_DFL)
+    heeded = [signal.SIGTERM, *(number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) in usual)]
     before = {number: signal.signal(number, _stop) for number in heeded}
     try:
         yield

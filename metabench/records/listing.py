@@ -29,6 +29,8 @@ def read_cells(folder: Path) -> dict[str, Any]:
         refuse_links(folder)
         described, _ = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
+        if not folder.exists():
+            raise FolderError(f"{folder}: there is no such folder") from None
         raise FolderError(f"{folder}: is no run folder: it has no cells.json. `metabench run` makes one") from None
     except OSError as error:
         raise FolderError(f"{path}: cannot be read: {error.strerror or error}") from error

@@ -32,6 +32,7 @@ class Job:
     keep_weights : whether the run folder keeps weights, and those that it has are used; any_weights : also those made under other conditions.
     evaluates : whether there are weights, so that nothing is expected to be trained.
     checkpoint_seconds : between two checkpoints; 0 for none.
+    package : where this package lies, which must be where the child finds it.
     """
 
     fit: Fit
@@ -51,6 +52,7 @@ class Job:
     any_weights: bool = False
     evaluates: bool = False
     checkpoint_seconds: float = 0.0
+    package: Path = Path(__file__).parents[1]
 
     @property
     def checkpoint(self) -> Path:

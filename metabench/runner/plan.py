@@ -148,7 +148,9 @@ class Conditions:
             try:
                 self._known[plugins] = environment.conditions(self._threads, self._device, plugins)
             except OSError as error:
-                raise ConfigError(f"the source of a plugin ({', '.join(plugins)}) cannot be read: {error.filename}: {error.strerror}") from error
+                why = error.strerror or str(error)
+                place = f"{error.filename}: " if error.filename else ""
+                raise ConfigError(f"the source of a plugin ({', '.join(plugins)}) cannot be read: {place}{why}") from error
         return self._known[plugins]
 
 

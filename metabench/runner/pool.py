@@ -6,15 +6,17 @@ there (and where no such server exists) every child starts afresh.
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
 import sys
+import sysconfig
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
@@ -24,7 +26,7 @@ from types import ModuleType, TracebackType
 
 import psutil
 
-from metabench.errors import UnwritableError
+from metabench.errors import StartError, UnwritableError
 from metabench.printing import open_descriptors
 from metabench.runner.descendants import end_marked, end_of
 from metabench.runner.messages import Done, Ended, Failure, Job, Message, Started, Unwritable
@@ -90,7 +92,7 @@ class Pool:
 
         Raises
         ------
-        UnwritableError : a child could not write its record.
+        UnwritableError : a child could not write its record. StartError : no child can be started.
         """
         waiting = iter(jobs)
         while True:
@@ -115,8 +117,11 @@ class Pool:
         lifeline, hold = self._context.Pipe(duplex=False)
         messages, tell = self._context.Pipe(duplex=False)
         process = self._context.Process(target=work, args=(job, device, tell, lifeline), name=job.name)  # type: ignore[attr-defined]
-        with _thread_settings(self._threads), _ctrl_c_blocked(), _main_hidden(), _short_paths():
-            process.start()
+        with _thread_settings(self._threads), _same_sources(), _ctrl_c_blocked(), _main_hidden(), _short_paths():
+            try:
+                process.start()
+            except (EOFError, ConnectionError) as error:
+                raise StartError(f"the process that starts fits has ended: {error or type(error).__name__}. What it said stands above") from error
         lifeline.close()
         tell.close()
         return _Child(job, device, process, messages, hold, deadline=time.monotonic() + (self._timeout or float("inf")))
@@ -214,12 +219,26 @@ KEEP_FREED_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**32), "MALLOC_TRIM_THRESHOL
 """Let glibc keep freed memory for the next iteration: giving it back to the system and taking it again costs up to a tenth of the time."""
 
 
-@contextmanager
-def _thread_settings(threads: int) -> Iterator[None]:
+def _thread_settings(threads: int) -> AbstractContextManager[None]:
     """Set what libraries read when they are loaded, for the processes started within; on CUDA also what makes cuBLAS deterministic."""
     wanted = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
     wanted["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-    wanted |= KEEP_FREED_MEMORY
+    return _environment(wanted | KEEP_FREED_MEMORY)
+
+
+def _same_sources() -> AbstractContextManager[None]:
+    """Let the processes started within import from where this one does: a file in the current folder stands in for no module of theirs.
+
+    What comes before the standard library here has been put there on purpose; the folders of plugins come behind everything (see `registry`).
+    """
+    library = sysconfig.get_paths()["stdlib"]
+    first = itertools.takewhile(lambda entry: not entry.startswith(library) and not entry.endswith(".zip"), sys.path)
+    return _environment({"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(str(Path(entry or ".").absolute()) for entry in first)})
+
+
+@contextmanager
+def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
+    """Set these variables for the processes started within."""
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

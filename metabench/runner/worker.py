@@ -6,6 +6,7 @@ read end of a pipe whose write end only the parent has: end of file means that t
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import os
 import signal
@@ -28,6 +29,9 @@ from metabench.runner.messages import Advanced, Done, Failure, Job, Message, Unw
 
 if TYPE_CHECKING:
     from metabench.experiment import CellOutcome, Progress
+
+_OWN_LIMITS = (errno.EMFILE, errno.EFBIG)
+"""What keeps this process from writing, and perhaps no other: a plugin that leaves files open, or that lowers its limits."""
 
 PROGRESS_INTERVAL = 0.2
 """Seconds between two reports of progress within a phase."""
@@ -54,6 +58,8 @@ def _run(job: Job, device: str, messages: Connection) -> None:
     from metabench import experiment, registry
     from metabench.weights import Keeping
 
+    if Path(__file__).parents[1] != job.package:  # its numbers would be recorded as those of other sources
+        raise RuntimeError(f"this process has imported metabench from {Path(__file__).parents[1]}, and the run from {job.package}")
     torch.set_num_threads(job.threads)
     registry.use_plugins(job.plugins, job.root)
     store = RecordStore(job.folder)
@@ -142,7 +148,8 @@ def _log_to(log: Path) -> None:
 
 
 def _told(error: BaseException, job: Job) -> Message:
-    if isinstance(error, UnwritableError):
+    own = isinstance(error.__cause__, OSError) and error.__cause__.errno in _OWN_LIMITS
+    if isinstance(error, UnwritableError) and not own:
         return Unwritable(str(error))
     if is_disk_full(error):
         return Unwritable(f"the disk is full: {message_of(error)}")

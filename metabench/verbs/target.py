@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -56,6 +57,6 @@ def run_folder(named: str | None, project: Project, profile: str | None = None) 
 
 def _is_run(folder: Path) -> bool:
     try:
-        return (folder / "cells.json").is_file()
+        return os.path.lexists(folder / "cells.json")
     except OSError as error:  # without permission, or too long for a path
         raise FolderError(f"{one_line(folder)}: cannot be read: {error.strerror}") from error

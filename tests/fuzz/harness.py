@@ -69,6 +69,7 @@ class Outcome:
         assert self.cpu < SECONDS, told
         assert self.seconds < HANGS, told
         assert "Traceback (most recent call last)" not in self.output, told
+        assert "metabench: unforeseen " not in self.output, told
         assert self.status in statuses, told
         assert self.growth < MEMORY, told
 
