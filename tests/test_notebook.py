@@ -95,6 +95,10 @@ def test_what_is_no_path_is_no_run_folder(folder: Any) -> None:
 
 
 def test_a_folder_without_a_run_is_told(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(FolderError, match="is no run folder: it has no cells"):
+    for folder, told in (
+        (tmp_path, "is no run folder: it has no cells"),
+        (tmp_path / "nowhere", "there is no such folder"),
+        ("a\0b", "expected the path"),
+    ):
+        with pytest.raises(FolderError, match=told):
             metabench.load(folder)

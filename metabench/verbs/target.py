@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -56,7 +55,11 @@ def run_folder(named: str | None, project: Project, profile: str | None = None) 
 
 
 def _is_run(folder: Path) -> bool:
+    """Whether a folder has a `cells.json`, whatever that is: what is wrong with it is told by who reads it."""
     try:
-        return os.path.lexists(folder / "cells.json")
+        (folder / "cells.json").lstat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no path at all
+        return False
     except OSError as error:  # without permission, or too long for a path
         raise FolderError(f"{one_line(folder)}: cannot be read: {error.strerror}") from error
+    return True
