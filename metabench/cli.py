@@ -10,13 +10,16 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from metabench.bounds import LEAST_CONFIDENCE, MOST_CONFIDENCE
 from metabench.errors import MetabenchError, message_of, nearest
 from metabench.printing import shown_streams
 from metabench.signals import GOES_ON, stopped_well
 from metabench.text import one_line
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 TRACEBACK = "METABENCH_TRACEBACK"
 """A variable of the environment under which an unforeseen error is shown in full."""
@@ -51,6 +54,11 @@ class Parser(argparse.ArgumentParser):
         wrong = re.search(r"invalid choice: '([^']*)'", message)
         hint = nearest(wrong[1], self._known()) if wrong else ""
         self.exit(2, f"{self.prog}: {one_line(message)}{one_line(hint)}\n`{self.prog} --help` shows what there is\n")
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        """As argparse does, which would keep to itself that there is no room for it."""
+        if message:
+            (file or sys.stderr).write(message)
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Parse a command line; an option that nobody knows is told by the parser of its verb."""

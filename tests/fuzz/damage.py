@@ -205,7 +205,7 @@ def a_copy(run: Path, rng: random.Random) -> None:
     name = rng.choice((f"aaa-{one.name}", f"zzz-{one.name}", other.name, f"copy-{one.stem[-12:]}.json", f"{'x' * 200}-{one.stem[-12:]}.json"))
     target = run / "records" / name
     shutil.copy(one, target)
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 and one.with_suffix(".npz").exists():  # a cell that has failed has none
         shutil.copy(one.with_suffix(".npz"), target.with_suffix(".npz"))
     if rng.random() < 0.3:
         one.unlink()
