@@ -246,6 +246,11 @@ def unpack(packed: Any, tensors: Mapping[str, Tensor]) -> Any:
     return tuple(values) if kind == "tuple" else values
 
 
+def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Shape and type of each tensor: what must agree for one state to take the place of another."""
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+
+
 def _contents(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors on the CPU, contiguous, no two of them in the same memory: that is how the format wants them."""
     kept: dict[str, Tensor] = {}

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from metabench.algorithms.method import State
 from metabench.cells import Validate
-from metabench.checkpoints import Checkpoint
+from metabench.checkpoints import Checkpoint, shapes_of
 from metabench.evaluation import Choice
 from metabench.streams import global_states, set_global_states
 
@@ -239,7 +239,11 @@ class Selection:
     def restore_from(self, told: Mapping[str, Any]) -> None:
         """Go on from what `as_dict` told, or raise whatever comes of it."""
         best, weights, without_gain = told["best"], told["weights"], told["without_gain"]
-        if type(best) is not float or type(without_gain) is not int or (weights is not None and not _alike(weights, self._state.state_dict())):
+        if (
+            type(best) is not float
+            or type(without_gain) is not int
+            or (weights is not None and shapes_of(weights) != shapes_of(self._state.state_dict()))
+        ):
             raise ValueError("its selection is none")
         self._best, self._weights, self._without_gain = best, weights, without_gain
 
@@ -249,8 +253,3 @@ class Selection:
             self._state.load_state_dict(self._weights)
         else:
             self._result.best_iteration = self._result.iterations
-
-
-def _alike(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
-    """Whether these are tensors of the same names, shapes and types."""
-    return {name: (tensor.shape, tensor.dtype) for name, tensor in one.items()} == {name: (t.shape, t.dtype) for name, t in other.items()}

@@ -104,7 +104,7 @@ def find_weights(path: Path, state: State, origin: Origin, *, any_conditions: bo
         return None
     facts, tensors = found
     weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{CURVES}/")}
-    if _shapes(weights) != _shapes(state.state_dict()):
+    if checkpoints.shapes_of(weights) != checkpoints.shapes_of(state.state_dict()):
         return None
     try:
         training = Training.from_dict(checkpoints.unpack(facts["training"], tensors))
@@ -124,7 +124,3 @@ def has_weights(path: Path, fit: str, conditions: Mapping[str, Any], *, any_cond
     made = facts.get("origin") if facts else None
     data = made.get("data") if isinstance(made, dict) else None
     return facts is not None and Origin(fit, data, {"conditions": conditions}).gives(facts, any_conditions=any_conditions)
-
-
-def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}

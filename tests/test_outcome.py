@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from few_shot import make_cell, run
 
+from metabench import outcome
 from metabench.experiment import CellOutcome
 from metabench.records import plain
+from metabench.standing import Training
 from metabench.stats.intervals import t_interval
 
 RESULT = {
@@ -193,3 +195,14 @@ def test_image_numbers_can_be_read(outcomes: dict[str, CellOutcome]) -> None:
     met = {*arrays["result/support_ids"].ravel(), *arrays["result/query_ids"].ravel()}
     assert {*arrays["figures/image_numbers"]} == met
     assert all(name.decode().count("/") == 2 for name in arrays["figures/image_names"])
+
+
+def test_a_long_validation_curve_is_thinned_and_keeps_its_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record of any number of validations can be read again; one of fewer stays whole."""
+    training = Training(validated=list(range(1, 101)), validation_score=[0.5] * 99 + [0.9], validation_loss=[1.0] * 100)
+    assert outcome._thinned(training)["iteration"] == training.validated
+    monkeypatch.setattr(outcome, "VALIDATIONS", 10)
+    thinned = outcome._thinned(training)
+    assert len(thinned["iteration"]) == len(thinned["loss"]) == 10
+    assert (thinned["iteration"][0], thinned["iteration"][-1], thinned["score"][-1]) == (1, 100, 0.9)
+    assert outcome._thinned(Training()) == {"iteration": [], "score": [], "loss": []}
