@@ -239,11 +239,8 @@ class Selection:
     def restore_from(self, told: Mapping[str, Any]) -> None:
         """Go on from what `as_dict` told, or raise whatever comes of it."""
         best, weights, without_gain = told["best"], told["weights"], told["without_gain"]
-        if (
-            type(best) is not float
-            or type(without_gain) is not int
-            or (weights is not None and shapes_of(weights) != shapes_of(self._state.state_dict()))
-        ):
+        misfit = weights is not None and shapes_of(weights) != shapes_of(self._state.state_dict())
+        if misfit or type(best) is not float or type(without_gain) is not int:
             raise ValueError("its selection is none")
         self._best, self._weights, self._without_gain = best, weights, without_gain
 
