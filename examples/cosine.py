@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from annotated_types import Gt
 from torch import Tensor
 
-from metabench.algorithms.metric import MetricMethod
+from metabench.methods.metric_based import MetricMethod
 
 
 class CosinePrototypes(MetricMethod):

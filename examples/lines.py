@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from metabench.tasks.dataset import Dataset, Draw, Metric, Split
-from metabench.tasks.episodes import Episodes, EpisodeShape, Task
+from metabench.datasets.dataset import Dataset, Metric, Split
+from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Task
 
 
 class Lines(Dataset):

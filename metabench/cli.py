@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from metabench.bounds import LEAST_CONFIDENCE, MOST_CONFIDENCE
 from metabench.errors import MetabenchError, message_of, nearest
-from metabench.printing import shown_streams
-from metabench.signals import GOES_ON, stopped_well
+from metabench.terminal.printing import shown_streams
+from metabench.terminal.signals import GOES_ON, stopped_well
 from metabench.text import one_line
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def parser() -> Parser:
     report.add_argument("suite", nargs="?", metavar="SUITE|FOLDER", help=FOLDER_HELP)
     report.add_argument("--profile", metavar="NAME", help="the run of this profile of the suite")
     report.add_argument("--confidence", type=_confidence, metavar="C", help=CONFIDENCE_HELP)
-    listing = _verb(verbs, "list", "suites, algorithms, datasets and models, one line each", "listing:listing", "metabench list algorithms")
-    listing.add_argument("kind", nargs="?", choices=("suites", "algorithms", "datasets", "models"), help="one kind only")
+    listing = _verb(verbs, "list", "suites, methods, datasets and models, one line each", "listing:listing", "metabench list methods")
+    listing.add_argument("kind", nargs="?", choices=("suites", "methods", "datasets", "models"), help="one kind only")
     _add_verify(verbs)
     _add_data(verbs)
     _verb(verbs, "doctor", "look for what is wrong here, and say what to do about it", "doctor:doctor", "metabench doctor")

@@ -12,9 +12,9 @@ import torch
 from hypothesis import settings
 from PIL import Image, ImageDraw
 
-from metabench.tasks.dataset import Dataset
-from metabench.tasks.omniglot import Omniglot, OmniglotSettings
-from metabench.tasks.sinusoid import Sinusoid, SinusoidSettings
+from metabench.datasets.dataset import Dataset
+from metabench.datasets.omniglot import Omniglot, OmniglotSettings
+from metabench.datasets.sinusoid import Sinusoid, SinusoidSettings
 
 # The same examples on every run, and no deadline: a loaded machine is not a bug.
 settings.register_profile("metabench", deadline=None, derandomize=True)

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from metabench import registry
-from metabench.algorithms.method import Method
 from metabench.cells import Cell, Evaluate, Fit, Part, Train, Validate
-from metabench.experiment import CellOutcome, run_fit
+from metabench.experiment.fit import CellOutcome, run_fit
+from metabench.experiment.weights import Keeping
+from metabench.methods.method import Method
 from metabench.models.conv4 import Conv4
 from metabench.models.layers import BatchNorm2d
 from metabench.models.mlp import MLP
-from metabench.settings import make_part
+from metabench.registry.settings import make_part
 from metabench.tasks.episodes import Episodes, Task
-from metabench.weights import Keeping
 
 CPU = torch.device("cpu")
 WAYS, SHOTS, QUERIES = 3, 2, 2
@@ -127,7 +127,7 @@ def part(group: registry.Group, name: str, **settings: Any) -> Part:
 
 def make_method(name: str, **settings: Any) -> Method:
     """Return a registered method under `settings`."""
-    registered = registry.get("algorithms", name)
+    registered = registry.get("methods", name)
     return registered(registered.Settings(**settings))
 
 
@@ -154,7 +154,7 @@ def make_cell(algorithm: str, source: str = "sinusoid", *, method: Mapping[str, 
     at = {table: {**said, **changes.get(table, {})} for table, said in SMALL[source].items()}
     fit = Fit(
         algorithm=algorithm,
-        method=part("algorithms", algorithm, **(method or {})),
+        method=part("methods", algorithm, **(method or {})),
         model=part("models", "mlp" if source == "sinusoid" else "conv4", **at["model"]),
         dataset=part("datasets", source, **at["dataset"]),
         train=Train(**at["train"]),

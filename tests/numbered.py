@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from metabench.datasets.images import ImageDataset, ImagePool
+from metabench.datasets.omniglot import OmniglotSettings
 from metabench.tasks.episodes import Task
-from metabench.tasks.images import ImageDataset, ImagePool
-from metabench.tasks.omniglot import OmniglotSettings
 
 PER_CLASS = 15
 SPLITS = {"train": range(20), "validation": range(20, 26), "test": range(26, 32)}

@@ -74,7 +74,7 @@ from typing import Annotated, Literal
 import torch
 from annotated_types import Gt
 
-from metabench.algorithms.method import Method, State
+from metabench.methods.method import Method, State
 
 
 @dataclass(frozen=True)

@@ -248,7 +248,7 @@ def test_a_plugin_that_cannot_be_used_hides_no_other_dataset(
 ) -> None:
     (with_data / "benchmark.toml").write_text('[plugins.datasets]\naway = "not_there:Away"\nrude = "rude_data:Rude"\n')
     (with_data / "rude_data.py").write_text(
-        "from metabench.tasks.sinusoid import Sinusoid\nclass Rude(Sinusoid):\n    def load(self, root):\n        raise KeyError('rude')\n"
+        "from metabench.datasets.sinusoid import Sinusoid\nclass Rude(Sinusoid):\n    def load(self, root):\n        raise KeyError('rude')\n"
     )
     assert main(["data", "list"]) == 0
     text = capsys.readouterr().out

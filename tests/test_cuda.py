@@ -17,10 +17,10 @@ from workshop import Workshop, results
 
 from metabench import registry
 from metabench.cells import Cell
-from metabench.experiment import CellOutcome, Progress, run_fit
+from metabench.experiment.fit import CellOutcome, Progress, run_fit
+from metabench.experiment.weights import Keeping
 from metabench.runner.run import resources, run_suite
 from metabench.suite import load_suite
-from metabench.weights import Keeping
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")
 

@@ -48,7 +48,7 @@ class Workshop:
         self.folder = folder
         (folder / "suites").mkdir(parents=True, exist_ok=True)
         shutil.copy(Path(__file__).parent / "runner" / "misbehaving.py", folder)
-        (folder / "benchmark.toml").write_text('[plugins.algorithms]\nmisbehaving = "misbehaving:Misbehaving"\n')
+        (folder / "benchmark.toml").write_text('[plugins.methods]\nmisbehaving = "misbehaving:Misbehaving"\n')
 
     @property
     def project(self) -> Project:

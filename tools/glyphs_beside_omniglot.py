@@ -19,11 +19,11 @@ from scipy import ndimage
 
 from metabench import registry
 from metabench.cells import Part
+from metabench.datasets.images import ImageDataset
+from metabench.experiment.sources import EpisodeStream
 from metabench.suite import load_suite
 from metabench.suite.project import Project, load_project
 from metabench.tasks.episodes import EpisodeShape
-from metabench.tasks.images import ImageDataset
-from metabench.tasks.stream import EpisodeStream
 
 ROOT = Path(__file__).parents[1]
 SUITES = {"Omniglot": "omniglot-small", "glyphs": "glyphs-small"}

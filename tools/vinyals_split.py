@@ -20,7 +20,7 @@ SOURCE = (
     "the same as torchmeta/datasets/assets/omniglot of github.com/tristandeleu/pytorch-meta"
 )
 LISTS = {"train": ("train.txt", 1028), "validation": ("val.txt", 172), "test": ("test.txt", 423)}
-TARGET = Path(__file__).parents[1] / "metabench" / "tasks" / "splits" / "omniglot-vinyals.json"
+TARGET = Path(__file__).parents[1] / "metabench" / "datasets" / "splits" / "omniglot-vinyals.json"
 
 
 def runs(path: Path, expected: int) -> dict[str, list[int]]:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from metabench.errors import RecordError, UnreadableRecordError, message_of
-from metabench.files import open_regular
-from metabench.zips import open_zip
+from metabench.io.files import open_regular
+from metabench.io.zips import open_zip
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,9 +8,10 @@ from typing import Any
 
 from metabench.bounds import LEAST_CONFIDENCE, MOST_CONFIDENCE
 from metabench.errors import FolderError
+from metabench.io.shapes import absent, misshapen
+from metabench.io.untrusted import read_json
 from metabench.records.folder import refuse_links
-from metabench.shapes import CELLS, ENTRY, GROUP, LABELS, absent, misshapen
-from metabench.untrusted import read_json
+from metabench.records.format import CELLS, ENTRY, GROUP, LABELS
 
 CELLS_SCHEMA = 1
 """Schema of `cells.json`."""

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from metabench.errors import FolderError, RecordError, UnreadableRecordError
-from metabench.files import flush, flush_folder, open_temporary, temporary, told_when_unwritable
+from metabench.io.files import flush, flush_folder, open_temporary, temporary, told_when_unwritable
+from metabench.io.shapes import absent, misshapen
+from metabench.io.untrusted import plain, read_json
 from metabench.records.folder import CHECKPOINTS, RECORDS, WEIGHTS
-from metabench.shapes import RECORD, absent, misshapen
-from metabench.untrusted import plain, read_json
+from metabench.records.format import RECORD
 
 if TYPE_CHECKING:
     import numpy as np
@@ -243,8 +244,8 @@ def _other_arrays(record: Mapping[str, Any], seal: Mapping[str, Any] | None, pat
     """Say that a finished record has lost its arrays, or that they are not those that were written with it, or nothing."""
     if record["result"]["outcome"] not in FINISHED:
         return ""
+    from metabench.io.zips import is_cut_off
     from metabench.records.arrays import digest_of
-    from metabench.zips import is_cut_off
 
     npz = path.with_suffix(".npz")
     try:

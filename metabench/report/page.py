@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from metabench.files import read_regular, write_text
+from metabench.io.files import read_regular, write_text
 from metabench.report import figures, palette, words
 from metabench.report.answer import answer, cost, headline
 from metabench.report.blocks import Block, blocks_of, memory_column, overview

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from metabench.errors import TRACEBACK, RecordError, shortened
-from metabench.files import open_regular
+from metabench.io.files import open_regular
 from metabench.report.blocks import Block
 from metabench.tables import Run, rows
 from metabench.tables.frames import Row

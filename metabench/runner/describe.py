@@ -119,7 +119,7 @@ def plugin_targets(fit: Fit, on: Part | None = None) -> tuple[str, ...]:
     """The `module:Class` of every part of a fit that comes from outside of this package, and of the dataset that it is tested `on`."""
     from metabench import registry
 
-    parts = [("algorithms", fit.method.name), ("models", fit.model.name), ("datasets", fit.dataset.name)]
+    parts = [("methods", fit.method.name), ("models", fit.model.name), ("datasets", fit.dataset.name)]
     parts += [("datasets", on.name)] if on else []
     targets = {registry.target(group, name) for group, name in parts}  # type: ignore[arg-type]
     return tuple(sorted(target for target in targets if not target.startswith("metabench.")))

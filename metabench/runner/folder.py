@@ -15,18 +15,21 @@ from filelock import FileLock, Timeout
 
 from metabench import registry
 from metabench.errors import FolderError, UnwritableError
-from metabench.files import write_text
 from metabench.identity import digest
+from metabench.io.files import write_text
+from metabench.io.shapes import TEXT, absent, misshapen
+from metabench.io.untrusted import read_json
 from metabench.records import CELLS_SCHEMA, CHECKPOINTS, RecordStore, plain, read_cells, refuse_links
 from metabench.runner.describe import declaration_of, metric_of, name_of
-from metabench.shapes import HOLDER, absent, misshapen
-from metabench.untrusted import read_json
 
 if TYPE_CHECKING:
     from metabench.runner.plan import Plan
     from metabench.suite import Suite
 
-_HOLDER = 2**20
+_HOLDER = {"pid": int, "host": TEXT, "since": TEXT, "fits": [(str,)]}
+"""The shape of a `.run.json`: who is at work in a run folder."""
+
+_HOLDER_BYTES = 2**20
 """Bytes of the file that says who is at work."""
 
 
@@ -73,8 +76,8 @@ class RunFolder:
     def holder(self) -> dict[str, Any] | None:
         """Who runs here now: pid, host, since, fits. None where nobody does, or where a run on this host has died."""
         try:
-            told, _ = read_json(self._holder, _HOLDER)
-            if misshapen(told, HOLDER) or absent(told, HOLDER) or told["pid"] < 1:
+            told, _ = read_json(self._holder, _HOLDER_BYTES)
+            if misshapen(told, _HOLDER) or absent(told, _HOLDER) or told["pid"] < 1:
                 return None
             if told["host"] == socket.gethostname():
                 os.kill(told["pid"], 0)
@@ -169,6 +172,6 @@ def _cell_entries(suite: Suite) -> Iterator[Mapping[str, Any]]:
                 "seed": cell.fit.seed,
                 "group": cell.group(),
                 "metric": metric_of(cell),
-                "told": registry.get("algorithms", cell.fit.method.name).told,
+                "told": registry.get("methods", cell.fit.method.name).told,
             }
         )

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from metabench import environment
 from metabench.cells import Cell, Fit, Part
 from metabench.errors import ConfigError, StaleError, UnreadableRecordError
+from metabench.provenance import environment
 from metabench.records import FINISHED, WEIGHTS, RecordStore
 from metabench.runner.describe import plugin_targets
 
@@ -117,7 +117,7 @@ def fits_with_weights(
 
     Judged by the first bytes of each file. Where the data has changed, or the file is damaged, the fit trains all the same.
     """
-    from metabench.weights import has_weights, weights_path
+    from metabench.experiment.weights import has_weights, weights_path
 
     if not suite.keep_weights:
         return frozenset()

@@ -27,15 +27,15 @@ from types import ModuleType, TracebackType
 import psutil
 
 from metabench.errors import StartError, UnwritableError
-from metabench.printing import open_descriptors
 from metabench.runner.descendants import end_marked, end_of
 from metabench.runner.messages import Done, Ended, Failure, Job, Message, Started, Unwritable
 from metabench.runner.worker import work
+from metabench.terminal.printing import open_descriptors
 
 TICK = 0.5
 """Longest silence of `Pool.run`, in seconds: displays and clocks live on it."""
 
-PRELOADED = ("metabench.experiment", "metabench.runner.worker", "torch._inductor.config")
+PRELOADED = ("metabench.experiment.fit", "metabench.runner.worker", "torch._inductor.config")
 """What the fork server imports once. The last is what `torch.use_deterministic_algorithms` imports: more than a second in every child."""
 
 LONGEST_PATH = 70

@@ -126,7 +126,7 @@ class Live(Display):
 
 def display_for(total: int, clock: Clock) -> Display:
     """The display that suits where stdout goes."""
-    from metabench.console import console
+    from metabench.terminal.console import console
 
     screen = console()
     return Live(total, clock, screen) if screen.is_terminal and not screen.is_dumb_terminal else Lines(total, clock)

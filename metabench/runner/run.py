@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metabench import environment
 from metabench.cells import Fit
 from metabench.errors import ConfigError, RecordError
 from metabench.identity import digest
+from metabench.provenance import environment
 from metabench.records import FINISHED
 from metabench.runner.data import refuse_changed_data
 from metabench.runner.describe import declaration_of, failed_result, metric_of, name_of, record_of, score_lines, score_text

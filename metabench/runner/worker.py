@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metabench.errors import TRACEBACK, ConfigError, DataError, MetabenchError, PluginError, UnwritableError, message_of, shortened
-from metabench.files import is_disk_full
+from metabench.io.files import is_disk_full
 from metabench.records import WEIGHTS, RecordStore
 from metabench.runner.descendants import adopt_orphans, end_own
 from metabench.runner.describe import record_of
 from metabench.runner.messages import Advanced, Done, Failure, Job, Message, Unwritable, Wrote
 
 if TYPE_CHECKING:
-    from metabench.experiment import CellOutcome, Progress
+    from metabench.experiment.fit import CellOutcome, Progress
 
 _OWN_LIMITS = (errno.EMFILE, errno.EFBIG)
 """What keeps this process from writing, and perhaps no other: a plugin that leaves files open, or that lowers its limits."""
@@ -55,8 +55,9 @@ def work(job: Job, device: str, messages: Connection, lifeline: Connection) -> N
 def _run(job: Job, device: str, messages: Connection) -> None:
     import torch
 
-    from metabench import experiment, registry
-    from metabench.weights import Keeping
+    from metabench import registry
+    from metabench.experiment import fit as experiment
+    from metabench.experiment.weights import Keeping
 
     if Path(__file__).parents[1] != job.package:  # its numbers would be recorded as those of other sources
         raise RuntimeError(f"this process has imported metabench from {Path(__file__).parents[1]}, and the run from {job.package}")
@@ -167,7 +168,7 @@ def _culprit(error: BaseException, job: Job) -> str:
     fit = job.fit
     others = [("datasets", cell.evaluate.on.name) for cell, _ in job.cells if cell.evaluate.on]
     try:
-        return accused(error, [("algorithms", fit.method.name), ("models", fit.model.name), ("datasets", fit.dataset.name), *others])  # type: ignore[list-item]
+        return accused(error, [("methods", fit.method.name), ("models", fit.model.name), ("datasets", fit.dataset.name), *others])  # type: ignore[list-item]
     except ConfigError:  # the names themselves are what is wrong
         return ""
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from metabench.errors import ConfigError
-from metabench.files import read_regular
+from metabench.io.files import read_regular
 from metabench.text import one_line
 
 KeyPath = tuple[str | int, ...]

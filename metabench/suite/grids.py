@@ -15,7 +15,7 @@ from metabench.cells import Cell, Evaluate, Fit, Part
 from metabench.errors import ConfigError, PluginError, nearest
 from metabench.identity import canonical
 from metabench.registry import Group, accusation, blamed, checked, get, names, unknown_name
-from metabench.settings import build
+from metabench.registry.settings import build
 from metabench.suite.document import Document, KeyPath
 from metabench.suite.layers import (
     Layer,
@@ -31,7 +31,7 @@ from metabench.suite.layers import (
     values,
 )
 from metabench.suite.networks import Networks, task_of
-from metabench.suite.schema import GridTable, SuiteTable
+from metabench.suite.schema import SECTION_OF, TABLE_OF, GridTable, SuiteTable
 
 MAX_CELLS = 100_000
 SAME = "same"
@@ -61,7 +61,7 @@ class Expansion:
     def labels(self) -> dict[Group, dict[str, str]]:
         """For each group: every label that the suite may use, with the registered name behind it."""
         entries: dict[Group, dict[str, str | None]] = {
-            "algorithms": {name: entry.method for name, entry in self.table.algorithms.items()},
+            "methods": {name: entry.method for name, entry in self.table.algorithms.items()},
             "models": {name: entry.model for name, entry in self.table.models.items()},
             "datasets": {name: entry.dataset for name, entry in self.table.datasets.items()},
         }
@@ -102,11 +102,11 @@ class Expansion:
         """Where the suite names a plugin: in an entry or a grid; else it is tested on, or is the default model of a dataset that is named there."""
         labels = [label for label, registered in self.labels.get(group, {}).items() if registered == name]  # type: ignore[call-overload]
         for label in labels:
-            if label in getattr(self.table, group):
-                return (group, label)
+            if label in getattr(self.table, TABLE_OF[group]):
+                return (TABLE_OF[group], label)
         for number, grid in enumerate(self.table.grid):
-            if not set(labels).isdisjoint(getattr(grid, group) or ()):
-                return ("grid", number, group)
+            if not set(labels).isdisjoint(getattr(grid, TABLE_OF[group]) or ()):
+                return ("grid", number, TABLE_OF[group])
         return ("evaluate", "on") if group == "datasets" else ("grid", 0, "datasets")
 
     def _seeds(self, number: int) -> Sequence[int]:
@@ -115,7 +115,7 @@ class Expansion:
     def _check_entries(self) -> None:
         """Refuse entries for names that nobody registered, and settings that they do not take; entries no grid uses included."""
         entries: list[tuple[Group, str, Mapping[str, Any]]] = [
-            *(("algorithms", label, entry.settings()) for label, entry in self.table.algorithms.items()),
+            *(("methods", label, entry.settings()) for label, entry in self.table.algorithms.items()),
             *(("models", label, entry.settings()) for label, entry in self.table.models.items()),
             *(("datasets", label, entry.settings()) for label, entry in self.table.datasets.items()),
         ]
@@ -129,16 +129,16 @@ class Expansion:
                 try:
                     checked(group, registered, key, value)
                 except ValueError as error:
-                    problems.append(((group, label, key), str(error)))
+                    problems.append(((TABLE_OF[group], label, key), str(error)))
         if problems:
             raise self.document.error(*problems)
 
     def _unregistered(self, group: Group, label: str, registered: str, settings: Mapping[str, Any]) -> tuple[KeyPath, str]:
-        key = {"algorithms": "method", "models": "model", "datasets": "dataset"}[group]
-        if key in self.document.value((group, label)):
-            return (group, label, key), unknown_name(group, registered)
+        key, table = group[:-1], TABLE_OF[group]
+        if key in self.document.value((table, label)):
+            return (table, label, key), unknown_name(group, registered)
         meant = get_close_matches(key, settings, n=1)
-        return (group, label), f"lacks '{key}'{f' (is {meant[0]!r} meant for it?)' if meant else ''}: {unknown_name(group, registered)}"
+        return (table, label), f"lacks '{key}'{f' (is {meant[0]!r} meant for it?)' if meant else ''}: {unknown_name(group, registered)}"
 
     def _points(self, number: int, grid: GridTable) -> Iterator[Point]:
         """Yield the points of one grid, algorithms fastest."""
@@ -151,14 +151,14 @@ class Expansion:
             self._refuse_pairs(number, algorithm, kinds)
         for dataset in grid.datasets:
             for model, way, shot, axis, algorithm in itertools.product(models[dataset], ways[dataset], grid.shots, axes, grid.algorithms):
-                yield Point(algorithm, self.labels["algorithms"][algorithm], model, dataset, way, shot, axis)
+                yield Point(algorithm, self.labels["methods"][algorithm], model, dataset, way, shot, axis)
 
     def _registered(self, number: int, group: Group, label: str) -> str:
         """Return the registered name behind a label of a grid."""
         if label not in self.labels[group]:
             known = sorted(self.labels[group])
-            why = f"no {group[:-1]} is called '{label}'; there are {', '.join(known)}{nearest(label, known)}"
-            raise self.document.error((("grid", number, group), why))
+            why = f"no {SECTION_OF[group]} is called '{label}'; there are {', '.join(known)}{nearest(label, known)}"
+            raise self.document.error((("grid", number, TABLE_OF[group]), why))
         return self.labels[group][label]
 
     def _models(self, number: int, grid: GridTable, dataset: str) -> Sequence[str]:
@@ -182,7 +182,7 @@ class Expansion:
         return {dataset: grid.ways or [] if dataset in classification else [None] for dataset in kinds}
 
     def _refuse_pairs(self, number: int, algorithm: str, kinds: Mapping[str, str]) -> None:
-        method = get("algorithms", self._registered(number, "algorithms", algorithm))
+        method = get("methods", self._registered(number, "methods", algorithm))
         for dataset, kind in kinds.items():
             if method.told and not get("datasets", self.labels["datasets"][dataset]).tells:
                 why = f"'{algorithm}' must be told what defines a task, and the dataset '{dataset}' cannot say it; give them grids of their own"
@@ -196,7 +196,7 @@ class Expansion:
 
     def _has_examples(self, dataset: str) -> bool:
         """Whether a dataset overrides what gives single examples."""
-        from metabench.tasks.dataset import Dataset
+        from metabench.datasets.dataset import Dataset
 
         found = get("datasets", self.labels["datasets"][dataset])
         return found.training_task is not Dataset.training_task
@@ -204,7 +204,7 @@ class Expansion:
     def _refuse_other_ways(self, number: int, point: Point, fit: Fit) -> None:
         """A network with one output a class cannot meet episodes of other ways than it was trained with."""
         met = {"train.ways": fit.train.ways, "validate.ways": fit.validate.ways}
-        if get("algorithms", fit.method.name).fixed_ways:
+        if get("methods", fit.method.name).fixed_ways:
             for key, ways in met.items():
                 if ways != point.ways:
                     why = f"'{point.algorithm}' has one output a class: with {key} = {ways} it cannot meet {point.ways} ways; take {key} out"
@@ -243,7 +243,7 @@ class Expansion:
         """Return the cells of one point, for the first seed."""
         layers = self._layers_at(number, point)
         refuse_shadowed_axes(layers, point.axes)
-        method = resolve_part("algorithms", point.algorithm, point.method, layers)
+        method = resolve_part("methods", point.algorithm, point.method, layers)
         model = resolve_part("models", point.model, self.labels["models"][point.model], layers)
         dataset = resolve_part("datasets", point.dataset, self.labels["datasets"][point.dataset], layers)
         train, validate = resolve_recipe(self.document, point, layers)
@@ -265,7 +265,7 @@ class Expansion:
         lists |= {key: value if isinstance(value, list) else [value] for key, value in values(said).items()}  # an axis says one at a time
         if not _has_batch_norm(fit.model):
             lists["batch_norm"] = [None]
-        if not get("algorithms", fit.method.name).adapts:
+        if not get("methods", fit.method.name).adapts:
             lists["steps"] = ["default"]
         self._refuse_explosion(math.prod(map(len, lists.values())))
         for choice in itertools.product(*lists.values()):
@@ -281,7 +281,7 @@ class Expansion:
 
     def _check_batch_norm(self, method: str, mode: str, layer: Layer) -> None:
         try:
-            checked("algorithms", method, "test_batch_norm", mode)
+            checked("methods", method, "test_batch_norm", mode)
         except ValueError as error:
             raise layer.document.error((layer.place("evaluate", "batch_norm"), f"'{method}' cannot be tested with '{mode}': {error}")) from None
 

@@ -14,11 +14,11 @@ from typing import Any
 from metabench.cells import Fit, Part, Train, Validate
 from metabench.errors import message_of
 from metabench.registry import Group, checked, configured, get
-from metabench.settings import unknown_key, wrong_value
+from metabench.registry.settings import unknown_key, wrong_value
 from metabench.suite.document import Document, KeyPath
 from metabench.suite.parsing import keys
 from metabench.suite.project import Project
-from metabench.suite.schema import BUDGETS, SECTIONS, EvaluateTable, SuiteTable, Table, TrainTable, ValidateTable
+from metabench.suite.schema import BUDGETS, SECTION_OF, SECTIONS, TABLE_OF, EvaluateTable, SuiteTable, Table, TrainTable, ValidateTable
 
 RECIPE_TABLES: dict[str, type[Table]] = {"train": TrainTable, "validate": ValidateTable, "evaluate": EvaluateTable}
 EPISODES_OF_VALIDATION = ("episodes", "ways", "shots", "query_shots")
@@ -133,17 +133,18 @@ def values(said: Said) -> dict[str, Any]:
 
 def resolve_part(group: Group, label: str, registered: str, layers: Sequence[Layer]) -> Part:
     """Return the method, model or dataset behind `label`, with the settings that the layers give it."""
-    said = merged(layers, group[:-1])
+    section = SECTION_OF[group]
+    said = merged(layers, section)
     for key, (value, layer) in said.items():
         try:
             checked(group, registered, key, value)
         except ValueError as error:
-            raise layer.document.error((layer.place(group[:-1], key), str(error))) from None
+            raise layer.document.error((layer.place(section, key), str(error))) from None
     try:
         return configured(group, registered, values(said))
     except ValueError as error:  # settings that are each right and together impossible
         document = layers[-1].document
-        raise document.error(((group, label), message_of(error))) from None
+        raise document.error(((TABLE_OF[group], label), message_of(error))) from None
 
 
 def resolve_recipe(document: Document, point: Point, layers: Sequence[Layer]) -> tuple[Train, Validate]:

@@ -31,7 +31,7 @@ class Networks:
         ------
         ConfigError : with what the model itself says.
         """
-        told = get("algorithms", fit.method.name).told
+        told = get("methods", fit.method.name).told
         key = canonical([fit.model.identity(), fit.dataset.identity(), fit.train.ways, told])
         if key in self._made:
             return
@@ -73,7 +73,7 @@ def task_of(dataset: Part, ways: int | None, told: bool = False) -> Task:
     ------
     PluginError : the dataset breaks its contract.
     """
-    from metabench.returned import checked_task
+    from metabench.experiment.returned import checked_task
 
     with blamed("datasets", dataset.name):
         source = make("datasets", dataset)

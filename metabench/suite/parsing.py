@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_typ
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from metabench.settings import unknown_key, wrong_value
+from metabench.registry.settings import unknown_key, wrong_value
 from metabench.suite.document import Document, KeyPath, flat, nested, preview
 from metabench.suite.schema import Table
 

@@ -23,6 +23,9 @@ T = TypeVar("T")
 
 BUDGETS = ("iterations", "tasks", "seconds")
 SECTIONS = ("train", "validate", "evaluate", "algorithm", "model", "dataset")
+TABLE_OF: dict[str, str] = {"methods": "algorithms", "models": "models", "datasets": "datasets"}
+SECTION_OF: dict[str, str] = {"methods": "algorithm", "models": "model", "datasets": "dataset"}
+"""Where a suite names what is registered in a group: `[algorithms.X]` is an entry, `algorithm.KEY` a setting."""
 _NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,63}")
 _CONTROL = re.compile(f"[{CONTROL}]")
 
@@ -279,7 +282,7 @@ class SuiteTable(Sections):
 class PluginsTable(Table):
     """[plugins.GROUP] of `benchmark.toml`: name = "module:Class"."""
 
-    algorithms: dict[Name, str] = {}
+    methods: dict[Name, str] = {}
     datasets: dict[Name, str] = {}
     models: dict[Name, str] = {}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from metabench.files import make_folder, write_text
+from metabench.io.files import make_folder, write_text
 from metabench.records import TABLES, RecordStore, read_cells, refuse_links
 from metabench.tables.cells import NUMBERS, block_of, cell_row, coordinates
 from metabench.tables.claims import ABOUT, CLAIM, claim_rows

@@ -1,1 +1,1 @@
-"""Datasets and the episodes drawn from them. Importing this package imports neither torch nor a dataset."""
+"""Episodes: what one is, how they are drawn, and the random streams behind all that is drawn."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
+
+Draw = dict[str, np.ndarray]
+"""Episodes drawn but not gathered: named arrays whose first axis is the episode (image indices, or amplitudes and phases)."""
 
 
 @dataclass(frozen=True)

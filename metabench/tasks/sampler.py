@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metabench.errors import DataError
-from metabench.tasks.dataset import Draw
-from metabench.tasks.episodes import EpisodeShape
+from metabench.tasks.episodes import Draw, EpisodeShape
 
 Integers = NDArray[np.int64]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from metabench import registry
 from metabench.cells import Part
 from metabench.errors import ConfigError, DataError, MetabenchError, nearest, some
-from metabench.files import make_folder
 from metabench.identity import digest
+from metabench.io.files import make_folder
 from metabench.suite import Suite, every_suite
 from metabench.suite.document import toml_value
 from metabench.suite.project import Project
@@ -45,8 +45,8 @@ class Use:
         ------
         DataError, ConfigError : it is not ready, or a plugin that cannot be used.
         """
-        from metabench.experiment import open_dataset
-        from metabench.returned import checked_content
+        from metabench.experiment.fit import open_dataset
+        from metabench.experiment.returned import checked_content
 
         try:
             with registry.blamed("datasets", self.part.name, OSError):

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metabench import environment, registry
+from metabench import registry
 from metabench.errors import ConfigError, MetabenchError
+from metabench.provenance import environment
 from metabench.suite import Suite, every_suite
 from metabench.suite.project import Project, find_root, load_project
 from metabench.verbs.data import remarks, standing, uses

@@ -1,4 +1,4 @@
-"""`metabench list`: suites, algorithms, datasets and models, one line each. Never imports torch."""
+"""`metabench list`: suites, methods, datasets and models, one line each. Never imports torch."""
 
 from __future__ import annotations
 

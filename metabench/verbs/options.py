@@ -14,8 +14,8 @@ from annotated_types import Gt, MinLen
 from pydantic import AfterValidator
 
 from metabench.errors import ConfigError
+from metabench.registry.settings import check
 from metabench.runner.run import Resources, resources
-from metabench.settings import check
 from metabench.suite import Suite, load_suite, parse_seeds
 from metabench.suite.project import Project, home_expanded
 from metabench.suite.schema import Seed, Threads, Workers

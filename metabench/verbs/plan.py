@@ -11,9 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from metabench import environment, registry
+from metabench import registry
 from metabench.cells import Fit
 from metabench.errors import FolderError
+from metabench.provenance import environment
 from metabench.records import RecordStore
 from metabench.runner.describe import name_of
 from metabench.runner.forecast import History, duration
@@ -93,14 +94,14 @@ def _fit_facts(fit: Fit, cells: Sequence[PlannedCell], kept: frozenset[str], exp
 
 def _action(fit: Fit, kept: frozenset[str]) -> Literal["train", "evaluate"]:
     """What a run will do about a fit: nothing is trained where its weights are there, or where its method trains nothing."""
-    trains = registry.get("algorithms", fit.method.name).trains
+    trains = registry.get("methods", fit.method.name).trains
     return "train" if trains and fit.id not in kept else "evaluate"
 
 
 def _show(facts: Mapping[str, Any]) -> None:
     from rich.table import Table
 
-    from metabench.console import console
+    from metabench.terminal.console import console
 
     table = Table(title=f"{facts['suite']}: {facts['fits']} fits, {sum(facts['cells'].values())} cells", title_justify="left")
     table.add_column("fit", overflow="fold")

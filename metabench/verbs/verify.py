@@ -97,7 +97,7 @@ def _run_again(
 
 def _compare(planned: PlannedCell, store: RecordStore, again: RecordStore, now: Found) -> Agreement:
     fit = planned.cell.fit
-    in_seconds = fit.train.seconds is not None and registry.get("algorithms", fit.method.name).trains
+    in_seconds = fit.train.seconds is not None and registry.get("methods", fit.method.name).trains
     differences = (*planned.differences, *((IN_SECONDS,) if in_seconds else ()))
     then = store.path(planned.stem)
     record = store.load(then)
@@ -136,7 +136,7 @@ def _facts(folder: Path, using: Resources, agreements: Sequence[tuple[PlannedCel
 def _show(facts: Mapping[str, Any]) -> None:
     from rich.table import Table
 
-    from metabench.console import console
+    from metabench.terminal.console import console
 
     table = Table(title=f"{one_line(facts['folder'])}: {len(facts['cells'])} cells run again", title_justify="left")
     table.add_column("record", overflow="fold")

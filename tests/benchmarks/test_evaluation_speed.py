@@ -8,11 +8,11 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from metabench.algorithms.protonet import PrototypicalNetworks
-from metabench.evaluation import evaluate
+from metabench.experiment.evaluation import evaluate
+from metabench.experiment.sources import EpisodeStream
+from metabench.methods.protonet import PrototypicalNetworks
 from metabench.models.conv4 import Conv4
 from metabench.tasks.episodes import EpisodeShape
-from metabench.tasks.stream import EpisodeStream
 from tests.benchmarks.test_meta_gradient_speed import CPU, Characters
 
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from metabench.algorithms.maml import MAML
+from metabench.datasets.dataset import Dataset
+from metabench.datasets.images import ImageDataset, ImagePool
+from metabench.datasets.sinusoid import Sinusoid
+from metabench.experiment.sources import EpisodeStream
+from metabench.methods.maml import MAML
 from metabench.models.conv4 import Conv4
 from metabench.models.mlp import MLP
-from metabench.tasks.dataset import Dataset
 from metabench.tasks.episodes import EpisodeShape, Task
-from metabench.tasks.images import ImageDataset, ImagePool
-from metabench.tasks.sinusoid import Sinusoid
-from metabench.tasks.stream import EpisodeStream
 from tests.benchmarks.conftest import Compare
 
 CPU = torch.device("cpu")

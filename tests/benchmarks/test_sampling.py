@@ -10,9 +10,9 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from metabench.datasets.images import ImageDataset, ImagePool
+from metabench.experiment.sources import EpisodeStream
 from metabench.tasks.episodes import EpisodeShape, Task
-from metabench.tasks.images import ImageDataset, ImagePool
-from metabench.tasks.stream import EpisodeStream
 
 EPISODES = 2048
 

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from annotated_types import Gt
 
-from metabench.algorithms.fomaml import FOMAML
-from metabench.algorithms.method import Method, State, StepResult
+from metabench.methods.fomaml import FOMAML
+from metabench.methods.method import Method, State, StepResult
 from metabench.models.mlp import MLP
-from metabench.tasks.dataset import Metric
+from metabench.datasets.dataset import Metric
 from metabench.tasks.episodes import Episodes, Task
-from metabench.tasks.sinusoid import Sinusoid
+from metabench.datasets.sinusoid import Sinusoid
 
 
 def deep():
@@ -93,7 +93,7 @@ MODULES = [
     _module("imports_what_is_not_there", "from metabench import nothing_of_the_kind\n", "ImportError"),
     _module(
         "asks_for_itself",
-        "from metabench import registry\nregistry.get('algorithms', 'asks_for_itself')\nclass Odd: ...\n",
+        "from metabench import registry\nregistry.get('methods', 'asks_for_itself')\nclass Odd: ...\n",
         "partially initialized module",
     ),
     _module("deletes_itself", "import sys\ndel sys.modules[__name__]\nclass Odd: ...\n", "KeyError"),
@@ -101,9 +101,7 @@ MODULES = [
     _module("is_a_number", "Odd = 5\n", "is not a class"),
     _module("is_a_function", "def Odd(settings): ...\n", "is not a class"),
     _module("is_bare", "class Odd: ...\n", "lacks version, Settings, kinds"),
-    _module(
-        "is_of_another_kind", "class Odd(int):\n    version = 1\n", "a class that derives from metabench.algorithms.method.Method has most of it"
-    ),
+    _module("is_of_another_kind", "class Odd(int):\n    version = 1\n", "a class that derives from metabench.methods.method.Method has most of it"),
     _module("is_abstract", HEAD + "class Odd(Method):\n    kinds = FOMAML.kinds\n    Settings = FOMAML.Settings\n", "lacks init, predict"),
     _module(
         "has_a_trap",
@@ -239,7 +237,7 @@ ALGORITHMS = [
 DATASETS = [
     _body("datasets", "has_half_a_version", "version = 1.5", "has version = 1.5"),
     _body("datasets", "is_of_no_kind", "kind = 'sorting'", "has kind = 'sorting'; expected 'classification' or 'regression'"),
-    _body("datasets", "has_no_metric", "metric = None", "has metric = None; expected a metabench.tasks.dataset.Metric"),
+    _body("datasets", "has_no_metric", "metric = None", "has metric = None; expected a metabench.datasets.dataset.Metric"),
     _body("datasets", "has_a_word_as_metric", "metric = 'mse'", "has metric = 'mse'"),
     _body("datasets", "has_no_direction", "metric = Metric('mse', 'units', None)", "has a metric with higher_is_better = None"),
     _body("datasets", "has_no_unit", "metric = Metric('mse', '', False)", "has a metric with unit = ''"),

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from metabench import checkpoints
+from metabench.experiment import checkpoints
 
 ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**63, -(2**64), 10**30, 0.5, -0.0, 1e308, -1e308, 1e-308, 1e99, "", "x", "NaN", "5", "a\0b", "\ud800",

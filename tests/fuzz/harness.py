@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 
 # What children would else import each for themselves.
-import metabench.experiment
+import metabench.experiment.fit
 import metabench.report
 import metabench.verbs.data
 import metabench.verbs.doctor
@@ -31,8 +31,8 @@ import metabench.verbs.report
 import metabench.verbs.run
 import metabench.verbs.status
 import metabench.verbs.verify  # noqa: F401
-from metabench import environment
 from metabench.cli import main
+from metabench.provenance import environment
 
 CASES = int(os.environ.get("FUZZ_CASES", "300"))
 """Cases of all parts together; `make fuzz N=3000` sets it."""

@@ -18,7 +18,7 @@ import pytest
 import torchvision.datasets  # noqa: F401 - what `data prepare` would else import in each child
 from harness import SECONDS, Outcome, cases, chance, command, snapshot
 
-from metabench.tasks.omniglot_folder import PARTS
+from metabench.datasets.omniglot_folder import PARTS
 
 SUITE = """
 title = "Tiny"

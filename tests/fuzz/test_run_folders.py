@@ -72,7 +72,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("base")
     workshop = Workshop(base / "project")
     shutil.copy(Path(__file__).parents[1] / "numbered.py", workshop.folder)
-    toml = '[plugins.algorithms]\nmisbehaving = "misbehaving:Misbehaving"\n[plugins.datasets]\nnumbered = "numbered:Numbered"\n'
+    toml = '[plugins.methods]\nmisbehaving = "misbehaving:Misbehaving"\n[plugins.datasets]\nnumbered = "numbered:Numbered"\n'
     (workshop.folder / "benchmark.toml").write_text(toml)
     (workshop.folder / "suites" / "small.toml").write_text(SUITE)
     workshop.run("small")

@@ -19,7 +19,7 @@ threads = 1
 confidence = 0.9
 [train]
 query_shots = 5
-[plugins.algorithms]
+[plugins.methods]
 odd = "oddities:Odd"
 """
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from metabench.errors import FolderError, RecordError, UnwritableError
-from metabench.files import is_disk_full, write_bytes, write_text
+from metabench.io.files import is_disk_full, write_bytes, write_text
 from metabench.records import CELLS_SCHEMA, FINISHED, SCHEMA, Outcome, RecordStore, plain, read_cells
 
 CELL = "0123456789ab" + "c" * 52

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import torch
 
-from metabench.algorithms.fomaml import FOMAML
+from metabench.methods.fomaml import FOMAML
 
 
 class Misbehaving(FOMAML):

@@ -12,12 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from metabench.algorithms.fomaml import FOMAML
-from metabench.algorithms.method import Method, State, StepResult
+from metabench.datasets.sinusoid import Sinusoid
+from metabench.methods.fomaml import FOMAML
+from metabench.methods.method import Method, State, StepResult
 from metabench.models.mlp import MLP
-from metabench.tasks.dataset import Draw
-from metabench.tasks.episodes import Episodes
-from metabench.tasks.sinusoid import Sinusoid
+from metabench.tasks.episodes import Draw, Episodes
 
 KILLS = Path(__file__).with_name("kills")
 """A number a line: after so many steps of a process it is killed, and the line is gone."""

@@ -14,7 +14,7 @@ SOURCES = ("python", "numpy", "torch", "own", "none")
 PROJECT = """
 checkpoint_seconds = 0.0001
 
-[plugins.algorithms]
+[plugins.methods]
 noisy = "noise_makers:Noisy"
 [plugins.datasets]
 shaky = "noise_makers:Shaky"

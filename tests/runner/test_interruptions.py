@@ -36,7 +36,7 @@ SUITES = {"lean": "false", "kept": "true"}
 PROJECT = """
 checkpoint_seconds = 0.002
 
-[plugins.algorithms]
+[plugins.methods]
 misbehaving = "misbehaving:Misbehaving"
 [plugins.datasets]
 numbered = "numbered:Numbered"

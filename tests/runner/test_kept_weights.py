@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from workshop import Workshop, results
 
-from metabench import checkpoints
 from metabench.cli import main
 from metabench.errors import StaleError
+from metabench.experiment import checkpoints
 
 SUITE = """
 [grid]
@@ -112,7 +112,7 @@ def test_a_plan_knows_who_needs_no_training(
 
 def test_weights_of_other_conditions_leave_stale_records(grown: Workshop, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Taken on demand; and whoever asks for stale records to be made again gets these made again, too."""
-    monkeypatch.setattr("metabench.environment.sources_digest", lambda _=(): OTHER_SOURCES)
+    monkeypatch.setattr("metabench.provenance.environment.sources_digest", lambda _=(): OTHER_SOURCES)
     with pytest.raises(StaleError, match="4 of 16 cells"):
         grown.run("grown", out=folder)
     kept = grown.run("grown", out=folder, stale="keep")

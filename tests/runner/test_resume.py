@@ -106,7 +106,7 @@ def test_stale_records_want_a_decision(shared_workshop: Workshop, reference: Pat
     out = shared_workshop.folder / "stale"
     shutil.copytree(reference, out)
     before = footprints(out)
-    monkeypatch.setattr("metabench.environment.sources_digest", lambda _=(): "f" * 64)
+    monkeypatch.setattr("metabench.provenance.environment.sources_digest", lambda _=(): "f" * 64)
     with pytest.raises(StaleError, match=rf"{2 * FITS} of {2 * FITS} cells .* \(sources \w{{12}} -> ffffffffffff\).*--stale keep.*--stale rerun"):
         shared_workshop.run("slow", out=out)
     kept = shared_workshop.run("slow", out=out, stale="keep")
@@ -131,7 +131,7 @@ def test_another_content_of_the_data_refuses_to_resume(shared_workshop: Workshop
     store = RecordStore(out)
     say_made_on("a" * 64, store)
     next(iter(store.index().values()))[0].unlink()
-    monkeypatch.setattr("metabench.tasks.sinusoid.Sinusoid.content_digest", lambda _: "b" * 64)
+    monkeypatch.setattr("metabench.datasets.sinusoid.Sinusoid.content_digest", lambda _: "b" * 64)
     with pytest.raises(StaleError, match=r"data of 'sinusoid' .* has changed: .* content aaaaaaaaaaaa, it is bbbbbbbbbbbb now"):
         shared_workshop.run("slow", out=out)
 
@@ -144,7 +144,7 @@ def test_the_data_of_cells_that_are_not_selected_counts_too(shared_workshop: Wor
     for (path,) in store.index().values():
         if path.name.startswith("none"):
             path.unlink()
-    monkeypatch.setattr("metabench.tasks.sinusoid.Sinusoid.content_digest", lambda _: "b" * 64)
+    monkeypatch.setattr("metabench.datasets.sinusoid.Sinusoid.content_digest", lambda _: "b" * 64)
     with pytest.raises(StaleError, match=r"data of 'sinusoid' .* has changed"):
         shared_workshop.run("slow", out=out, only=("algorithm=none",))
 

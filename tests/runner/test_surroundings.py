@@ -15,7 +15,7 @@ from workshop import Workshop, records
 import metabench
 
 SCRIPT = Path(sys.executable).with_name("metabench")
-PLUGIN = '\nfrom metabench.algorithms.fomaml import FOMAML\n\n\nclass Odd(FOMAML):\n    """Odd."""\n\n    version = 1\n'
+PLUGIN = '\nfrom metabench.methods.fomaml import FOMAML\n\n\nclass Odd(FOMAML):\n    """Odd."""\n\n    version = 1\n'
 
 
 def script(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -47,7 +47,7 @@ def test_another_checkout_in_the_current_folder_trains_nothing(workshop: Worksho
     workshop.suite("plain", "none")
     assert script(workshop.folder, "run", "plain", "--out", "alone", "--no-report", "--device", "cpu").returncode == 0
     shutil.copytree(Path(metabench.__file__).parent, workshop.folder / "metabench", ignore=shutil.ignore_patterns("__pycache__"))
-    source = workshop.folder / "metabench" / "algorithms" / "inner_loop.py"
+    source = workshop.folder / "metabench" / "methods" / "inner_loop.py"
     source.write_text(source.read_text().replace("w - lr * g", "w - 7 * lr * g"))
     assert script(workshop.folder, "run", "plain", "--out", "beside", "--no-report", "--device", "cpu").returncode == 0
     alone, beside = (records(workshop.folder / name) for name in ("alone", "beside"))

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from metabench.errors import DataError
-from metabench.tasks.dataset import Draw
-from metabench.tasks.episodes import EpisodeShape
+from metabench.tasks.episodes import Draw, EpisodeShape
 from metabench.tasks.sampler import ClassTable, choose, draw_disjoint, draw_episodes, most_disjoint
 
 SURELY = 1e-3

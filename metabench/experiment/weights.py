@@ -1,0 +1,127 @@
+"""What is kept of fits, and where: the weights of trainings that are over, with what further cells must know of them.
+
+Whoever finds them evaluates, and trains nothing. The file of a fit holds its state under the names that it has there, and the curves of its training
+under ``training/...``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from metabench.experiment import checkpoints
+from metabench.experiment.checkpoints import Checkpoint, Cost, Origin
+from metabench.experiment.training_state import Training
+from metabench.io.shapes import absent, misshapen
+from metabench.io.untrusted import impossible
+from metabench.methods.method import State
+from metabench.records.format import RECORD
+
+CURVES = "training"
+"""What the names of the curves begin with; names of weights have no slash."""
+
+_FACTS = {"workers": int, "origin": {"provenance": RECORD["provenance"]}}
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What of a fit lies on disk between two runs, in a file of each of these folders.
+
+    Attributes
+    ----------
+    weights : folder of those of finished trainings, or None. checkpoints : folder of trainings under way, or None.
+    every : seconds between two checkpoints; 0 for none.
+    provenance : where the fit is run, `conditions` among it: what was made under others is not taken up, and without it nothing is.
+    stale : take up weights made under other conditions, too.
+    """
+
+    weights: Path | None = None
+    checkpoints: Path | None = None
+    every: float = 60.0
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    stale: bool = False
+
+    def weights_of(self, fit: str) -> Path | None:
+        """Where the weights of the fit with this id lie, or will."""
+        return None if self.weights is None else weights_path(self.weights, fit)
+
+    def checkpoint(self, origin: Origin, cost: Callable[[], Cost]) -> Checkpoint | None:
+        """The checkpoint of a training, which has cost so much so far."""
+        if self.checkpoints is None or not self.every:
+            return None
+        return Checkpoint(self.checkpoints / f"{origin.fit}.safetensors", origin, self.every, cost)
+
+
+NOTHING_KEPT = Keeping()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that is over.
+
+    Attributes
+    ----------
+    training : its curves. cost : what it took, loading included. workers : how many fits ran at once meanwhile.
+    provenance : where and when the weights were made, if they were found; None if they have just been made.
+    """
+
+    training: Training
+    cost: Cost
+    workers: int
+    provenance: Mapping[str, Any] | None = None
+
+
+def weights_path(folder: Path, fit: str) -> Path:
+    """Where a folder keeps the weights of the fit with this id."""
+    return folder / f"{fit}.safetensors"
+
+
+def keep_weights(path: Path, state: State, trained: Trained, origin: Origin) -> None:
+    """Write everything that the state has learned, and the training, whole or not at all.
+
+    Raises
+    ------
+    UnwritableError : the disk is full, or the folder cannot be written.
+    """
+    tensors: dict[str, Tensor] = dict(state.state_dict())
+    training = checkpoints.pack(trained.training.as_dict(), CURVES, tensors)
+    facts = {"origin": asdict(origin), "training": training, "cost": asdict(trained.cost), "workers": trained.workers}
+    checkpoints.write(path, facts, tensors)
+
+
+def find_weights(path: Path, state: State, origin: Origin, *, any_conditions: bool = False) -> Trained | None:
+    """Give `state` the weights of a file, and return the training they come from; None where there are none that would be made here and now.
+
+    Parameters
+    ----------
+    any_conditions : take those made under other conditions, too; on other data never.
+    """
+    found = checkpoints.read(path)
+    if found is None or not origin.gives(found[0], any_conditions=any_conditions):
+        return None
+    facts, tensors = found
+    weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{CURVES}/")}
+    if checkpoints.shapes_of(weights) != checkpoints.shapes_of(state.state_dict()):
+        return None
+    try:
+        training = Training.from_dict(checkpoints.unpack(facts["training"], tensors))
+        if misshapen(facts, _FACTS) or absent(facts, _FACTS) or impossible(facts["origin"]):
+            raise ValueError("its facts are not as they should be")
+        trained = Trained(training, Cost.of(facts["cost"]), facts["workers"], facts["origin"]["provenance"])
+    except Exception as error:  # written by other sources and taken on demand, or crafted
+        checkpoints.warn_of_damage(path, error)
+        return None
+    state.load_state_dict(weights)
+    return trained
+
+
+def has_weights(path: Path, fit: str, conditions: Mapping[str, Any], *, any_conditions: bool = False) -> bool:
+    """Whether `find_weights` will find some, judged by the first bytes of the file; data and damage show only when it is read."""
+    facts = checkpoints.read_facts(path)
+    made = facts.get("origin") if facts else None
+    data = made.get("data") if isinstance(made, dict) else None
+    return facts is not None and Origin(fit, data, {"conditions": conditions}).gives(facts, any_conditions=any_conditions)

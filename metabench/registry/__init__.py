@@ -1,0 +1,254 @@
+"""Names of methods, datasets and models, and the classes behind them.
+
+Three groups: `methods`, `datasets`, `models`. A name comes from an installed package's entry points (`metabench.methods` and so on, the
+built-ins among them) or from `[plugins.methods]` in `benchmark.toml`. Nothing is imported before it is used: listing all names with a line
+on each reads source files only.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from metabench.cells import Part
+from metabench.errors import ConfigError, DataError, FolderError, PluginError, nearest
+from metabench.registry.blame import fault, line_in, place, undisturbed
+from metabench.registry.contract import broken_contract, unwritable
+from metabench.registry.settings import build, check, make_part
+from metabench.terminal.signals import is_wanted
+
+Group = Literal["methods", "datasets", "models"]
+GROUPS: tuple[Group, ...] = get_args(Group)
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+_plugins: dict[str, dict[str, str]] = {}
+_classes: dict[tuple[Group, str], type[Any]] = {}
+"""Those that were asked for and keep their contract."""
+
+
+def use_plugins(plugins: Mapping[str, Mapping[str, str]], folder: Path) -> None:
+    """Make this process know a project's own plugins, in place of any it knew before.
+
+    Parameters
+    ----------
+    plugins : group → name → `module:Class`, as in `benchmark.toml`.
+    folder : the project's folder, from which their modules can be imported. A worker process must be told both before its first `get`.
+    """
+    _plugins.clear()
+    _classes.clear()
+    _plugins.update({group: dict(names) for group, names in plugins.items()})
+    if any(plugins.values()) and str(folder) not in sys.path:
+        sys.path.append(str(folder))  # behind everything else: a json.py there must not stand in for the standard library's
+    for group in GROUPS:
+        _targets(group)  # refuses names that are taken
+
+
+def names(group: Group) -> list[str]:
+    """Return every name of a group, sorted."""
+    return sorted(_targets(group))
+
+
+def target(group: Group, name: str) -> str:
+    """Return the `module:Class` behind a name.
+
+    Raises
+    ------
+    ConfigError : the group has no such name.
+    """
+    targets = _targets(group)
+    if name not in targets:
+        raise ConfigError(unknown_name(group, name))
+    return targets[name]
+
+
+def unknown_name(group: Group, name: str) -> str:
+    """Return the complaint about a name that the group does not have."""
+    return f"no {group[:-1]} is called '{name}'; there are {', '.join(names(group)) or 'none'}{nearest(name, names(group))}"
+
+
+def get(group: Group, name: str) -> type[Any]:
+    """Import the class behind a name, and see that it keeps the contract (see `contract`).
+
+    Raises
+    ------
+    ConfigError : no such name; or, as a PluginError, its module cannot be imported, or the class breaks the contract.
+    """
+    if (found := _classes.get((group, name))) is not None:
+        return found
+    module, _, attribute = target(group, name).partition(":")
+    with blamed(group, name, doing="cannot be imported:"):
+        found = getattr(importlib.import_module(module), attribute)
+    with blamed(group, name):
+        if broken := broken_contract(group, found, names("models")):
+            raise accusation(group, name, broken)
+    assert isinstance(found, type)
+    _classes[group, name] = found
+    return found
+
+
+@contextmanager
+def blamed(group: Group, name: str, *passing: type[Exception], doing: str = "raised") -> Iterator[None]:
+    """Tell whatever is raised within as the fault of the class behind a name; what it does to streams and working folder is undone.
+
+    A DataError, which says what the user is to do, passes, and so do errors of the kinds `passing`, and Ctrl-C.
+
+    Raises
+    ------
+    PluginError : anything else was raised, a SystemExit included.
+    """
+    try:
+        with undisturbed():
+            yield
+    except PluginError as error:
+        if error.group:
+            raise
+        raise PluginError(f"{_called(group, name)}: {error}", group, name) from error
+    except BaseException as error:
+        if is_wanted(error) or isinstance(error, (DataError, FolderError, *passing)):
+            raise
+        raise accusation(group, name, f"{doing} {fault(error)}", error) from error
+
+
+def accusation(group: Group, name: str, what: str, error: BaseException | None = None) -> PluginError:
+    """The error that says what is wrong with the class behind a name, and where in its source: where `error` was raised, or the class begins."""
+    where = target(group, name)
+    file = source_file(where)
+    at = f" ({place(file, _class_line(where) if error is None else line_in(error, file))})" if file else ""
+    return PluginError(f"{_called(group, name)} {what}{at}", group, name)
+
+
+def _called(group: Group, name: str) -> str:
+    return f"{group[:-1]} '{name}' ({target(group, name)})"
+
+
+def accused(error: BaseException, parts: Iterable[tuple[Group, str]]) -> str:
+    """Say which of these classes, those of this package left out, an error is the fault of: `raised by algorithm 'odd' (odd.py, line 7)`.
+
+    Frames of several may be in its traceback: the innermost counts. One of this package's own that breaks its contract does so because of the others.
+    """
+    foreign = {key: where for key in parts if not (where := target(*key)).startswith("metabench.")}
+    files = {key: source_file(where) for key, where in foreign.items()}
+    if isinstance(error, PluginError):
+        others = [f"{group[:-1]} '{name}'{f' ({place(file)})' if file else ''}" for (group, name), file in files.items()]
+        return f"together with {' and '.join(others)}" if others and (error.group, error.name) not in foreign else ""
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        code = frame.f_code
+        if there := [key for key, file in files.items() if file == Path(code.co_filename)]:
+            own = (key for key in there if code.co_qualname.startswith(f"{foreign[key].partition(':')[2]}."))  # one file may hold several classes
+            group, name = next(own, there[0])
+            return f"raised by {group[:-1]} '{name}' ({place(Path(code.co_filename), line)})"
+    return ""
+
+
+def registered(found: type[Any]) -> tuple[Group, str] | None:
+    """The group and name of a class that was asked for; None for any other."""
+    return next((key for key, known in _classes.items() if known is found), None)
+
+
+def configured(group: Group, name: str, values: Mapping[str, Any]) -> Part:
+    """Return the part of a cell that the class behind a name plays with these settings, the others at their defaults.
+
+    Raises
+    ------
+    ValueError : a value does not fit its setting, or the settings refuse one another.
+    PluginError : the class breaks its contract.
+    """
+    found = get(group, name)
+    with blamed(group, name, ValueError):
+        part = make_part(name, found, values)
+    for key, value in part.settings.items():
+        if why := unwritable(value):
+            raise accusation(group, name, f"has a setting {key} that {why}")
+    return part
+
+
+def checked(group: Group, name: str, key: str, value: Any) -> Any:
+    """Return `value` as the class behind a name takes it for its setting `key`.
+
+    Raises
+    ------
+    ValueError : there is no such setting, or the value does not fit it; the message says what may stand there.
+    PluginError : the class breaks its contract.
+    """
+    settings = get(group, name).Settings
+    with blamed(group, name, ValueError):
+        return check(settings, name, key, value)
+
+
+def make(group: Group, part: Part, *arguments: Any) -> Any:
+    """Return an instance of the class behind a part of a cell, made from the part's settings and `arguments` (a model takes its task)."""
+    found = get(group, part.name)
+    return found(build(found.Settings, part.settings), *arguments)
+
+
+def describe(group: Group) -> dict[str, str]:
+    """Return name → first line of the class's docstring, read from the source without importing it (so without torch)."""
+    return {name: _first_docstring_line(where) for name, where in sorted(_targets(group).items())}
+
+
+def source_file(where: str) -> Path | None:
+    """Return the file of the module of `module:Class`, without importing it; None where there is no source."""
+    first, *rest = where.partition(":")[0].split(".")
+    try:
+        spec: ModuleSpec | None = importlib.util.find_spec(first)
+        name = first
+        for part in rest:  # importlib.util.find_spec("a.b") would import a
+            name = f"{name}.{part}"
+            spec = PathFinder.find_spec(name, spec.submodule_search_locations) if spec and spec.submodule_search_locations else None
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin) if spec and spec.origin and spec.has_location else None
+
+
+def _targets(group: Group) -> dict[str, str]:
+    targets = dict(_installed(group))
+    for name, where in _plugins.get(group, {}).items():
+        if not _TARGET.fullmatch(where):
+            raise ConfigError(f"benchmark.toml: [plugins.{group}] {name} = '{where}': expected 'module:Class'")
+        if targets.get(name, where) != where:
+            raise ConfigError(f"benchmark.toml: [plugins.{group}] {name}: the name is taken by {targets[name]}; choose another")
+        targets[name] = where
+    return targets
+
+
+@cache
+def _installed(group: Group) -> Mapping[str, str]:
+    """Entry points of installed packages. Reading them takes milliseconds, and they do not change while a process runs."""
+    targets: dict[str, str] = {}
+    for point in entry_points(group=f"metabench.{group}"):
+        if targets.get(point.name, point.value) != point.value:
+            raise ConfigError(f"two installed packages call a {group[:-1]} '{point.name}': {targets[point.name]} and {point.value}; uninstall one")
+        targets[point.name] = point.value
+    return targets
+
+
+def _class_line(where: str) -> int | None:
+    node = _class_node(where)
+    return node.lineno if node else None
+
+
+def _first_docstring_line(where: str) -> str:
+    node = _class_node(where)
+    return ((ast.get_docstring(node) if node else None) or "").partition("\n")[0]
+
+
+def _class_node(where: str) -> ast.ClassDef | None:
+    """The class of `module:Class` in its source, which nobody has to be able to run."""
+    file = source_file(where)
+    try:
+        tree = ast.parse(file.read_bytes()) if file else ast.Module([], [])
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    wanted = where.partition(":")[2]
+    return next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == wanted), None)

@@ -1,0 +1,1 @@
+"""What a program owes its terminal: streams that may be closed, signals, and text without control characters."""

@@ -1,0 +1,218 @@
+"""What moves the id of a fit or cell, and what does not. Ids are the names of records on disk: a change here orphans every run there is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from suite_project import GOOD, load
+
+from metabench import registry
+from metabench.cells import Cell, Evaluate, Fit, Part, Train, Validate
+from metabench.identity import canonical, digest, without_defaults
+from metabench.registry.settings import make_part
+from metabench.suite.document import toml_text
+from metabench.suite.layers import RECIPE_TABLES
+from metabench.suite.parsing import keys
+
+FIT = Fit("maml", Part("m", 1, {"a": 1}, {}), Part("n", 1, {}, {}), Part("d", 1, {}, {}), Train(iterations=10), Validate(), seed=0, root_seed=0)
+CELL = Cell(FIT, Evaluate(ways=5, shots=1), {"algorithm": "maml", "dataset": "d"})
+RECIPES = {"train": Train, "validate": Validate, "evaluate": Evaluate}
+BASE: dict[str, Any] = {
+    "grid": [{"algorithms": ["maml"], "datasets": ["omniglot"], "ways": 5, "shots": 1, "seeds": 1}],
+    "train": {"iterations": 1000},
+}
+ELSEWHERE = {"other": {"dataset": "omniglot", "split": "random"}}
+ALPHABETS = {f"{split}_alphabets": [split] for split in ("train", "validation", "test")}
+GLYPH_ALPHABETS = {key: [f"alphabet0{number}"] for number, key in enumerate(ALPHABETS, start=1)}
+CLASSES = {f"{split}_classes": 10 for split in ("train", "validation", "test")}
+# settings that are refused alone: what each is said with, in both of the suites that are compared
+COMPANIONS = {
+    **{("omniglot", key): {"split": "alphabet", **ALPHABETS} for key in ALPHABETS},
+    **{("glyphs", key): {"split": "alphabet", **GLYPH_ALPHABETS} for key in ALPHABETS},
+    **{(name, key): {"split": "random", **CLASSES} for name in ("omniglot", "glyphs") for key in CLASSES},
+    ("omniglot", "split_seed"): {"split": "random"},
+}
+# settings of which not any value is one: another than that above
+OTHERS = {("glyphs", key): ["alphabet09"] for key in ALPHABETS}
+
+
+def another(annotation: Any, value: Any) -> Any:
+    """Return a value that the annotation allows and that is not `value`."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return another(arguments[0], value)
+    if origin in (Union, UnionType):
+        return another(next(argument for argument in arguments if argument is not type(None)), value)
+    if origin is Literal:
+        return next(choice for choice in arguments if choice != value)
+    if origin in (tuple, list):
+        return [*(value or ()), another(arguments[0], value[-1] if value else None)]
+    if annotation is str:
+        return f"{value or ''}x"
+    if annotation is float:
+        return 2.0 if value is None else (value + 2) / 2
+    return not value if annotation is bool else (value or 1) + 7
+
+
+def cell_of(folder: Path, suite: Mapping[str, Any]) -> Cell:
+    """Return the first cell of a suite."""
+    return load(folder, toml_text(suite)).cells[0]
+
+
+def test_ids_of_records_on_disk() -> None:
+    assert FIT.id == digest(FIT.identity())
+    assert canonical(CELL.identity()) == (
+        '{"evaluate":{"shots":1,"ways":5},"fit":{"dataset":{"name":"d","settings":{},"version":1},"method":{"name":"m","settings":{},"version":1},'
+        '"model":{"name":"n","settings":{},"version":1},"protocol":1,"root_seed":0,"seed":0,"train":{"iterations":10},"validate":{}}}'
+    )
+    assert CELL.id == "e9d35d880a40f2f981d2f11dac2aa442b0e6d8f81bccf5a296dd00db20340f1f"
+
+
+@given(st.dictionaries(st.text(), st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(), st.lists(st.booleans()))))
+def test_key_order_moves_nothing(table: dict[str, Any]) -> None:
+    assert digest(table) == digest(dict(reversed(table.items())))
+
+
+def test_a_whole_float_is_an_integer() -> None:
+    assert digest({"rate": 1.0, "steps": (1, 2)}) == digest({"rate": 1, "steps": [1, 2]})
+    assert digest({"rate": 1.5}) != digest({"rate": 1})
+
+
+def test_no_nan_has_an_id() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        digest({"rate": float("nan")})
+
+
+def test_order_in_the_file_moves_nothing(tmp_path: Path) -> None:
+    suite = {**BASE, "validate": {"every": 7, "episodes": 9}, "algorithms": {"maml": {"inner_lr": 0.1, "inner_steps": 3}}}
+    turned = {key: dict(reversed(value.items())) if isinstance(value, dict) else value for key, value in reversed(suite.items())}
+    turned["algorithms"] = {"maml": dict(reversed(suite["algorithms"]["maml"].items()))}
+    assert cell_of(tmp_path, suite).id == cell_of(tmp_path, turned).id
+
+
+def test_an_explicit_default_moves_nothing(tmp_path: Path) -> None:
+    base = {**BASE, "train": {**BASE["train"], "schedule": "step"}}  # some keys are refused with any other
+    suite: dict[str, Any] = {**base, "algorithms": {"maml": said_defaults(registry.get("methods", "maml").Settings)}}
+    suite["models"] = {"conv4": said_defaults(registry.get("models", "conv4").Settings)}
+    suite["datasets"] = {"omniglot": said_defaults(registry.get("datasets", "omniglot").Settings)}
+    for section, recipe in RECIPES.items():
+        suite[section] = said_defaults(recipe) | suite.get(section, {})
+    assert cell_of(tmp_path, suite).id == cell_of(tmp_path, base).id
+
+
+def said_defaults(settings: type[Any]) -> dict[str, Any]:
+    """Return every default of a dataclass that TOML can say."""
+    fields = [field for field in dataclasses.fields(settings) if field.default not in (None, dataclasses.MISSING)]
+    return {field.name: field.default for field in fields}
+
+
+def test_a_new_neutral_option_moves_nothing() -> None:
+    @dataclass(frozen=True)
+    class Old:
+        rate: float = 0.1
+
+    @dataclass(frozen=True)
+    class New(Old):
+        momentum: float = 0.0
+
+    def part(settings: type[Any], **said: Any) -> Part:
+        return make_part("x", type("Method", (), {"version": 1, "Settings": settings}), said)
+
+    assert part(Old, rate=0.2).identity() == part(New, rate=0.2).identity()
+    assert part(New, momentum=0.9).identity() != part(New).identity()
+
+
+def test_a_new_version_moves_the_id() -> None:
+    newer = dataclasses.replace(FIT, method=dataclasses.replace(FIT.method, version=2))
+    assert newer.id != FIT.id
+
+
+def test_names_and_labels_move_nothing(tmp_path: Path) -> None:
+    assert dataclasses.replace(FIT, algorithm="renamed").id == FIT.id
+    assert dataclasses.replace(CELL, labels={"algorithm": "renamed"}).id == CELL.id
+    renamed = {**BASE, "title": "Another", "algorithms": {"mine": {"method": "maml"}}, "grid": [{**BASE["grid"][0], "algorithms": "mine"}]}
+    assert cell_of(tmp_path, renamed).id == cell_of(tmp_path, BASE).id
+
+
+@pytest.mark.parametrize("field", ["seed", "root_seed"])
+def test_seeds_move_the_id(field: str) -> None:
+    assert dataclasses.replace(FIT, **{field: 1}).id != FIT.id
+
+
+@pytest.mark.parametrize("section", RECIPES)
+def test_every_recipe_key_can_be_said(section: str) -> None:
+    fields = {field.name for field in dataclasses.fields(RECIPES[section])}
+    assert set(keys(RECIPE_TABLES[section])) == fields - ({"ways", "shots"} if section == "evaluate" else set())
+
+
+@pytest.mark.parametrize(("section", "key"), [(section, key) for section, table in RECIPE_TABLES.items() for key in keys(table)])
+def test_every_key_of_the_recipe_moves_the_id(tmp_path: Path, section: str, key: str) -> None:
+    default = {field.name: field.default for field in dataclasses.fields(RECIPES[section])}[key]
+    value = "other" if key == "on" else another(get_type_hints(RECIPES[section])[key], default)
+    value = {"batch_norm": "support", "target": 0.5}.get(key, value)
+    recipe = {**BASE["train"], "schedule": "step"} if key in ("step_every", "step_factor") else BASE["train"]
+    budget = {} if key in ("tasks", "seconds") else recipe
+    method = {"grid": [{**BASE["grid"][0], "algorithms": ["protonet"]}]} if key == "ways" else {}  # which alone may be trained with other ways
+    base, moved = ({**BASE, "train": budget, "datasets": ELSEWHERE, **method} for _ in range(2))
+    base["train"] = recipe
+    moved[section] = {**moved.get(section, {}), key: value}
+    before, after = cell_of(tmp_path, base), cell_of(tmp_path, moved)
+    assert after.id != before.id
+    assert (after.fit.id != before.fit.id) == (section != "evaluate")  # cells that differ in evaluation alone share a fit
+
+
+SETTINGS = [
+    (group, name, field.name)
+    for group in registry.GROUPS
+    for name in registry.names(group)
+    for field in dataclasses.fields(registry.get(group, name).Settings)
+    if (name, field.name) != ("nearest", "test_batch_norm")  # which has one value
+]
+
+
+@pytest.mark.parametrize(("group", "name", "key"), SETTINGS)
+def test_every_setting_moves_the_id(tmp_path: Path, group: registry.Group, name: str, key: str) -> None:
+    settings = registry.get(group, name).Settings
+    together = COMPANIONS.get((name, key), {})
+    default = together.get(key, getattr(settings(), key))
+    other = OTHERS.get((name, key)) or another(get_type_hints(settings, include_extras=True)[key], default)
+    said = {**together, key: other}
+    regression = name in ("sinusoid", "mlp", "oracle")
+    dataset = name if group == "datasets" else "sinusoid" if regression else "omniglot"
+    grid = {"algorithms": name if group == "algorithms" else "maml", "datasets": dataset, "shots": 1, "seeds": 1}
+    suite = {**BASE, "grid": [grid if regression else {**grid, "ways": 5}]}
+    before = cell_of(tmp_path, {**suite, group: {name: together}})
+    after = cell_of(tmp_path, {**suite, group: {name: said}})
+    assert after.fit.id != before.fit.id
+    assert after.id != before.id
+
+
+@pytest.mark.parametrize("key", ["ways", "shots"])
+def test_shape_of_the_episodes_moves_the_id(tmp_path: Path, key: str) -> None:
+    larger = {**BASE, "grid": [{**BASE["grid"][0], key: 6}]}
+    assert cell_of(tmp_path, larger).id != cell_of(tmp_path, BASE).id
+
+
+def test_fits_are_shared_where_training_is_the_same(tmp_path: Path) -> None:
+    shapes = "ways = 5\nshots = 1\n"
+    text = toml_text({**BASE, "grid": [{**BASE["grid"][0], "shots": [1, 5]}]})
+    assert len({cell.fit.id for cell in load(tmp_path, text).cells}) == 2
+    text = text.replace("[train]\n", f"[validate]\n{shapes}[train]\n{shapes}")
+    assert len({cell.fit.id for cell in load(tmp_path, text).cells}) == 1
+
+
+def test_without_defaults_keeps_what_has_no_default() -> None:
+    assert without_defaults(Evaluate(ways=None, shots=1)) == {"ways": None, "shots": 1}
+
+
+def test_no_two_cells_of_a_suite_have_one_id(tmp_path: Path) -> None:
+    cells = load(tmp_path, GOOD).cells
+    assert len({cell.id for cell in cells}) == len({cell.stem for cell in cells}) == len(cells)
