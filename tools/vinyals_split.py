@@ -1,4 +1,4 @@
-"""Write `metabench/tasks/splits/omniglot-vinyals.json` from published class lists.
+"""Write `metabench/datasets/splits/omniglot-vinyals.json` from published class lists.
 
     python tools/vinyals_split.py FOLDER
 

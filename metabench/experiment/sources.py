@@ -1,7 +1,7 @@
 """The endless sequences that a dataset is met in: episodes, and examples of no episode in particular.
 
-Both are drawn whole blocks at a time, each block from a named stream of its own (see `tasks.random_streams`): what is drawn does not depend on who asks,
-in what order, or in what portions.
+Both are drawn whole blocks at a time, each block from a named stream of its own (see `tasks.random_streams`): what is drawn does not depend on who
+asks, in what order, or in what portions.
 """
 
 from __future__ import annotations

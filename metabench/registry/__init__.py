@@ -133,7 +133,7 @@ def _called(group: Group, name: str) -> str:
 
 
 def accused(error: BaseException, parts: Iterable[tuple[Group, str]]) -> str:
-    """Say which of these classes, those of this package left out, an error is the fault of: `raised by algorithm 'odd' (odd.py, line 7)`.
+    """Say which of these classes, those of this package left out, an error is the fault of: `raised by method 'odd' (odd.py, line 7)`.
 
     Frames of several may be in its traceback: the innermost counts. One of this package's own that breaks its contract does so because of the others.
     """

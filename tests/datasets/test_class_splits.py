@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from metabench.datasets.class_splits import SPLITS, Splits, by_group, published, shuffled
 from metabench.errors import DataError
 
-LISTS = json.loads((files("metabench.tasks") / "splits" / "omniglot-vinyals.json").read_text())
+LISTS = json.loads((files("metabench.datasets") / "splits" / "omniglot-vinyals.json").read_text())
 OMNIGLOT = sorted(f"{a}/character{n:02d}" for split in SPLITS for a, (first, last) in LISTS[split].items() for n in range(first, last + 1))
 SMALL = [f"{alphabet}/character{n:02d}" for alphabet in "ABCDEFG" for n in range(1, 5)]
 

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metabench.cells import Cell, Evaluate, Fit, Train, Validate
+from metabench.datasets import glyphs as module
 from metabench.datasets.class_splits import SPLITS
 from metabench.datasets.glyphs import Glyphs, GlyphsSettings, draw
 from metabench.datasets.glyphs_drawing import ONE, Dice, ink
 from metabench.experiment.sources import EpisodeStream
-from metabench.tasks import glyphs as module
 from metabench.tasks.episodes import EpisodeShape
 
 CPU = torch.device("cpu")

@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from metabench.datasets import class_splits
+from metabench.datasets import omniglot_folder as on_disk
 from metabench.datasets.class_splits import SPLITS
 from metabench.datasets.omniglot import Omniglot, OmniglotSettings
 from metabench.errors import DataError
 from metabench.experiment.sources import EpisodeStream
-from metabench.tasks import omniglot_folder as on_disk
 from metabench.tasks.episodes import EpisodeShape
 
 CPU = torch.device("cpu")
@@ -243,7 +243,7 @@ def all_of_omniglot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("all")
     with Image.new("1", (4, 4), 1) as blank:
         blank.save(root / "blank.png")
-    lists = json.loads((files("metabench.tasks") / "splits" / "omniglot-vinyals.json").read_text())
+    lists = json.loads((files("metabench.datasets") / "splits" / "omniglot-vinyals.json").read_text())
     for split in SPLITS:
         for alphabet, (first, last) in lists[split].items():
             for number in range(first, last + 1):

@@ -69,8 +69,8 @@ def test_a_fit_run_again_gives_the_same_bits(algorithm: str, dataset: str, omnig
 
 def test_another_process_gives_the_same_bits(omniglot_folder: Path) -> None:
     (here,) = run(omniglot_cell("maml"), data=omniglot_folder)
-    script = "import sys; from test_experiment import *; print(reproducible(*run(omniglot_cell('maml'), data=Path(sys.argv[1]))))"
-    there = subprocess.run([sys.executable, "-c", script, omniglot_folder], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
+    script = "import sys; sys.path.append('..'); from test_fit import *; print(reproducible(*run(omniglot_cell('maml'), data=Path(sys.argv[1]))))"
+    there = subprocess.run([sys.executable, "-c", script, omniglot_folder], cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
     assert there.stdout.strip() == reproducible(here)
 
 

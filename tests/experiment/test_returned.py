@@ -147,5 +147,5 @@ def test_a_method_whose_predictions_change_its_state_gets_no_record(tmp_path: Pa
             return scores
 
         monkeypatch.setattr(method, "predict", learning)
-        with pytest.raises(PluginError, match=f"algorithm '{name}': .*predict changed the state that it was given"):
+        with pytest.raises(PluginError, match=f"method '{name}': .*predict changed the state that it was given"):
             run(make_cell(name), data=tmp_path)

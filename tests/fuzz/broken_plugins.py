@@ -36,7 +36,7 @@ class Mute(Exception):
 
 
 """
-BASES = {"algorithms": "FOMAML", "datasets": "Sinusoid", "models": "MLP"}
+BASES = {"methods": "FOMAML", "datasets": "Sinusoid", "models": "MLP"}
 Stage = Literal["read", "load", "fit"]
 
 
@@ -66,11 +66,11 @@ def _body(group: str, name: str, body: str, says: str, stage: Stage = "read", **
 
 
 def _module(name: str, source: str | bytes, says: str, **more: bool) -> Broken:
-    return Broken("algorithms", name, source.encode() if isinstance(source, str) else source, says, **more)
+    return Broken("methods", name, source.encode() if isinstance(source, str) else source, says, **more)
 
 
 def _settings(name: str, fields: str, says: str, decorator: str = "@dataclass(frozen=True)") -> Broken:
-    return _body("algorithms", name, f"{decorator}\nclass Settings:\n{indent(dedent(fields).strip(), '    ')}", says)
+    return _body("methods", name, f"{decorator}\nclass Settings:\n{indent(dedent(fields).strip(), '    ')}", says)
 
 
 MODULES = [
@@ -120,8 +120,8 @@ MODULES = [
 ]
 
 SETTINGS = [
-    _body("algorithms", "has_plain_settings", "class Settings: ...", "has Settings that are not a dataclass"),
-    _body("algorithms", "has_made_settings", "Settings = FOMAML.Settings()", "has Settings that are not a dataclass"),
+    _body("methods", "has_plain_settings", "class Settings: ...", "has Settings that are not a dataclass"),
+    _body("methods", "has_made_settings", "Settings = FOMAML.Settings()", "has Settings that are not a dataclass"),
     _settings("has_thawed_settings", "test_batch_norm: str = 'query'", "Settings that are not frozen", decorator="@dataclass"),
     _settings("has_bare_settings", "rate: float", "has Settings without a default for rate"),
     _settings("has_no_batch_norm", "rate: float = 1.0", "has Settings without test_batch_norm"),
@@ -146,71 +146,67 @@ SETTINGS = [
 ]
 
 ALGORITHMS = [
-    _body("algorithms", "has_a_text_as_version", "version = '1'", "has version = '1'; expected a whole number, at least 1"),
-    _body("algorithms", "has_a_flag_as_version", "version = True", "has version = True"),
-    _body("algorithms", "has_version_zero", "version = 0", "has version = 0"),
-    _body("algorithms", "has_listed_kinds", "kinds = ['regression']", "has kinds = ['regression']; expected a set of"),
-    _body("algorithms", "has_a_word_as_kinds", "kinds = 'regression'", "has kinds = 'regression'"),
-    _body("algorithms", "has_unknown_kinds", "kinds = frozenset({'regressoin'})", "has kinds = frozenset({'regressoin'})"),
-    _body("algorithms", "has_no_kinds", "kinds = frozenset()", "has kinds = frozenset()"),
-    _body("algorithms", "trains_perhaps", "trains = None", "has trains = None; expected True or False"),
-    _body("algorithms", "trains_on_what", "trains_on = 'images'", "has trains_on = 'images'; expected 'episodes' or 'examples'"),
-    _body("algorithms", "is_told_once", "told = 1", "has told = 1"),
-    _body("algorithms", "has_fixed_words", "fixed_ways = 'yes'", "has fixed_ways = 'yes'"),
-    _body("algorithms", "adapts_to_nothing", "adapts = []", "has adapts = []"),
-    _body("algorithms", "chooses_by_property", "chooses_step = property(lambda self: True)", "has chooses_step = <property"),
-    _body("algorithms", "is_made_of_more", "def __init__(self, settings, more): ...", "cannot be made from its settings alone"),
-    _body("algorithms", "predicts_without_data", "def predict(self, state): ...", "has a method predict that does not take 5 arguments"),
-    _body("algorithms", "steps_nowhere", "step = 5", "has step = 5; expected a method"),
-    _body("algorithms", "raises_in_init", "def init(self, *_):\n    raise KeyError('gone')", "KeyError", "fit"),
-    _body("algorithms", "exits_in_init", "def init(self, *_):\n    sys.exit(0)", "SystemExit", "fit"),
-    _body("algorithms", "gives_no_state", "def init(self, *_): ...", "Odd.init gave None; expected a State", "fit"),
-    _body("algorithms", "gives_the_model", "def init(self, model, *_):\n    return model", "Odd.init gave an object of type MLP", "fit"),
-    _body("algorithms", "gives_a_rate", "def init(self, model, *_):\n    return State(model, 0.1)", "a State whose optimizer is 0.1", "fit"),
-    _body("algorithms", "raises_when_made", "def __init__(self, settings):\n    raise IndexError('odd')", "IndexError", "fit"),
-    _body("algorithms", "raises_in_step", "def step(self, *_):\n    raise Mute", "its message cannot be read", "fit"),
-    _body("algorithms", "raises_much", "def step(self, *_):\n    raise ValueError('x' * 20_000_000)", "20,000,000 characters in all", "fit"),
-    _body("algorithms", "interrupts_in_step", "def step(self, *_):\n    raise KeyboardInterrupt", "KeyboardInterrupt", "fit"),
-    _body("algorithms", "recurses_in_step", "def step(self, *_):\n    deep()", "RecursionError", "fit"),
-    _body("algorithms", "ends_in_step", "def step(self, *_):\n    os._exit(0)", "HardExit", "fit", in_file=False),
-    _body("algorithms", "steps_to_nothing", "def step(self, *_): ...", "Odd.step gave None; expected a StepResult", "fit"),
-    _body("algorithms", "steps_to_a_pair", "def step(self, *_):\n    return 1.0, 2.0", "Odd.step gave (1.0, 2.0)", "fit"),
-    _body("algorithms", "loses_a_number", "def step(self, *_):\n    return StepResult(0.5, torch.tensor(1.0))", "gave a loss of 0.5", "fit"),
+    _body("methods", "has_a_text_as_version", "version = '1'", "has version = '1'; expected a whole number, at least 1"),
+    _body("methods", "has_a_flag_as_version", "version = True", "has version = True"),
+    _body("methods", "has_version_zero", "version = 0", "has version = 0"),
+    _body("methods", "has_listed_kinds", "kinds = ['regression']", "has kinds = ['regression']; expected a set of"),
+    _body("methods", "has_a_word_as_kinds", "kinds = 'regression'", "has kinds = 'regression'"),
+    _body("methods", "has_unknown_kinds", "kinds = frozenset({'regressoin'})", "has kinds = frozenset({'regressoin'})"),
+    _body("methods", "has_no_kinds", "kinds = frozenset()", "has kinds = frozenset()"),
+    _body("methods", "trains_perhaps", "trains = None", "has trains = None; expected True or False"),
+    _body("methods", "trains_on_what", "trains_on = 'images'", "has trains_on = 'images'; expected 'episodes' or 'examples'"),
+    _body("methods", "is_told_once", "told = 1", "has told = 1"),
+    _body("methods", "has_fixed_words", "fixed_ways = 'yes'", "has fixed_ways = 'yes'"),
+    _body("methods", "adapts_to_nothing", "adapts = []", "has adapts = []"),
+    _body("methods", "chooses_by_property", "chooses_step = property(lambda self: True)", "has chooses_step = <property"),
+    _body("methods", "is_made_of_more", "def __init__(self, settings, more): ...", "cannot be made from its settings alone"),
+    _body("methods", "predicts_without_data", "def predict(self, state): ...", "has a method predict that does not take 5 arguments"),
+    _body("methods", "steps_nowhere", "step = 5", "has step = 5; expected a method"),
+    _body("methods", "raises_in_init", "def init(self, *_):\n    raise KeyError('gone')", "KeyError", "fit"),
+    _body("methods", "exits_in_init", "def init(self, *_):\n    sys.exit(0)", "SystemExit", "fit"),
+    _body("methods", "gives_no_state", "def init(self, *_): ...", "Odd.init gave None; expected a State", "fit"),
+    _body("methods", "gives_the_model", "def init(self, model, *_):\n    return model", "Odd.init gave an object of type MLP", "fit"),
+    _body("methods", "gives_a_rate", "def init(self, model, *_):\n    return State(model, 0.1)", "a State whose optimizer is 0.1", "fit"),
+    _body("methods", "raises_when_made", "def __init__(self, settings):\n    raise IndexError('odd')", "IndexError", "fit"),
+    _body("methods", "raises_in_step", "def step(self, *_):\n    raise Mute", "its message cannot be read", "fit"),
+    _body("methods", "raises_much", "def step(self, *_):\n    raise ValueError('x' * 20_000_000)", "20,000,000 characters in all", "fit"),
+    _body("methods", "interrupts_in_step", "def step(self, *_):\n    raise KeyboardInterrupt", "KeyboardInterrupt", "fit"),
+    _body("methods", "recurses_in_step", "def step(self, *_):\n    deep()", "RecursionError", "fit"),
+    _body("methods", "ends_in_step", "def step(self, *_):\n    os._exit(0)", "HardExit", "fit", in_file=False),
+    _body("methods", "steps_to_nothing", "def step(self, *_): ...", "Odd.step gave None; expected a StepResult", "fit"),
+    _body("methods", "steps_to_a_pair", "def step(self, *_):\n    return 1.0, 2.0", "Odd.step gave (1.0, 2.0)", "fit"),
+    _body("methods", "loses_a_number", "def step(self, *_):\n    return StepResult(0.5, torch.tensor(1.0))", "gave a loss of 0.5", "fit"),
     _body(
-        "algorithms",
+        "methods",
         "loses_much",
         "def step(self, *_):\n    return StepResult(torch.ones(2), torch.ones(2))",
         "a loss of a tensor of float32 of",
         "fit",
     ),
-    _body("algorithms", "scores_nothing", "def step(self, *_):\n    return StepResult(torch.tensor(1.0), None)", "gave a score of None", "fit"),
+    _body("methods", "scores_nothing", "def step(self, *_):\n    return StepResult(torch.tensor(1.0), None)", "gave a score of None", "fit"),
+    _body("methods", "loses_i", "def step(self, *_):\n    return StepResult(torch.tensor(1j), torch.tensor(1.0))", "gave a loss of a tensor", "fit"),
+    _body("methods", "predicts_nothing", "def predict(self, *_): ...", "Odd.predict gave None; expected a dense tensor of shape [", "fit"),
+    _body("methods", "predicts_an_array", "def predict(self, *e):\n    return super().predict(*e).numpy()", "gave an array of float32", "fit"),
+    _body("methods", "predicts_a_list", "def predict(self, *e):\n    return [super().predict(*e)]", "Odd.predict gave [", "fit"),
+    _body("methods", "predicts_fewer", "def predict(self, *e):\n    return super().predict(*e)[:1]", "gave scores of shape [1, ", "fit"),
+    _body("methods", "predicts_no_curve", "def predict(self, *e):\n    return super().predict(*e)[:, :1]", "15, 1]; expected [8, 2, 15, 1]", "fit"),
+    _body("methods", "predicts_one_query", "def predict(self, *e):\n    return super().predict(*e)[:, :, :1]", "gave scores of shape", "fit"),
     _body(
-        "algorithms", "loses_i", "def step(self, *_):\n    return StepResult(torch.tensor(1j), torch.tensor(1.0))", "gave a loss of a tensor", "fit"
-    ),
-    _body("algorithms", "predicts_nothing", "def predict(self, *_): ...", "Odd.predict gave None; expected a dense tensor of shape [", "fit"),
-    _body("algorithms", "predicts_an_array", "def predict(self, *e):\n    return super().predict(*e).numpy()", "gave an array of float32", "fit"),
-    _body("algorithms", "predicts_a_list", "def predict(self, *e):\n    return [super().predict(*e)]", "Odd.predict gave [", "fit"),
-    _body("algorithms", "predicts_fewer", "def predict(self, *e):\n    return super().predict(*e)[:1]", "gave scores of shape [1, ", "fit"),
-    _body(
-        "algorithms", "predicts_no_curve", "def predict(self, *e):\n    return super().predict(*e)[:, :1]", "15, 1]; expected [8, 2, 15, 1]", "fit"
-    ),
-    _body("algorithms", "predicts_one_query", "def predict(self, *e):\n    return super().predict(*e)[:, :, :1]", "gave scores of shape", "fit"),
-    _body(
-        "algorithms", "predicts_two_values", "def predict(self, *e):\n    return super().predict(*e).expand(-1, -1, -1, 2)", "15, 2]; expected", "fit"
+        "methods", "predicts_two_values", "def predict(self, *e):\n    return super().predict(*e).expand(-1, -1, -1, 2)", "15, 2]; expected", "fit"
     ),
     _body(
-        "algorithms",
+        "methods",
         "predicts_whole",
         "def predict(self, *e):\n    return super().predict(*e).long()",
         "scores of type int64; expected float32",
         "fit",
     ),
-    _body("algorithms", "predicts_i", "def predict(self, *e):\n    return super().predict(*e) * 1j", "scores of type complex64", "fit"),
-    _body("algorithms", "predicts_sparse", "def predict(self, *e):\n    return super().predict(*e).to_sparse()", "expected a dense tensor", "fit"),
-    _body("algorithms", "predicts_elsewhere", "def predict(self, *e):\n    return super().predict(*e).to('meta')", "gave scores on meta", "fit"),
-    _body("algorithms", "raises_in_predict", "def predict(self, *e):\n    raise TypeError('odd')", "odd", "fit"),
+    _body("methods", "predicts_i", "def predict(self, *e):\n    return super().predict(*e) * 1j", "scores of type complex64", "fit"),
+    _body("methods", "predicts_sparse", "def predict(self, *e):\n    return super().predict(*e).to_sparse()", "expected a dense tensor", "fit"),
+    _body("methods", "predicts_elsewhere", "def predict(self, *e):\n    return super().predict(*e).to('meta')", "gave scores on meta", "fit"),
+    _body("methods", "raises_in_predict", "def predict(self, *e):\n    raise TypeError('odd')", "odd", "fit"),
     _body(
-        "algorithms",
+        "methods",
         "learns_in_predict",
         """
         def predict(self, state, *e):
@@ -221,17 +217,17 @@ ALGORITHMS = [
         "Odd.predict changed the state",
         "fit",
     ),
-    _body("algorithms", "has_no_candidates", "def candidates(self):\n    return ()", "Odd.candidates gave ()", "fit"),
-    _body("algorithms", "has_a_word_as_candidate", "def candidates(self):\n    return ['maml']", "Odd.candidates gave ['maml']", "fit"),
-    _body("algorithms", "raises_in_candidates", "def candidates(self):\n    raise RuntimeError('none')", "none", "fit"),
-    _body("algorithms", "has_no_curve", "curve = ()", "Odd.curve is ()", "fit"),
-    _body("algorithms", "has_half_a_step", "curve = (0, 0.5)", "Odd.curve is (0, 0.5)", "fit"),
-    _body("algorithms", "tests_elsewhere", "curve = (0, 1)\ntest_steps = 77", "Odd.test_steps is 77; expected an entry of the curve", "fit"),
-    _body("algorithms", "costs_less_than_nothing", "gradients_per_task = -1", "Odd.gradients_per_task is -1", "fit"),
-    _body("algorithms", "adapts_many", "def adapted_weights(self, *_):\n    return 'many'", "Odd.adapted_weights gave 'many'", "fit"),
-    _body("algorithms", "has_a_property_in_vain", "@property\ndef curve(self):\n    raise LookupError('odd')", "odd", "fit"),
-    _body("algorithms", "looks_away", "def __getattribute__(self, name):\n    raise RuntimeError('trap')", "trap", "fit"),
-    _body("algorithms", "closes_all", "def step(self, *_):\n    sys.stdout.close(); sys.stderr.close()\n    raise ValueError('dark')", "dark", "fit"),
+    _body("methods", "has_no_candidates", "def candidates(self):\n    return ()", "Odd.candidates gave ()", "fit"),
+    _body("methods", "has_a_word_as_candidate", "def candidates(self):\n    return ['maml']", "Odd.candidates gave ['maml']", "fit"),
+    _body("methods", "raises_in_candidates", "def candidates(self):\n    raise RuntimeError('none')", "none", "fit"),
+    _body("methods", "has_no_curve", "curve = ()", "Odd.curve is ()", "fit"),
+    _body("methods", "has_half_a_step", "curve = (0, 0.5)", "Odd.curve is (0, 0.5)", "fit"),
+    _body("methods", "tests_elsewhere", "curve = (0, 1)\ntest_steps = 77", "Odd.test_steps is 77; expected an entry of the curve", "fit"),
+    _body("methods", "costs_less_than_nothing", "gradients_per_task = -1", "Odd.gradients_per_task is -1", "fit"),
+    _body("methods", "adapts_many", "def adapted_weights(self, *_):\n    return 'many'", "Odd.adapted_weights gave 'many'", "fit"),
+    _body("methods", "has_a_property_in_vain", "@property\ndef curve(self):\n    raise LookupError('odd')", "odd", "fit"),
+    _body("methods", "looks_away", "def __getattribute__(self, name):\n    raise RuntimeError('trap')", "trap", "fit"),
+    _body("methods", "closes_all", "def step(self, *_):\n    sys.stdout.close(); sys.stderr.close()\n    raise ValueError('dark')", "dark", "fit"),
 ]
 
 DATASETS = [

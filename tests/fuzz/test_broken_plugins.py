@@ -15,6 +15,8 @@ from broken_plugins import WAYS, Broken
 from harness import Outcome, command
 from workshop import records, wait_for
 
+from metabench.suite.schema import SECTION_OF, TABLE_OF
+
 RECIPE = """
 [train]
 iterations = 2
@@ -28,14 +30,14 @@ episodes = 4
 episodes = 8
 """
 GOOD = '[grid]\nalgorithms = ["fomaml"]\ndatasets = ["sinusoid"]\nshots = 5\nseeds = 1\n' + RECIPE
-BESIDE = {"algorithms": "fomaml", "datasets": "sinusoid", "models": "mlp"}
+BESIDE = {"methods": "fomaml", "datasets": "sinusoid", "models": "mlp"}
 READ, LATER = [way for way in WAYS if way.stage == "read"], [way for way in WAYS if way.stage != "read"]
 
 
 def grid(way: Broken) -> str:
     """A grid of a broken plugin and whatever good ones it needs, the good one of its kind among them."""
     named = {group: [good, way.name] if group == way.group else [good] for group, good in BESIDE.items()}
-    return "[[grid]]\n" + "".join(f"{group} = {json.dumps(names)}\n" for group, names in named.items()) + "shots = 5\nseeds = 1\n"
+    return "[[grid]]\n" + "".join(f"{TABLE_OF[group]} = {json.dumps(names)}\n" for group, names in named.items()) + "shots = 5\nseeds = 1\n"
 
 
 def write(folder: Path, ways: Sequence[Broken]) -> Path:
@@ -93,7 +95,7 @@ def test_others_are_not_hurt(project: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("harness.SECONDS", 120.0)  # of so many suites
     told: dict[str, Outcome] = {
         name: command(*name.split(), folder=project)
-        for name in ("list", "list algorithms", "data list", "data check sinusoid", "doctor", "plan good --device cpu", "plan later --device cpu")
+        for name in ("list", "list methods", "data list", "data check sinusoid", "doctor", "plan good --device cpu", "plan later --device cpu")
     }
     for outcome in told.values():
         outcome.assert_fair((0,))
@@ -121,7 +123,7 @@ def run(project: Path) -> tuple[Outcome, dict[str, Any]]:
     found: dict[str, Any] = {}
     for path in (project / "reports" / "later" / "records").glob("*.json"):
         record = json.loads(path.read_text())
-        odd = {record["labels"][group[:-1]] for group in BESIDE} - {*BESIDE.values()}
+        odd = {record["labels"][SECTION_OF[group]] for group in BESIDE} - {*BESIDE.values()}
         found[odd.pop() if odd else ""] = record
     return outcome, found
 
@@ -149,7 +151,7 @@ def test_a_plugin_may_print_and_wander_and_close_what_it_likes(tmp_path: Path) -
     """What a program reads from stdout is not for plugins."""
     noise = "print('x' * 100_000)\nos.chdir('/')\nsys.stdout.close()\nsys.stderr.close()\n"
     source = WAYS[-1].source.decode().partition("class Odd")[0] + noise + "class Odd(FOMAML):\n    version = 1\n"
-    project = write(tmp_path / "project", [Broken("algorithms", "prattling", source.encode(), "")])
+    project = write(tmp_path / "project", [Broken("methods", "prattling", source.encode(), "")])
     found = command("plan", "prattling", "--json", "--device", "cpu", folder=project)
     found.assert_fair((0,))
     assert json.loads(found.output[found.output.index("{") :])["fits"] == 2
@@ -161,7 +163,7 @@ def test_a_plugin_may_print_and_wander_and_close_what_it_likes(tmp_path: Path) -
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_who_stops_the_command_is_not_taken_for_a_plugin(tmp_path: Path, how: signal.Signals, status: int) -> None:
     """Though it is a plugin's code that runs at the moment."""
-    slow = Broken("algorithms", "slow", b"import time\nopen('here', 'w').close()\ntime.sleep(60)\n", "")
+    slow = Broken("methods", "slow", b"import time\nopen('here', 'w').close()\ntime.sleep(60)\n", "")
     project = write(tmp_path / "project", [slow])
     command_line = [sys.executable, "-m", "metabench", "plan", "slow", "--device", "cpu"]
     child = subprocess.Popen(command_line, cwd=project, stderr=subprocess.PIPE, text=True)

@@ -84,7 +84,7 @@ def test_broken_plugins(project: Path, target: str, says: str) -> None:
     plug_in(project, target)
     with pytest.raises(ConfigError) as caught:
         registry.get("methods", "odd")
-    assert f"algorithm 'odd' ({target}) {says}" in str(caught.value)
+    assert f"method 'odd' ({target}) {says}" in str(caught.value)
 
 
 def test_files_of_a_project_do_not_stand_in_for_the_standard_library(project: Path) -> None:
@@ -158,11 +158,11 @@ def test_an_error_is_the_fault_of_the_class_whose_code_raised_it(project: Path) 
             hook(*arguments)
         return registry.accused(caught.value, parts)
 
-    assert told(first(None).init).startswith("raised by algorithm 'first' (")
+    assert told(first(None).init).startswith("raised by method 'first' (")
     assert told(first(None).init).endswith("two.py, line 8)")
     assert told(second.forward, None, None).startswith("raised by model 'second' (")
     assert registry.accused(KeyError(), parts) == ""
-    assert registry.accused(PluginError("", "datasets", "sinusoid"), parts).startswith("together with algorithm 'first' (")
+    assert registry.accused(PluginError("", "datasets", "sinusoid"), parts).startswith("together with method 'first' (")
     assert registry.accused(PluginError("", "models", "second"), parts) == ""
     assert registry.accused(PluginError("", "models", "mlp"), [("models", "mlp")]) == ""
 
