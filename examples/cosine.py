@@ -1,4 +1,5 @@
-"""A method of one's own: prototypes compared by cosine similarity, in place of Euclidean distance."""
+"""A method of one's own: prototypes compared by cosine similarity, in place of Euclidean
+distance."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -24,7 +25,10 @@ class CosinePrototypes(MetricMethod):
     settings: Settings
 
     def compare(self, support_z: Tensor, support_y: Tensor, query_z: Tensor) -> Tensor:
-        """Scores ``[E, N*Q, N]`` from embeddings ``[E, N*K, F]`` with labels ``[E, N*K]``, and ``[E, N*Q, F]``."""
+        """Scores ``[E, N*Q, N]`` from embeddings ``[E, N*K, F]`` with labels ``[E, N*K]``, and
+        ``[E, N*Q, F]``."""
         member = F.one_hot(support_y).to(support_z.dtype)
         prototypes = member.mT @ support_z  # the sum points where the mean points
-        return self.settings.scale * F.normalize(query_z, dim=-1) @ F.normalize(prototypes, dim=-1).mT
+        return (
+            self.settings.scale * F.normalize(query_z, dim=-1) @ F.normalize(prototypes, dim=-1).mT
+        )

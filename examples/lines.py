@@ -40,6 +40,10 @@ class Lines(Dataset):
 
     def gather(self, draw: Draw, device: torch.device) -> Episodes:
         """From draws to tensors; no randomness here."""
-        support, query = (torch.from_numpy(draw[part]).float().to(device) for part in ("support", "query"))
-        slope, offset = (torch.from_numpy(draw[part]).float().to(device) for part in ("slope", "offset"))
+        support, query = (
+            torch.from_numpy(draw[part]).float().to(device) for part in ("support", "query")
+        )
+        slope, offset = (
+            torch.from_numpy(draw[part]).float().to(device) for part in ("slope", "offset")
+        )
         return Episodes(support, slope * support + offset, query, slope * query + offset)

@@ -1,7 +1,7 @@
 """A reproducible benchmark for meta-learning and few-shot learning.
 
-The door for notebooks: `metabench.load("reports/quick")` gives the tables of a run, `metabench.run("quick")` makes one first. Importing this module
-imports nothing else.
+The door for notebooks: `metabench.load("reports/quick")` gives the tables of a run,
+`metabench.run("quick")` makes one first. Importing this module imports nothing else.
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ def load(folder: str | Path) -> Run:
 
     Raises
     ------
-    FolderError : the folder is none of a run.
+    FolderError
+        The folder is none of a run.
     """
     from metabench import tables
     from metabench.errors import FolderError
     from metabench.suite.project import home_expanded
 
     if not isinstance(folder, str | Path) or not str(folder) or "\0" in str(folder):
-        raise FolderError(f"folder = {folder!r}: expected the path of a run folder, such as 'reports/quick'")
+        raise FolderError(
+            f"folder = {folder!r}: expected the path of a run folder, such as 'reports/quick'"
+        )
     return tables.load(home_expanded(folder))
 
 
@@ -46,25 +49,42 @@ def run(
     stale: Literal["keep", "rerun"] | None = None,
     out: str | Path | None = None,
 ) -> Run:
-    """Run what a suite of the project that the current folder lies in lacks, and load its tables. All is as `metabench run` has it.
+    """Run what a suite of the project that the current folder lies in lacks, and load its tables.
+    All is as `metabench run` has it.
 
     Parameters
     ----------
-    suite : name or path; the project's default suite where none is named.
-    profile : one of the suite's profiles; it has a run folder of its own.
-    seeds : these of the suite's seeds only: a list, or text such as `0-4` or `0,2`.
-    only : these cells only: `algorithm=maml,fomaml`, or a list of such restrictions, all of which must hold.
-    workers : fits at once; 0 for as many as cores, or one a GPU. threads : of each fit. Both are those of `benchmark.toml` unless said.
-    device : `auto` (CUDA where there is any), `cpu`, `cuda` or `cuda:N`.
-    timeout : seconds after which a fit is killed.
-    fail_fast : stop at the first fit that fails.
-    stale : records made under other conditions: `keep` lets them count, `rerun` makes them again; unsaid, they stop the run.
-    out : the run folder, instead of the suite's own in the project's reports.
+    suite
+        Name or path; the project's default suite where none is named.
+    profile
+        One of the suite's profiles; it has a run folder of its own.
+    seeds
+        These of the suite's seeds only: a list, or text such as `0-4` or `0,2`.
+    only
+        These cells only: `algorithm=maml,fomaml`, or a list of such restrictions, all of which must
+        hold.
+    workers
+        Fits at once; 0 for as many as cores, or one a GPU.
+    threads
+        Of each fit. Both are those of `benchmark.toml` unless said.
+    device
+        `auto` (CUDA where there is any), `cpu`, `cuda` or `cuda:N`.
+    timeout
+        Seconds after which a fit is killed.
+    fail_fast
+        Stop at the first fit that fails.
+    stale
+        Records made under other conditions: `keep` lets them count, `rerun` makes them again;
+        unsaid, they stop the run.
+    out
+        The run folder, instead of the suite's own in the project's reports.
 
     Raises
     ------
-    ConfigError : an option or the suite says something impossible. Nothing has been run or written.
-    FolderError, StaleError : the run folder cannot be used, or holds records made under other conditions.
+    ConfigError
+        An option or the suite says something impossible. Nothing has been run or written.
+    FolderError, StaleError
+        The run folder cannot be used, or holds records made under other conditions.
     """
     from metabench import tables
     from metabench.verbs.run import run_project

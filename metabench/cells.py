@@ -1,7 +1,8 @@
 """Fits and cells: what a suite expands to, and their identity.
 
-A fit is one training, a cell is one evaluation of it. Both are plain frozen data: they pickle to a worker process and serialise to JSON.
-Their ids hash what shapes the numbers and nothing else (see `identity`).
+A fit is one training, a cell is one evaluation of it. Both are plain frozen data: they pickle to a
+worker process and serialise to JSON. Their ids hash what shapes the numbers and nothing else (see
+`identity`).
 """
 
 from __future__ import annotations
@@ -21,10 +22,14 @@ class Part:
 
     Attributes
     ----------
-    name : the registered name (`maml`, `conv4`, `omniglot`).
-    version : the implementation's integer, raised whenever the same settings come to mean other numbers.
-    settings : every setting of the part's `Settings` dataclass, defaults included.
-    said : the settings that differ from their defaults: all that enters the identity.
+    name
+        The registered name (`maml`, `conv4`, `omniglot`).
+    version
+        The implementation's integer, raised whenever the same settings come to mean other numbers.
+    settings
+        Every setting of the part's `Settings` dataclass, defaults included.
+    said
+        The settings that differ from their defaults: all that enters the identity.
     """
 
     name: str
@@ -41,8 +46,8 @@ class Part:
 class Train:
     """The training recipe. Exactly one of `iterations`, `tasks`, `seconds` is the budget.
 
-    `schedule` scales the outer learning rate: `linear` and `cosine` fall from 1 to 0 over the budget, `step` multiplies by `step_factor` every
-    `step_every` iterations.
+    `schedule` scales the outer learning rate: `linear` and `cosine` fall from 1 to 0 over the
+    budget, `step` multiplies by `step_factor` every `step_every` iterations.
     """
 
     iterations: int | None = None
@@ -59,9 +64,11 @@ class Train:
 
 @dataclass(frozen=True)
 class Validate:
-    """Validation within training: every how many iterations, on how many episodes of which shape, and what follows from it.
+    """Validation within training: every how many iterations, on how many episodes of which shape,
+    and what follows from it.
 
-    `select` says which weights go to test: `best` (by validation score) or `last`. `patience` validations without a better score end the training.
+    `select` says which weights go to test: `best` (by validation score) or `last`. `patience`
+    validations without a better score end the training.
     """
 
     every: int = 500
@@ -78,7 +85,8 @@ class Validate:
 class Evaluate:
     """How finished weights are tested.
 
-    `batch_norm` None means that the model has none; `on` None means the dataset of the fit; `steps` None means the method's own number of them.
+    `batch_norm` None means that the model has none; `on` None means the dataset of the fit; `steps`
+    None means the method's own number of them.
     """
 
     ways: int | None
@@ -93,7 +101,8 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Fit:
-    """One training: algorithm x model x dataset x recipe x seed. `algorithm` is a label and enters no id."""
+    """One training: algorithm x model x dataset x recipe x seed. `algorithm` is a label and enters
+    no id."""
 
     algorithm: str
     method: Part
@@ -129,7 +138,9 @@ class Cell:
 
     Attributes
     ----------
-    labels : what the suite calls this cell: `algorithm`, `dataset`, `model`, `on`, and one entry an axis (`algorithm.inner_lr`). Labels enter no id.
+    labels
+        What the suite calls this cell: `algorithm`, `dataset`, `model`, `on`, and one entry an axis
+        (`algorithm.inner_lr`). Labels enter no id.
     """
 
     fit: Fit
@@ -150,15 +161,25 @@ class Cell:
 
     @property
     def stem(self) -> str:
-        """File name of the record without its ending: `<algorithm>-<dataset>-<5w1s>-s<seed>-<12 hex>`."""
-        return f"{self.labels['algorithm']}-{self.labels['dataset']}-{self.shape}-s{self.fit.seed}-{self.id[:12]}"
+        """File name of the record without its ending: `<algorithm>-<dataset>-<5w1s>-s<seed>-<12
+        hex>`."""
+        algorithm, dataset = self.labels["algorithm"], self.labels["dataset"]
+        return f"{algorithm}-{dataset}-{self.shape}-s{self.fit.seed}-{self.id[:12]}"
 
     @property
     def shape(self) -> str:
-        """Ways and shots of the test, as short as can be: `5w1s`, or `10s` where there are no ways."""
-        return f"{self.evaluate.ways}w{self.evaluate.shots}s" if self.evaluate.ways else f"{self.evaluate.shots}s"
+        """Ways and shots of the test, as short as can be: `5w1s`, or `10s` where there are no
+        ways."""
+        return (
+            f"{self.evaluate.ways}w{self.evaluate.shots}s"
+            if self.evaluate.ways
+            else f"{self.evaluate.shots}s"
+        )
 
     def group(self) -> dict[str, Any]:
-        """The coordinates that cells of one group share: every label and the evaluation, without the seed."""
-        evaluate = {key: value for key, value in dataclasses.asdict(self.evaluate).items() if key != "on"}
+        """The coordinates that cells of one group share: every label and the evaluation, without
+        the seed."""
+        evaluate = {
+            key: value for key, value in dataclasses.asdict(self.evaluate).items() if key != "on"
+        }
         return {**self.labels, "method": self.fit.method.name, **evaluate}

@@ -1,4 +1,5 @@
-"""The command line: its verbs and their options. No logic of its own: a verb is a function in `metabench.verbs`, imported when it is called."""
+"""The command line: its verbs and their options. No logic of its own: a verb is a function in
+`metabench.verbs`, imported when it is called."""
 
 from __future__ import annotations
 
@@ -34,26 +35,37 @@ examples:
   metabench run sinusoid --profile short --workers 2
   metabench status sinusoid             how far it is
 
-SUITE is a name in the project's suites folder or a path to a TOML file; without one, benchmark.toml names the default.
-exit status: 0 all well, 1 something differs (verify), 2 bad configuration or use, 3 cells failed or are missing, 130 stopped by Ctrl-C,
-141 its reader has gone, 129 and 143 hung up and terminated."""
+SUITE is a name in the project's suites folder or a path to a TOML file; without one, benchmark.toml
+names the default.
+exit status: 0 all well, 1 something differs (verify), 2 bad configuration or use, 3 cells failed or
+are missing, 130 stopped by Ctrl-C, 141 its reader has gone, 129 and 143 hung up and terminated."""
 
 SUITE_HELP = "name in the suites folder, or path to a TOML file (default: that of benchmark.toml)"
 FOLDER_HELP = "a suite by name or path, or a run folder (default: the suite of benchmark.toml)"
-CONFIDENCE_HELP = f"of every interval, between {LEAST_CONFIDENCE} and {MOST_CONFIDENCE} (default: that of the run)"
+CONFIDENCE_HELP = (
+    f"of every interval, between {LEAST_CONFIDENCE} and {MOST_CONFIDENCE} "
+    "(default: that of the run)"
+)
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that tells the nearest right word, and takes no abbreviation: one that works today is ambiguous tomorrow."""
+    """A parser that tells the nearest right word, and takes no abbreviation: one that works today
+    is ambiguous tomorrow."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+        super().__init__(
+            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options
+        )
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line, and where help is."""
         wrong = re.search(r"invalid choice: '([^']*)'", message)
         hint = nearest(wrong[1], self._known()) if wrong else ""
-        self.exit(2, f"{self.prog}: {one_line(message)}{one_line(hint)}\n`{self.prog} --help` shows what there is\n")
+        self.exit(
+            2,
+            f"{self.prog}: {one_line(message)}{one_line(hint)}\n`{self.prog} --help` shows what "
+            "there is\n",
+        )
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
         """As argparse does, which would keep to itself that there is no room for it."""
@@ -65,7 +77,10 @@ class Parser(argparse.ArgumentParser):
         options, unknown = self.parse_known_args(arguments)
         if unknown:
             parser: Parser = getattr(options, "parser", self)
-            parser.error(f"no such option or argument: {unknown[0]}{nearest(unknown[0].partition('=')[0], parser._known())}")
+            parser.error(
+                "no such option or argument: "
+                f"{unknown[0]}{nearest(unknown[0].partition('=')[0], parser._known())}"
+            )
         return options
 
     def _known(self) -> list[str]:
@@ -82,18 +97,44 @@ def parser() -> Parser:
     verbs = top.add_subparsers(title="verbs", metavar="VERB", dest="verb")
     _add_plan(verbs)
     _add_run(verbs)
-    status = _verb(verbs, "status", "what is done, running, failed and missing", "status:status", "metabench status sinusoid")
+    status = _verb(
+        verbs,
+        "status",
+        "what is done, running, failed and missing",
+        "status:status",
+        "metabench status sinusoid",
+    )
     status.add_argument("suite", nargs="?", metavar="SUITE", help=FOLDER_HELP)
     status.add_argument("--profile", metavar="NAME", help="the run of this profile of the suite")
-    report = _verb(verbs, "report", "render the report again from the records", "report:report", "metabench report reports/sinusoid")
+    report = _verb(
+        verbs,
+        "report",
+        "render the report again from the records",
+        "report:report",
+        "metabench report reports/sinusoid",
+    )
     report.add_argument("suite", nargs="?", metavar="SUITE|FOLDER", help=FOLDER_HELP)
     report.add_argument("--profile", metavar="NAME", help="the run of this profile of the suite")
     report.add_argument("--confidence", type=_confidence, metavar="C", help=CONFIDENCE_HELP)
-    listing = _verb(verbs, "list", "suites, methods, datasets and models, one line each", "listing:listing", "metabench list methods")
-    listing.add_argument("kind", nargs="?", choices=("suites", "methods", "datasets", "models"), help="one kind only")
+    listing = _verb(
+        verbs,
+        "list",
+        "suites, methods, datasets and models, one line each",
+        "listing:listing",
+        "metabench list methods",
+    )
+    listing.add_argument(
+        "kind", nargs="?", choices=("suites", "methods", "datasets", "models"), help="one kind only"
+    )
     _add_verify(verbs)
     _add_data(verbs)
-    _verb(verbs, "doctor", "look for what is wrong here, and say what to do about it", "doctor:doctor", "metabench doctor")
+    _verb(
+        verbs,
+        "doctor",
+        "look for what is wrong here, and say what to do about it",
+        "doctor:doctor",
+        "metabench doctor",
+    )
     return top
 
 
@@ -104,7 +145,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def command() -> NoReturn:
-    """The console script: `main`, and then the end, for which no thread is waited that a plugin may have left behind."""
+    """The console script: `main`, and then the end, for which no thread is waited that a plugin may
+    have left behind."""
     status = main()
     atexit._run_exitfuncs()
     os._exit(status)
@@ -122,7 +164,8 @@ def _status(arguments: Sequence[str]) -> int:
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         return 141
-    except OSError as error:  # what no verb foresaw: a folder without permission, a path that is too long, a full terminal
+    # what no verb foresaw: a folder without permission, a path that is too long, a full terminal
+    except OSError as error:
         place = f"{one_line(error.filename)}: " if error.filename else ""
         print(f"metabench: {place}{one_line(error.strerror or error)}", file=sys.stderr)
         return 2
@@ -130,8 +173,14 @@ def _status(arguments: Sequence[str]) -> int:
         if os.environ.get(TRACEBACK):
             raise
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        told = f"unforeseen {type(error).__name__}: {one_line(message_of(error))} ({frame.filename}, line {frame.lineno})"
-        print(f"metabench: {told}. What is finished is kept; {TRACEBACK}=1 shows where it came from", file=sys.stderr)
+        told = (
+            f"unforeseen {type(error).__name__}: {one_line(message_of(error))} "
+            f"({frame.filename}, line {frame.lineno})"
+        )
+        print(
+            f"metabench: {told}. What is finished is kept; {TRACEBACK}=1 shows where it came from",
+            file=sys.stderr,
+        )
         return 2
     return status
 
@@ -156,65 +205,130 @@ def _dispatch(arguments: Sequence[str]) -> int:
 
 
 def _verb(verbs: Any, name: str, summary: str, call: str, example: str) -> Parser:
-    verb: Parser = verbs.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", epilog=f"example:\n  {example}")
+    verb: Parser = verbs.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog=f"example:\n  {example}",
+    )
     verb.set_defaults(call=call, parser=verb)
     return verb
 
 
 def _add_selection(verb: Parser) -> None:
     verb.add_argument("suite", nargs="?", metavar="SUITE", help=SUITE_HELP)
-    verb.add_argument("--profile", metavar="NAME", help="a profile of the suite; has a run folder of its own")
+    verb.add_argument(
+        "--profile", metavar="NAME", help="a profile of the suite; has a run folder of its own"
+    )
     _add_cells(verb)
     verb.add_argument("--out", metavar="FOLDER", help="the run folder (default: reports/SUITE)")
 
 
 def _add_cells(verb: Parser) -> None:
-    verb.add_argument("--only", action="append", default=[], metavar="KEY=VALUE[,VALUE]", help="only these cells; can be said more than once")
+    verb.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE[,VALUE]",
+        help="only these cells; can be said more than once",
+    )
     verb.add_argument("--seeds", metavar="LIST", help="only these seeds: 0-4, or 0,2")
-    verb.add_argument("--workers", type=_count_or_none, metavar="N", help="fits at once (default, and 0: as many as cores; one a GPU)")
-    verb.add_argument("--threads", type=_count, metavar="N", help="threads of each fit (default: that of benchmark.toml, or 1)")
-    verb.add_argument("--device", default="auto", help="auto (CUDA where there is any), cpu, cuda or cuda:N (default: auto)")
+    verb.add_argument(
+        "--workers",
+        type=_count_or_none,
+        metavar="N",
+        help="fits at once (default, and 0: as many as cores; one a GPU)",
+    )
+    verb.add_argument(
+        "--threads",
+        type=_count,
+        metavar="N",
+        help="threads of each fit (default: that of benchmark.toml, or 1)",
+    )
+    verb.add_argument(
+        "--device",
+        default="auto",
+        help="auto (CUDA where there is any), cpu, cuda or cuda:N (default: auto)",
+    )
 
 
 def _add_plan(verbs: Any) -> None:
     plan = _verb(
-        verbs, "plan", "show fits and cells: done, stale, failed, missing; and the time expected", "plan:plan", "metabench plan sinusoid --json"
+        verbs,
+        "plan",
+        "show fits and cells: done, stale, failed, missing; and the time expected",
+        "plan:plan",
+        "metabench plan sinusoid --json",
     )
     _add_selection(plan)
-    plan.add_argument("--probe", action="store_true", help="run a few iterations of each kind of fit whose time is not known yet, and nothing else")
+    plan.add_argument(
+        "--probe",
+        action="store_true",
+        help="run a few iterations of each kind of fit whose time is not known yet, and nothing "
+        "else",
+    )
     plan.add_argument("--json", action="store_true", help="for programs")
 
 
 def _add_run(verbs: Any) -> None:
     example = "metabench run sinusoid --only algorithm=maml,fomaml --seeds 0-4"
-    run = _verb(verbs, "run", "run what is not done (failed cells again), then report", "run:run", example)
+    run = _verb(
+        verbs, "run", "run what is not done (failed cells again), then report", "run:run", example
+    )
     _add_selection(run)
-    run.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="kill a fit that takes longer")
+    run.add_argument(
+        "--timeout", type=_seconds, metavar="SECONDS", help="kill a fit that takes longer"
+    )
     run.add_argument("--fail-fast", action="store_true", help="stop at the first fit that fails")
-    run.add_argument("--stale", choices=("keep", "rerun"), help="records made under other conditions: let them count, or make them again")
+    run.add_argument(
+        "--stale",
+        choices=("keep", "rerun"),
+        help="records made under other conditions: let them count, or make them again",
+    )
     run.add_argument("--no-report", action="store_true", help="do not render the report at the end")
 
 
 def _add_verify(verbs: Any) -> None:
     summary = "run cells of a run folder again, and hold them bit for bit against their records"
-    verify = _verb(verbs, "verify", summary, "verify:verify", "metabench verify reports/sinusoid --sample 4")
+    verify = _verb(
+        verbs, "verify", summary, "verify:verify", "metabench verify reports/sinusoid --sample 4"
+    )
     verify.add_argument("folder", nargs="?", metavar="FOLDER", help=FOLDER_HELP)
     verify.add_argument("--profile", metavar="NAME", help="the run of this profile of the suite")
-    verify.add_argument("--sample", type=_count, metavar="N", help="only so many fits, spread evenly over the algorithms")
+    verify.add_argument(
+        "--sample",
+        type=_count,
+        metavar="N",
+        help="only so many fits, spread evenly over the algorithms",
+    )
     _add_cells(verify)
     verify.add_argument("--json", action="store_true", help="for programs")
 
 
 def _add_data(verbs: Any) -> None:
-    data = _verb(verbs, "data", "where each dataset stands, and how to get it", "data:data", "metabench data prepare omniglot")
+    data = _verb(
+        verbs,
+        "data",
+        "where each dataset stands, and how to get it",
+        "data:data",
+        "metabench data prepare omniglot",
+    )
     actions = data.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
-    _verb(actions, "list", "every dataset: source, licence, whether it is ready", "data:data", "metabench data list")
+    _verb(
+        actions,
+        "list",
+        "every dataset: source, licence, whether it is ready",
+        "data:data",
+        "metabench data list",
+    )
     for action, summary in (
         ("prepare", "download or build a dataset, or say which files to put where"),
         ("check", "read a dataset as the suites use it, and show its digest"),
     ):
         verb = _verb(actions, action, summary, "data:data", f"metabench data {action} omniglot")
-        verb.add_argument("name", metavar="NAME", help="a registered dataset, or an entry of a suite")
+        verb.add_argument(
+            "name", metavar="NAME", help="a registered dataset, or an entry of a suite"
+        )
 
 
 def _count(text: str) -> int:
@@ -243,5 +357,7 @@ def _confidence(text: str) -> float:
     except ValueError:
         confidence = 0.0
     if not LEAST_CONFIDENCE < confidence <= MOST_CONFIDENCE:
-        raise argparse.ArgumentTypeError(f"'{text}': expected a number between {LEAST_CONFIDENCE} and {MOST_CONFIDENCE}")
+        raise argparse.ArgumentTypeError(
+            f"'{text}': expected a number between {LEAST_CONFIDENCE} and {MOST_CONFIDENCE}"
+        )
     return confidence

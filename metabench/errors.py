@@ -1,7 +1,7 @@
 """Every error a user can meet, in one tree.
 
-The command line turns a `MetabenchError` into one message on stderr and the exit status that its class names. Beside it only Ctrl-C and what the
-system raises are caught there.
+The command line turns a `MetabenchError` into one message on stderr and the exit status that its
+class names. Beside it only Ctrl-C and what the system raises are caught there.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ class MetabenchError(Exception):
 
 
 class ConfigError(MetabenchError):
-    """A suite, `benchmark.toml`, or an option says something impossible. Nothing has been run or written."""
+    """A suite, `benchmark.toml`, or an option says something impossible. Nothing has been run or
+    written."""
 
 
 class PluginError(ConfigError):
-    """A method, a dataset or a model, somebody's own mostly, cannot be imported, raised, or does not keep its contract.
+    """A method, a dataset or a model, somebody's own mostly, cannot be imported, raised, or does
+    not keep its contract.
 
     Attributes
     ----------
-    group, name : the one at fault, as it is registered; empty where it is known by its class alone.
+    group, name
+        The one at fault, as it is registered; empty where it is known by its class alone.
     """
 
     def __init__(self, message: str, group: str = "", name: str = "") -> None:
@@ -36,7 +39,8 @@ class PluginError(ConfigError):
 
 
 class DataError(MetabenchError):
-    """A dataset is missing, incomplete or not what it was; the message says which files to put where."""
+    """A dataset is missing, incomplete or not what it was; the message says which files to put
+    where."""
 
     exit_status = 3
 
@@ -46,7 +50,8 @@ class FolderError(MetabenchError):
 
 
 class UnwritableError(FolderError):
-    """A record could not be written while a run was under way: the disk is full, or the folder has vanished. Nothing half-written is left."""
+    """A record could not be written while a run was under way: the disk is full, or the folder has
+    vanished. Nothing half-written is left."""
 
     exit_status = 3
 
@@ -64,7 +69,8 @@ class RecordError(MetabenchError):
 
 
 class UnreadableRecordError(RecordError):
-    """A record may be whole and cannot be read here: of a newer schema, or without permission. Nothing may take its place."""
+    """A record may be whole and cannot be read here: of a newer schema, or without permission.
+    Nothing may take its place."""
 
 
 LONGEST_WORD, MOST_WORDS = 100, 1000
@@ -75,7 +81,8 @@ MESSAGE, TRACEBACK = 2_000, 20_000
 
 
 def message_of(error: BaseException) -> str:
-    """Return what an exception says, whatever becomes of asking it: plugins raise exceptions of their own."""
+    """Return what an exception says, whatever becomes of asking it: plugins raise exceptions of
+    their own."""
     try:
         return shortened(str(error), MESSAGE)
     except (Exception, SystemExit, KeyboardInterrupt) as broken:
@@ -83,7 +90,8 @@ def message_of(error: BaseException) -> str:
 
 
 def shortened(text: str, limit: int) -> str:
-    """Return a text, or, of one with more characters than `limit`, its first and last ones and how many there are in all."""
+    """Return a text, or, of one with more characters than `limit`, its first and last ones and how
+    many there are in all."""
     if len(text) <= limit:
         return text
     half = limit // 2
@@ -91,16 +99,24 @@ def shortened(text: str, limit: int) -> str:
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
-    """Return ` (did you mean 'x'?)` for the candidate nearest to `word`, or an empty string when none is near.
+    """Return ` (did you mean 'x'?)` for the candidate nearest to `word`, or an empty string when
+    none is near.
 
-    Nobody has misspelt a word of hundreds of letters, nor looks among thousands: finding the nearest would take long.
+    Nobody has misspelt a word of hundreds of letters, nor looks among thousands: finding the
+    nearest would take long.
     """
     candidates = [word for word in itertools.islice(words, MOST_WORDS) if len(word) <= LONGEST_WORD]
-    close = difflib.get_close_matches(word, candidates, n=1, cutoff=0.6) if len(word) <= LONGEST_WORD else []
+    close = (
+        difflib.get_close_matches(word, candidates, n=1, cutoff=0.6)
+        if len(word) <= LONGEST_WORD
+        else []
+    )
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
 def some(names: Iterable[str], shown: int = 5) -> str:
     """Return the first few of these names in one line, and how many more there are."""
     names = list(names)
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+    return ", ".join(names[:shown]) + (
+        f" and {len(names) - shown} more" if len(names) > shown else ""
+    )

@@ -8,15 +8,19 @@ import json
 from typing import Any
 
 PROTOCOL = 1
-"""Raised when the protocol itself changes what the same configuration means (training loop, episode streams, evaluation)."""
+"""Raised when the protocol itself changes what the same configuration means (training loop, episode
+streams, evaluation)."""
 
 
 def canonical(value: Any) -> str:
-    """Return `value` as JSON with sorted keys, no spaces, and no NaN; equal configurations give equal strings.
+    """Return `value` as JSON with sorted keys, no spaces, and no NaN; equal configurations give
+    equal strings.
 
     A whole float is written as an integer, so `1` and `1.0` in a suite are one setting.
     """
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return json.dumps(
+        _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
 
 
 def digest(value: Any) -> str:
@@ -25,11 +29,16 @@ def digest(value: Any) -> str:
 
 
 def without_defaults(settings: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass instance that differ from their declared defaults: a new option with a neutral default moves no id."""
+    """Return the fields of a dataclass instance that differ from their declared defaults: a new
+    option with a neutral default moves no id."""
     said = {}
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
-        default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+        default = (
+            field.default_factory()
+            if field.default_factory is not dataclasses.MISSING
+            else field.default
+        )
         if default is dataclasses.MISSING or canonical(value) != canonical(default):
             said[field.name] = value
     return said

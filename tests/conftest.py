@@ -1,4 +1,5 @@
-"""Data that tests of every part use: a small Omniglot folder made here, the real one where it is at hand, and loaded datasets."""
+"""Data that tests of every part use: a small Omniglot folder made here, the real one where it is at
+hand, and loaded datasets."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ SMALL_OMNIGLOT = Path(__file__).parents[2] / "shared" / "data" / "omniglot-small
 
 
 def draw_character(folder: Path, seed: int, drawings: int) -> None:
-    """Write `drawings` PNGs of one character, 105 x 105, black on white: the same three strokes, each time a little different."""
+    """Write `drawings` PNGs of one character, 105 x 105, black on white: the same three strokes,
+    each time a little different."""
     rng = np.random.default_rng(seed)
     strokes = rng.uniform(15, 90, (3, 6))
     folder.mkdir(parents=True)
@@ -38,12 +40,17 @@ def draw_character(folder: Path, seed: int, drawings: int) -> None:
         image.save(folder / f"{seed:04d}_{number:02d}.png")
 
 
-def make_omniglot(root: Path, alphabets: tuple[str, ...] = ALPHABETS, characters: int = 6, drawings: int = 20) -> Path:
-    """Make a data folder in torchvision's layout, the last third of the alphabets in the evaluation part; return it."""
+def make_omniglot(
+    root: Path, alphabets: tuple[str, ...] = ALPHABETS, characters: int = 6, drawings: int = 20
+) -> Path:
+    """Make a data folder in torchvision's layout, the last third of the alphabets in the evaluation
+    part; return it."""
     for a, alphabet in enumerate(alphabets):
         part = "images_evaluation" if 3 * a >= 2 * len(alphabets) else "images_background"
         for c in range(1, characters + 1):
-            draw_character(root / "omniglot-py" / part / alphabet / f"character{c:02d}", 100 * a + c, drawings)
+            draw_character(
+                root / "omniglot-py" / part / alphabet / f"character{c:02d}", 100 * a + c, drawings
+            )
     return root
 
 
@@ -63,13 +70,15 @@ def omniglot_maker() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def omniglot_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with 6 made-up alphabets x 6 characters x 20 drawings. Shared by all tests: do not write to it."""
+    """A data folder with 6 made-up alphabets x 6 characters x 20 drawings. Shared by all tests: do
+    not write to it."""
     return make_omniglot(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="session")
 def real_omniglot(omniglot_folder: Path) -> Path:
-    """A data folder with real Omniglot (METABENCH_DATA, or the shared subset beside this checkout); the made-up one where there is none."""
+    """A data folder with real Omniglot (METABENCH_DATA, or the shared subset beside this checkout);
+    the made-up one where there is none."""
     for folder in (os.environ.get("METABENCH_DATA"), SMALL_OMNIGLOT):
         if folder and (Path(folder) / "omniglot-py").is_dir():
             return Path(folder)
@@ -78,8 +87,12 @@ def real_omniglot(omniglot_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_datasets(omniglot_folder: Path) -> dict[str, Dataset]:
-    """A loaded dataset of each task kind: `sinusoid`, and `omniglot` split by alphabet (4, 1 and 1 alphabets of 6 characters)."""
-    datasets: dict[str, Dataset] = {"sinusoid": Sinusoid(SinusoidSettings()), "omniglot": Omniglot(OmniglotSettings(split="alphabet"))}
+    """A loaded dataset of each task kind: `sinusoid`, and `omniglot` split by alphabet (4, 1 and 1
+    alphabets of 6 characters)."""
+    datasets: dict[str, Dataset] = {
+        "sinusoid": Sinusoid(SinusoidSettings()),
+        "omniglot": Omniglot(OmniglotSettings(split="alphabet")),
+    }
     for dataset in datasets.values():
         dataset.load(omniglot_folder)
     return datasets

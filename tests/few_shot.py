@@ -1,4 +1,5 @@
-"""What tests of methods, training and the experiment share: small networks, random episodes, textbook versions, and cells."""
+"""What tests of methods, training and the experiment share: small networks, random episodes,
+textbook versions, and cells."""
 
 from __future__ import annotations
 
@@ -33,12 +34,18 @@ NETWORK_MODES = [("mlp", None), *((network, mode) for network in NETWORKS[1:] fo
 
 
 def make_network(name: str, *, filters: int = 4, size: int = 16) -> nn.Module:
-    """Return a float64 network whose batch norm has a scale, shift and running statistics of its own, or an `mlp`."""
+    """Return a float64 network whose batch norm has a scale, shift and running statistics of its
+    own, or an `mlp`."""
     torch.manual_seed(0)
     if name == "mlp":
-        return MLP(MLP.Settings(hidden=(8, 8), init="default"), Task("regression", (1,), 1)).double()
+        return MLP(
+            MLP.Settings(hidden=(8, 8), init="default"), Task("regression", (1,), 1)
+        ).double()
     pooling: Any = name.split()[1]
-    network = Conv4(Conv4.Settings(filters=filters, pooling=pooling), Task("classification", (1, size, size), WAYS)).double()
+    network = Conv4(
+        Conv4.Settings(filters=filters, pooling=pooling),
+        Task("classification", (1, size, size), WAYS),
+    ).double()
     for layer in network.modules():
         if isinstance(layer, BatchNorm2d):
             nn.init.uniform_(layer.weight, 0.5, 1.5)
@@ -49,41 +56,64 @@ def make_network(name: str, *, filters: int = 4, size: int = 16) -> nn.Module:
 
 
 def random_episodes(name: str, tasks: int, *, size: int = 16, seed: int = 0) -> Episodes:
-    """Return float64 episodes for a network of `make_network`: noise images that lean towards a mean of their class, or sinusoids."""
+    """Return float64 episodes for a network of `make_network`: noise images that lean towards a
+    mean of their class, or sinusoids."""
     rng = torch.Generator().manual_seed(seed)
     if name == "mlp":
         amplitude, phase = torch.rand(2, tasks, 1, 1, generator=rng, dtype=torch.float64)
         x, q = (10 * torch.rand(2, tasks, 5, 1, generator=rng, dtype=torch.float64) - 5).unbind()
-        return Episodes(x, 3 * amplitude * torch.sin(x - phase), q, 3 * amplitude * torch.sin(q - phase))
+        return Episodes(
+            x, 3 * amplitude * torch.sin(x - phase), q, 3 * amplitude * torch.sin(q - phase)
+        )
     centres = torch.randn(tasks, WAYS, 1, size, size, generator=rng, dtype=torch.float64)
     support_y = torch.arange(WAYS).repeat_interleave(SHOTS).repeat(tasks, 1)
-    query_y = torch.stack([torch.arange(WAYS).repeat(QUERIES)[torch.randperm(WAYS * QUERIES, generator=rng)] for _ in range(tasks)])
+    query_y = torch.stack(
+        [
+            torch.arange(WAYS).repeat(QUERIES)[torch.randperm(WAYS * QUERIES, generator=rng)]
+            for _ in range(tasks)
+        ]
+    )
 
     def images(y: Tensor) -> Tensor:
         noise = torch.randn(*y.shape, 1, size, size, generator=rng, dtype=torch.float64)
-        return torch.stack([centre[labels] for centre, labels in zip(centres, y, strict=True)]) + noise
+        return (
+            torch.stack([centre[labels] for centre, labels in zip(centres, y, strict=True)]) + noise
+        )
 
     return Episodes(images(support_y), support_y, images(query_y), query_y)
 
 
 def some_episodes(batch: Episodes, which: slice | list[int]) -> Episodes:
     """Return part of a batch."""
-    return Episodes(batch.support_x[which], batch.support_y[which], batch.query_x[which], batch.query_y[which])
+    return Episodes(
+        batch.support_x[which], batch.support_y[which], batch.query_x[which], batch.query_y[which]
+    )
 
 
 def textbook_conv4(ours: Conv4, pooling: str) -> nn.Sequential:
-    """Return the same network in plain layers of torch, as the papers draw it (pooling last), with the same weights."""
+    """Return the same network in plain layers of torch, as the papers draw it (pooling last), with
+    the same weights."""
     layers: list[nn.Module] = []
     for weight in (p for name, p in ours.named_parameters() if p.dim() == 4):
         out, channels = weight.shape[:2]
-        layers += [nn.Conv2d(channels, out, 3, stride=1 if pooling == "max" else 2, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
+        layers += [
+            nn.Conv2d(channels, out, 3, stride=1 if pooling == "max" else 2, padding=1, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+        ]
         layers += [nn.MaxPool2d(2)] if pooling == "max" else []
-    network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(ours.head.in_features, ours.head.out_features)).double()
+    network = nn.Sequential(
+        *layers, nn.Flatten(), nn.Linear(ours.head.in_features, ours.head.out_features)
+    ).double()
     with torch.no_grad():
         for theirs, mine in zip(network.parameters(), ours.parameters(), strict=True):
             theirs.copy_(mine)
         norms = [layer for layer in network if isinstance(layer, nn.BatchNorm2d)]
-        for theirs, mine in zip(norms, (layer for layer in ours.modules() if isinstance(layer, BatchNorm2d)), strict=True):
+        for theirs, mine in zip(
+            norms,
+            (layer for layer in ours.modules() if isinstance(layer, BatchNorm2d)),
+            strict=True,
+        ):
             theirs.running_mean.copy_(mine.running_mean)
             theirs.running_var.copy_(mine.running_var)
     return network
@@ -97,9 +127,14 @@ def fingerprint(module: nn.Module) -> str:
     return content.hexdigest()
 
 
-def relative_error(ours: Mapping[str, Tensor] | list[Tensor], theirs: Mapping[str, Tensor] | list[Tensor]) -> float:
+def relative_error(
+    ours: Mapping[str, Tensor] | list[Tensor], theirs: Mapping[str, Tensor] | list[Tensor]
+) -> float:
     """Return ‖ours - theirs‖ / ‖theirs‖ over all tensors together."""
-    one, other = (torch.cat([t.detach().flatten() for t in (ts.values() if isinstance(ts, Mapping) else ts)]) for ts in (ours, theirs))
+    one, other = (
+        torch.cat([t.detach().flatten() for t in (ts.values() if isinstance(ts, Mapping) else ts)])
+        for ts in (ours, theirs)
+    )
     return float((one - other).norm() / other.norm())
 
 
@@ -111,7 +146,10 @@ def length(gradient: Mapping[str, Tensor]) -> float:
 def random_direction(network: nn.Module) -> dict[str, Tensor]:
     """Return a unit vector in the space of weights."""
     rng = torch.Generator().manual_seed(7)
-    direction = {name: torch.randn(p.shape, generator=rng, dtype=p.dtype) for name, p in network.named_parameters()}
+    direction = {
+        name: torch.randn(p.shape, generator=rng, dtype=p.dtype)
+        for name, p in network.named_parameters()
+    }
     return {name: d / length(direction) for name, d in direction.items()}
 
 
@@ -137,20 +175,40 @@ SMALL: dict[str, dict[str, Any]] = {
         "model": {"hidden": (8,), "init": "default"},
         "train": {"iterations": 6, "tasks_per_batch": 2, "shots": 5, "query_shots": 5},
         "validate": {"every": 3, "episodes": 4, "shots": 5, "query_shots": 5},
-        "evaluate": {"ways": None, "shots": 5, "query_shots": 5, "episodes": 40, "batch_norm": None},
+        "evaluate": {
+            "ways": None,
+            "shots": 5,
+            "query_shots": 5,
+            "episodes": 40,
+            "batch_norm": None,
+        },
     },
     "omniglot": {
         "dataset": {"split": "alphabet", "image_size": 16},
         "model": {"filters": 4},
         "train": {"iterations": 4, "tasks_per_batch": 2, "ways": 3, "shots": 1, "query_shots": 2},
         "validate": {"every": 2, "episodes": 4, "ways": 3, "shots": 1, "query_shots": 2},
-        "evaluate": {"ways": 3, "shots": 1, "query_shots": 2, "episodes": 40, "batch_norm": "query"},
+        "evaluate": {
+            "ways": 3,
+            "shots": 1,
+            "query_shots": 2,
+            "episodes": 40,
+            "batch_norm": "query",
+        },
     },
 }
 
 
-def make_cell(algorithm: str, source: str = "sinusoid", *, method: Mapping[str, Any] | None = None, seed: int = 0, **changes: Any) -> Cell:
-    """Return a small cell over `source`. `changes` are to the tables `dataset`, `model`, `train`, `validate`, `evaluate` of `SMALL`."""
+def make_cell(
+    algorithm: str,
+    source: str = "sinusoid",
+    *,
+    method: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    **changes: Any,
+) -> Cell:
+    """Return a small cell over `source`. `changes` are to the tables `dataset`, `model`, `train`,
+    `validate`, `evaluate` of `SMALL`."""
     at = {table: {**said, **changes.get(table, {})} for table, said in SMALL[source].items()}
     fit = Fit(
         algorithm=algorithm,
@@ -173,5 +231,9 @@ def run(*cells: Cell, data: Path, keep_weights: Path | None = None) -> list[Cell
 
 def reproducible(outcome: CellOutcome) -> str:
     """Return everything that a re-run must give again, to the bit."""
-    arrays = {name: hashlib.sha256(np.ascontiguousarray(a).tobytes()).hexdigest() for name, a in outcome.arrays.items() if name.startswith("result/")}
+    arrays = {
+        name: hashlib.sha256(np.ascontiguousarray(a).tobytes()).hexdigest()
+        for name, a in outcome.arrays.items()
+        if name.startswith("result/")
+    }
     return json.dumps([outcome.result, arrays], sort_keys=True)

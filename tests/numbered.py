@@ -1,4 +1,5 @@
-"""A dataset whose images say which they are: the plugin of a test of the experiment. Not collected."""
+"""A dataset whose images say which they are: the plugin of a test of the experiment. Not
+collected."""
 
 from pathlib import Path
 
@@ -14,7 +15,8 @@ SPLITS = {"train": range(20), "validation": range(20, 26), "test": range(26, 32)
 
 
 class Numbered(ImageDataset):
-    """Noise but for its first two pixels, which hold the low and the high byte of the image's number; image n is of class n // PER_CLASS."""
+    """Noise but for its first two pixels, which hold the low and the high byte of the image's
+    number; image n is of class n // PER_CLASS."""
 
     version = 1
     Settings = OmniglotSettings
@@ -29,4 +31,6 @@ class Numbered(ImageDataset):
         pixels = np.random.default_rng(0).integers(0, 256, (len(labels), 16, 16, 1), dtype=np.uint8)
         pixels[:, 0, 0, 0], pixels[:, 0, 1, 0] = numbers % 256, numbers // 256
         splits = {split: np.array(classes) for split, classes in SPLITS.items()}
-        self.pool = ImagePool(torch.from_numpy(pixels), labels, [str(c) for c in range(32)], [], splits, "")
+        self.pool = ImagePool(
+            torch.from_numpy(pixels), labels, [str(c) for c in range(32)], [], splits, ""
+        )

@@ -1,4 +1,5 @@
-"""A small project on disk for the tests of suites: a good suite, and plugins that are a little odd."""
+"""A small project on disk for the tests of suites: a good suite, and plugins that are a little
+odd."""
 
 from __future__ import annotations
 
@@ -66,7 +67,10 @@ ratio_above = 1.5
 """
 
 PLUGINS = '''\
-"""Classes that keep the contract for plugins, and some that do not. Importing this must never be needed to list them."""
+"""Classes that keep the contract for plugins, and some that do not.
+
+Importing this must never be needed to list them.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -111,7 +115,7 @@ class Odd(Method):
 
 
 class Narrow(torch.nn.Module):
-    """A model that is made for narrow inputs alone, and one of whose settings wants weights with values."""
+    """A model made for narrow inputs alone, one of whose settings wants weights with values."""
 
     version = 1
     kinds = frozenset({"classification", "regression"})
@@ -127,7 +131,8 @@ class Narrow(torch.nn.Module):
         if settings.looks:
             torch.ones(1).item()
         if task.input_shape[-1] > settings.width or settings.widens:
-            raise ValueError(f"narrow takes inputs up to {settings.width} wide, not {task.input_shape[-1]}")
+            width = task.input_shape[-1]
+            raise ValueError(f"narrow takes inputs up to {settings.width} wide, not {width}")
 
     @classmethod
     def has_batch_norm(cls, settings):

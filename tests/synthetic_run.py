@@ -1,4 +1,5 @@
-"""Run folders that look like real ones, without training anything: `cells.json`, `suite.toml`, and records as the runner writes them."""
+"""Run folders that look like real ones, without training anything: `cells.json`, `suite.toml`, and
+records as the runner writes them."""
 
 from __future__ import annotations
 
@@ -18,15 +19,20 @@ MSE = {"name": "mse", "unit": "squared amplitude", "higher_is_better": False, "c
 LEVELS = {"maml": 0.951, "fomaml": 0.943, "protonet": 0.968, "scratch": 0.612}
 BATCH_NORM = {"maml": "query", "fomaml": "query", "protonet": "running", "scratch": "support"}
 SPEED = {"maml": 0.021, "fomaml": 0.012, "protonet": 0.006, "scratch": 0.0}
-WEIGHTS = {"maml": (112_005, 112_005), "fomaml": (112_005, 112_005), "protonet": (111_936, 0), "scratch": (0, 112_005)}
+WEIGHTS = {
+    "maml": (112_005, 112_005),
+    "fomaml": (112_005, 112_005),
+    "protonet": (111_936, 0),
+    "scratch": (0, 112_005),
+}
 
 Record = dict[str, Any]
 
 
 @dataclass
 class Synthetic:
-    """What to write. `change` maps (algorithm, shots, seed) to an outcome, or to a function that edits the record; without `arrays` there are none
-    in the archives of the finished."""
+    """What to write. `change` maps (algorithm, shots, seed) to an outcome, or to a function that
+    edits the record; without `arrays` there are none in the archives of the finished."""
 
     algorithms: Sequence[str] = ("maml", "fomaml", "protonet", "scratch")
     dataset: str = "omniglot"
@@ -34,11 +40,15 @@ class Synthetic:
     shots: Sequence[int] = (1, 5)
     seeds: Sequence[int] = (0, 1, 2, 3, 4)
     title: str = "Second order, first order, or none at all"
-    description: str = "Does MAML's second derivative pay on Omniglot, and what does it cost next to prototypes?"
+    description: str = (
+        "Does MAML's second derivative pay on Omniglot, and what does it cost next to prototypes?"
+    )
     reference: str = "maml"
     suite: str = "omniglot-small"
     scores: Mapping[tuple[str, int], Sequence[float | None]] = field(default_factory=dict)
-    change: Mapping[tuple[str, int, int], str | Callable[[Record], None]] = field(default_factory=dict)
+    change: Mapping[tuple[str, int, int], str | Callable[[Record], None]] = field(
+        default_factory=dict
+    )
     axes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     claims: Sequence[Mapping[str, Any]] = ()
     arrays: bool = True
@@ -65,14 +75,21 @@ class Synthetic:
             "cells": entries,
         }
         (folder / "cells.json").write_text(json.dumps(described))
-        (folder / "suite.toml").write_text(f'title = "{self.suite}"\nreference = "{self.reference}"\n\n[[grid]]\nalgorithms = ["maml"]\n')
+        (folder / "suite.toml").write_text(
+            f'title = "{self.suite}"\nreference = "{self.reference}"\n\n[[grid]]\nalgorithms = '
+            '["maml"]\n'
+        )
         for entry in entries:
             self._write_cell(folder, entry)
         return folder
 
     def entries(self) -> Iterable[Record]:
         """The cells as `cells.json` lists them: seed, then grid point, then algorithm."""
-        points = [{}] if not self.axes else [{key: value} for key, values in self.axes.items() for value in values]
+        points = (
+            [{}]
+            if not self.axes
+            else [{key: value} for key, values in self.axes.items() for value in values]
+        )
         for seed in self.seeds:
             for shots in self.shots:
                 for point in points:
@@ -81,8 +98,20 @@ class Synthetic:
 
     def _entry(self, algorithm: str, shots: int, seed: int, point: Mapping[str, Any]) -> Record:
         model = "conv4" if self.ways else "mlp"
-        labels = {"algorithm": algorithm, "model": model, "dataset": self.dataset, "on": "same", **point}
-        evaluate = {"ways": self.ways, "shots": shots, "query_shots": 15, "episodes": 600, "sampling": "with_replacement"}
+        labels = {
+            "algorithm": algorithm,
+            "model": model,
+            "dataset": self.dataset,
+            "on": "same",
+            **point,
+        }
+        evaluate = {
+            "ways": self.ways,
+            "shots": shots,
+            "query_shots": 15,
+            "episodes": 600,
+            "sampling": "with_replacement",
+        }
         norm = BATCH_NORM.get(algorithm, "query") if self.ways else None
         metric = ACCURACY | {"chance": 1 / self.ways} if self.ways else MSE
         fit = digest([labels, shots, seed, "fit"])
@@ -100,7 +129,11 @@ class Synthetic:
         }
 
     def _write_cell(self, folder: Path, entry: Record) -> None:
-        algorithm, shots, seed = entry["labels"]["algorithm"], entry["group"]["shots"], entry["seed"]
+        algorithm, shots, seed = (
+            entry["labels"]["algorithm"],
+            entry["group"]["shots"],
+            entry["seed"],
+        )
         change = self.change.get((algorithm, shots, seed))
         if change == "missing":
             return
@@ -114,9 +147,15 @@ class Synthetic:
         elif change is not None:
             change(record)
         path.write_text(json.dumps(record))
-        path.with_suffix(".log").write_text(f"fit {entry['name']} began\nwarning: learning rate <b>0.4</b> is high\n")
+        path.with_suffix(".log").write_text(
+            f"fit {entry['name']} began\nwarning: learning rate <b>0.4</b> is high\n"
+        )
         if (result := record["result"]) and result["outcome"] in FINISHED:
-            arrays = {"result/scores": np.full(600, result["score"])} if self.arrays and result["score"] is not None else {}
+            arrays = (
+                {"result/scores": np.full(600, result["score"])}
+                if self.arrays and result["score"] is not None
+                else {}
+            )
             if self.figures and result["adaptation"]:
                 steps = len(result["adaptation"]["steps"])
                 shown = images(self.ways, shots, steps, seed) if self.ways else waves(steps, seed)
@@ -134,7 +173,14 @@ class Synthetic:
             level = 1 - (1 - LEVELS.get(algorithm, 0.9)) / (1 + 0.5 * (shots > 1))
             score = float(np.clip(level + 0.004 * shared + 0.004 * rng.normal(), 0, 1))
         else:
-            score = float(np.exp(np.log(0.6 * (1.4 - LEVELS.get(algorithm, 0.9))) - 0.15 * shots + 0.1 * shared + 0.1 * rng.normal()))
+            score = float(
+                np.exp(
+                    np.log(0.6 * (1.4 - LEVELS.get(algorithm, 0.9)))
+                    - 0.15 * shots
+                    + 0.1 * shared
+                    + 0.1 * rng.normal()
+                )
+            )
         return {
             "schema": 1,
             **{key: entry[key] for key in ("cell", "fit", "labels", "seed")},
@@ -145,14 +191,20 @@ class Synthetic:
             "provenance": provenance(entry["stem"], seed),
         }
 
-    def _result(self, algorithm: str, score: float, chance: float | None, rng: np.random.Generator) -> Record:
+    def _result(
+        self, algorithm: str, score: float, chance: float | None, rng: np.random.Generator
+    ) -> Record:
         worst = chance if chance is not None else 4.2
         trains, adapts = WEIGHTS.get(algorithm, (10, 10))
         x = np.arange(100, 2001, 100)
         rise = 1 - np.exp(-x / 400)
-        validation = worst + (score - worst) * rise + 0.01 * abs(score - worst) * rng.normal(size=x.size)
+        validation = (
+            worst + (score - worst) * rise + 0.01 * abs(score - worst) * rng.normal(size=x.size)
+        )
         steps = [0, 1, 2, 3, 5, 10] if adapts else [0]
-        adaptation = [worst + (score - worst) * (1 - 0.25**step) for step in steps] if adapts else [score]
+        adaptation = (
+            [worst + (score - worst) * (1 - 0.25**step) for step in steps] if adapts else [score]
+        )
         bins = np.arange(10, 2001, 10)
         loss = 1.6 * np.exp(-bins / 500) + 0.2 + 0.02 * rng.normal(size=bins.size)
         return {
@@ -163,12 +215,18 @@ class Synthetic:
             "iterations": 2000 if trains else 0,
             "stopped": "budget",
             "best_iteration": 1800,
-            "validation": {"iteration": x.tolist(), "score": validation.tolist(), "loss": [None] * x.size}
+            "validation": {
+                "iteration": x.tolist(),
+                "score": validation.tolist(),
+                "loss": [None] * x.size,
+            }
             if trains
             else {"iteration": [], "score": [], "loss": []},
             "target": 0.9 if chance is not None else None,
             "iterations_to_target": 1100 if trains and score > 0.94 else None,
-            "training": {"iteration": bins.tolist(), "loss": loss.tolist(), "score": None} if trains else {"iteration": [], "loss": [], "score": []},
+            "training": {"iteration": bins.tolist(), "loss": loss.tolist(), "score": None}
+            if trains
+            else {"iteration": [], "loss": [], "score": []},
             "adaptation": {"steps": steps, "score": adaptation},
             "choice": {"step": steps[-1], "settings": {"inner_lr": 0.1}},
             "spent": {"tasks": 8000, "images": 640_000, "gradient_evaluations": 48_000},
@@ -198,10 +256,14 @@ class Synthetic:
 
 
 def waves(steps: int, seed: int, told: bool = False) -> dict[str, np.ndarray]:
-    """Two sines as records keep them: ten points, and predictions that come closer with every step. `told` adds amplitude and phase to the inputs."""
+    """Two sines as records keep them: ten points, and predictions that come closer with every step.
+    `told` adds amplitude and phase to the inputs."""
     rng = np.random.default_rng(seed)
     amplitude, phase = rng.uniform(1, 5, (2, 1, 1)), rng.uniform(0, 3, (2, 1, 1))
-    support, query = rng.uniform(-5, 5, (2, 10, 1)), np.tile(np.linspace(-5, 5, 101)[:, None], (2, 1, 1))
+    support, query = (
+        rng.uniform(-5, 5, (2, 10, 1)),
+        np.tile(np.linspace(-5, 5, 101)[:, None], (2, 1, 1)),
+    )
     truth = amplitude * np.sin(query - phase)
     known = np.concatenate((amplitude, phase), -1)
     parts = {
@@ -215,7 +277,8 @@ def waves(steps: int, seed: int, told: bool = False) -> dict[str, np.ndarray]:
 
 
 def images(ways: int, shots: int, steps: int, seed: int) -> dict[str, np.ndarray]:
-    """Two episodes of images of noise as records keep them, four queries a class; in each the first query of class 0 is taken for class 1."""
+    """Two episodes of images of noise as records keep them, four queries a class; in each the first
+    query of class 0 is taken for class 1."""
     rng = np.random.default_rng(seed)
     query_y = np.tile(np.arange(ways).repeat(4), (2, 1)).astype(np.int16)
     prediction = np.repeat(query_y[:, None], steps, axis=1)
@@ -244,7 +307,13 @@ def provenance(stem: str, seed: int) -> Record:
         "cores": 2,
         "memory_bytes": 8 * 2**30,
         "host": "Linux 6.8 x86_64",
-        "conditions": {"sources": "ab" * 32, "torch": "2.15.0", "device": "cpu", "threads": 1, "conditions_digest": "cd" * 32},
+        "conditions": {
+            "sources": "ab" * 32,
+            "torch": "2.15.0",
+            "device": "cpu",
+            "threads": 1,
+            "conditions_digest": "cd" * 32,
+        },
         "data_digest": "ef" * 32,
         "started": f"2026-05-04T10:0{seed}:00+00:00",
         "ended": f"2026-05-04T10:0{seed}:50+00:00",
@@ -252,15 +321,27 @@ def provenance(stem: str, seed: int) -> Record:
     }
 
 
-def fail(record: Record, outcome: str, message: str = "loss is not finite at iteration 312") -> None:
+def fail(
+    record: Record, outcome: str, message: str = "loss is not finite at iteration 312"
+) -> None:
     """Turn a completed record into one of another outcome, as the runner writes it."""
     result = record["result"]
     if outcome == "diverged":
-        result |= {"outcome": outcome, "score": record["metric"]["chance"], "interval": None, "adaptation": None, "stopped": "diverged"}
+        result |= {
+            "outcome": outcome,
+            "score": record["metric"]["chance"],
+            "interval": None,
+            "adaptation": None,
+            "stopped": "diverged",
+        }
         return
     record["result"] = dict.fromkeys(result) | {
         "outcome": outcome,
-        "error": {"type": "RuntimeError", "message": message, "traceback": "Traceback (most recent call last):\n  ...\nRuntimeError: boom\n"},
+        "error": {
+            "type": "RuntimeError",
+            "message": message,
+            "traceback": "Traceback (most recent call last):\n  ...\nRuntimeError: boom\n",
+        },
     }
     record["measured"] = {}
 

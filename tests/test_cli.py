@@ -1,4 +1,5 @@
-"""The command line as a user meets it: help, wrong words, verbs that need no torch, and how much time they take."""
+"""The command line as a user meets it: help, wrong words, verbs that need no torch, and how much
+time they take."""
 
 from __future__ import annotations
 
@@ -46,8 +47,13 @@ def exit_status(*arguments: str) -> int:
         return int(str(stop.code))
 
 
-@pytest.mark.parametrize("verb", [(), *((verb,) for verb in VERBS), ("data", "prepare"), ("data", "check"), ("data", "list")])
-def test_every_verb_has_help_with_an_example(verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "verb",
+    [(), *((verb,) for verb in VERBS), ("data", "prepare"), ("data", "check"), ("data", "list")],
+)
+def test_every_verb_has_help_with_an_example(
+    verb: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert exit_status(*verb, "--help") == 0
     text = capsys.readouterr().out
     assert "example" in text
@@ -58,7 +64,10 @@ def test_every_verb_has_help_with_an_example(verb: tuple[str, ...], capsys: pyte
     ("arguments", "complaint"),
     [
         (("rnu",), "invalid choice: 'rnu'.*did you mean 'run'"),
-        (("run", "--worker", "2"), "no such option or argument: --worker .*did you mean '--workers'"),
+        (
+            ("run", "--worker", "2"),
+            "no such option or argument: --worker .*did you mean '--workers'",
+        ),
         (("plan", "--jsn"), "did you mean '--json'"),
         (("run", "x", "y"), "no such option or argument: y"),
         (("list", "dataset"), "did you mean 'datasets'"),
@@ -72,7 +81,9 @@ def test_every_verb_has_help_with_an_example(verb: tuple[str, ...], capsys: pyte
         (("report", "--confidence", "95"), "expected a number between 0.5 and 0.9999"),
     ],
 )
-def test_wrong_words_are_told_with_the_nearest_right_one(arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_words_are_told_with_the_nearest_right_one(
+    arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert exit_status(*arguments) == 2
     streams = capsys.readouterr()
     assert streams.out == ""
@@ -86,36 +97,56 @@ def test_wrong_words_are_told_with_the_nearest_right_one(arguments: tuple[str, .
         (("run", "mixd"), "did you mean 'mixed'"),
         (("plan", "mixed", "--device", "tpu"), "--device tpu: expected auto, cpu, cuda or cuda:N"),
         (("plan", "mixed", "--device", "cuda:99"), "--device cuda:99: torch finds"),
-        (("run", "mixed", "--threads", "2000"), "--threads 2000: expected a whole number, at least 1, at most 1,024"),
+        (
+            ("run", "mixed", "--threads", "2000"),
+            "--threads 2000: expected a whole number, at least 1, at most 1,024",
+        ),
         (("run", "mixed", "--out", ""), "--out '': expected a folder"),
         (("plan", "mixed", "--seeds", ""), "--seeds : expected seeds such as 0-4"),
         (("run", "suites"), "'suites': no such suite"),
         (("run", "suites/mixed"), "no such file (did you mean 'suites/mixed.toml'?)"),
         (("run", "reports/mixed"), "'reports/mixed': is a folder, and a suite is a TOML file"),
-        (("status", "reports/mixed/cells.json"), "'reports/mixed/cells.json': is another file, and a suite is a TOML file"),
+        (
+            ("status", "reports/mixed/cells.json"),
+            "'reports/mixed/cells.json': is another file, and a suite is a TOML file",
+        ),
         (("report", "reports/mixed/records"), "is no run folder: it has no cells.json"),
         (("report", "a/" * 4000), "cannot be read: File name too long"),
-        (("plan", "mixed", "--out", "benchmark.toml"), "benchmark.toml/records: cannot be read: Not a directory"),
-        (("run", "mixed", "--out", "benchmark.toml"), "benchmark.toml: cannot be written: Not a directory"),
+        (
+            ("plan", "mixed", "--out", "benchmark.toml"),
+            "benchmark.toml/records: cannot be read: Not a directory",
+        ),
+        (
+            ("run", "mixed", "--out", "benchmark.toml"),
+            "benchmark.toml: cannot be written: Not a directory",
+        ),
         (("run", "mixed", "--out", "suites"), "has files in it and is no run folder"),
         (("plan", "mixed", "--only", "algorthm=none"), "did you mean 'algorithm'"),
         (("run", "mixed", "--seeds", "a-b"), "expected seeds such as"),
         (("status", "mixd"), "did you mean 'mixed'"),
         (("status", "suites"), "is no run folder: it has no cells.json"),
-        (("report", "profiled", "--profile", "short"), "`metabench run profiled --profile short` begins one"),
+        (
+            ("report", "profiled", "--profile", "short"),
+            "`metabench run profiled --profile short` begins one",
+        ),
         (("data", "check", "sinusoidd"), "did you mean 'sinusoid'"),
         (("data", "prepare", "omniglott"), "did you mean 'omniglot'"),
     ],
 )
-def test_errors_of_use_are_one_message(in_project: Workshop, arguments: tuple[str, ...], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_of_use_are_one_message(
+    in_project: Workshop,
+    arguments: tuple[str, ...],
+    complaint: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     before = sorted(in_project.folder.rglob("*"))
     assert exit_status(*arguments) == 2
     errors = capsys.readouterr().err
     assert errors.startswith("metabench: ")
     assert complaint in errors
-    assert [path for path in sorted(in_project.folder.rglob("*")) if "__pycache__" not in path.parts] == [
-        path for path in before if "__pycache__" not in path.parts
-    ]
+    assert [
+        path for path in sorted(in_project.folder.rglob("*")) if "__pycache__" not in path.parts
+    ] == [path for path in before if "__pycache__" not in path.parts]
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,7 +158,16 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_list_shows_everything_with_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     text = capsys.readouterr().out
-    for line in ("suites:", "  mixed", "algorithms:", "  misbehaving  First-order MAML with a deed", "datasets:", "  sinusoid", "models:", "  conv4"):
+    for line in (
+        "suites:",
+        "  mixed",
+        "algorithms:",
+        "  misbehaving  First-order MAML with a deed",
+        "datasets:",
+        "  sinusoid",
+        "models:",
+        "  conv4",
+    ):
         assert line in text
     assert main(["list", "models"]) == 0
     assert capsys.readouterr().out.startswith("conv4")
@@ -139,10 +179,16 @@ def test_status_counts_outcomes_and_shows_errors(capsys: pytest.CaptureFixture[s
         assert main(["status", name]) == 3
         text = capsys.readouterr().out
         assert "2 of 4 cells done, 2 failed" in text
-        assert re.search("failed: ValueError: the deed was done\n    2 cells: raise-sinusoid-5s-s0-[0-9a-f]{12}, raise-", text)
+        assert re.search(
+            "failed: ValueError: the deed was done\n    2 cells: "
+            "raise-sinusoid-5s-s0-[0-9a-f]{12}, raise-",
+            text,
+        )
 
 
-def test_plan_counts_states_and_expects_time(in_project: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_counts_states_and_expects_time(
+    in_project: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["plan", "mixed", "--device", "cpu", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["cells"] == {"done": 2, "stale": 0, "failed": 2, "missing": 0}
@@ -159,7 +205,9 @@ def test_plan_counts_states_and_expects_time(in_project: Workshop, capsys: pytes
     assert not (in_project.folder / "reports" / "longer").exists()
 
 
-def test_data_says_where_a_dataset_stands(in_project: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_says_where_a_dataset_stands(
+    in_project: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("METABENCH_DATA", raising=False)
     assert main(["data", "list"]) == 0
     text = capsys.readouterr().out
@@ -167,7 +215,10 @@ def test_data_says_where_a_dataset_stands(in_project: Workshop, capsys: pytest.C
     assert "omniglot: not ready: dataset 'omniglot': no drawings in the data folder" in text
     assert "`metabench data check omniglot` says what to do" in text
     assert main(["data", "check", "sinusoid"]) == 0
-    assert re.fullmatch(r"sinusoid \(suites .*mixed, profiled.*\): ready, made on the fly\n", capsys.readouterr().out)
+    assert re.fullmatch(
+        r"sinusoid \(suites .*mixed, profiled.*\): ready, made on the fly\n",
+        capsys.readouterr().out,
+    )
     assert main(["data", "check", "omniglot"]) == 3
     streams = capsys.readouterr()
     assert streams.out == "omniglot: not ready\n"
@@ -192,11 +243,18 @@ dataset = "omniglot"
 
 
 @pytest.fixture
-def with_data(tmp_path: Path, omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A project whose suites use one dataset in three ways; the small made-up Omniglot serves two of them."""
+def with_data(
+    tmp_path: Path, omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A project whose suites use one dataset in three ways; the small made-up Omniglot serves two
+    of them."""
     (tmp_path / "suites").mkdir()
-    (tmp_path / "suites" / "first.toml").write_text(USES.format(label="turned", settings='split = "alphabet"\nrotations = "train"'))
-    (tmp_path / "suites" / "second.toml").write_text(USES.format(label="published", settings='split = "vinyals"'))
+    (tmp_path / "suites" / "first.toml").write_text(
+        USES.format(label="turned", settings='split = "alphabet"\nrotations = "train"')
+    )
+    (tmp_path / "suites" / "second.toml").write_text(
+        USES.format(label="published", settings='split = "vinyals"')
+    )
     (tmp_path / "suites" / "broken.toml").write_text("grid = 3")
     monkeypatch.setenv("METABENCH_DATA", str(omniglot_folder))
     monkeypatch.chdir(tmp_path)
@@ -215,7 +273,8 @@ def test_a_dataset_is_judged_as_the_suites_use_it(capsys: pytest.CaptureFixture[
         "omniglot (suite second): not ready",
         "    24 of 964 characters in images_background",
         "    12 of 659 characters in images_evaluation",
-        "    Angelic has 6 of 20 characters, Braille has 6 of 26 characters, Greek has 6 of 24 characters, Hebrew has 6 of 22 characters, "
+        "    Angelic has 6 of 20 characters, Braille has 6 of 26 characters, Greek has 6 of 24 "
+        "characters, Hebrew has 6 of 22 characters, "
         "Latin has 6 of 26 characters and 1 more",
     ]
     assert streams.err.count("the split needs 1028 train + 172 validation + 423 test classes") == 1
@@ -223,7 +282,10 @@ def test_a_dataset_is_judged_as_the_suites_use_it(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.splitlines() == [lines[1], *lines[3:]]
     assert main(["data", "check", "published"]) == 3
     assert main(["data", "check", "turnt"]) == 2
-    assert "there are omniglot, published, sinusoid, turned (did you mean 'turned'?)" in capsys.readouterr().err.replace("glyphs, ", "")
+    assert (
+        "there are omniglot, published, sinusoid, turned (did you mean 'turned'?)"
+        in capsys.readouterr().err.replace("glyphs, ", "")
+    )
 
 
 @pytest.mark.usefixtures("with_data")
@@ -232,13 +294,22 @@ def test_list_and_doctor_judge_datasets_alike(capsys: pytest.CaptureFixture[str]
     text = capsys.readouterr().out
     assert 'omniglot (suites first, second, split = "alphabet"): ready\n' in text
     assert "\n    24 of 964 characters in images_background\n" in text
-    assert "omniglot (suite second): not ready: dataset 'omniglot', split = 'vinyals': the split needs" in text
+    assert (
+        "omniglot (suite second): not ready: dataset 'omniglot', split = 'vinyals': the split needs"
+        in text
+    )
     assert text.count("source: Lake et al. 2015") == 1
     assert main(["doctor"]) == 0
     text = capsys.readouterr().out
-    assert re.search(r'ok   data omniglot +ready \(suites first, second, split = "alphabet"\)\n', text)
+    assert re.search(
+        r'ok   data omniglot +ready \(suites first, second, split = "alphabet"\)\n', text
+    )
     assert re.search(r"ok   data omniglot +24 of 964 characters in images_background\n", text)
-    assert re.search(r"note data omniglot +not ready \(suite second\)\n +-> dataset 'omniglot', split = 'vinyals': the split needs", text)
+    assert re.search(
+        r"note data omniglot +not ready \(suite second\)\n +-> dataset 'omniglot', split = "
+        r"'vinyals': the split needs",
+        text,
+    )
     assert re.search(r"ok   data sinusoid +ready\n", text)
 
 
@@ -246,32 +317,47 @@ def test_list_and_doctor_judge_datasets_alike(capsys: pytest.CaptureFixture[str]
 def test_a_plugin_that_cannot_be_used_hides_no_other_dataset(
     with_data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (with_data / "benchmark.toml").write_text('[plugins.datasets]\naway = "not_there:Away"\nrude = "rude_data:Rude"\n')
+    (with_data / "benchmark.toml").write_text(
+        '[plugins.datasets]\naway = "not_there:Away"\nrude = "rude_data:Rude"\n'
+    )
     (with_data / "rude_data.py").write_text(
-        "from metabench.datasets.sinusoid import Sinusoid\nclass Rude(Sinusoid):\n    def load(self, root):\n        raise KeyError('rude')\n"
+        "from metabench.datasets.sinusoid import Sinusoid\nclass Rude(Sinusoid):\n    def "
+        "load(self, root):\n        raise KeyError('rude')\n"
     )
     assert main(["data", "list"]) == 0
     text = capsys.readouterr().out
     assert "away: cannot be used: dataset 'away' (not_there:Away) cannot be imported" in text
-    assert "rude: not ready: dataset 'rude' (rude_data:Rude) raised KeyError: 'rude' (rude_data.py, line 4)" in text
+    assert (
+        "rude: not ready: dataset 'rude' (rude_data:Rude) raised KeyError: 'rude' (rude_data.py, "
+        "line 4)" in text
+    )
     assert "sinusoid: ready" in text
     assert main(["doctor"]) == 0
     assert "data sinusoid" in capsys.readouterr().out
 
 
-def test_missing_data_is_told_once(with_data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_data_is_told_once(
+    with_data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("METABENCH_DATA", str(with_data / "nowhere"))
     assert main(["run", "first", "--device", "cpu", "--no-report"]) == 3
     end = capsys.readouterr().out.partition("0 cells finished")[2]
-    assert "failed: 6 fits (6 cells): DataError: dataset 'omniglot': no drawings in the data folder" in end
+    assert (
+        "failed: 6 fits (6 cells): DataError: dataset 'omniglot': no drawings in the data folder"
+        in end
+    )
     assert end.count("/images_background/<Alphabet>/<characterNN>/*.png   (964 characters)") == 1
-    assert re.search(r"\n    fits: protonet-\S+-2w1s-s\d(, protonet-\S+-2w1s-s\d){4} and 1 more\n", end)
+    assert re.search(
+        r"\n    fits: protonet-\S+-2w1s-s\d(, protonet-\S+-2w1s-s\d){4} and 1 more\n", end
+    )
     assert "metabench data check NAME" not in end
     assert main(["status", "first"]) == 3
     assert "    6 cells: protonet-omniglot-2w1s-s0-" in capsys.readouterr().out
 
 
-def test_a_project_is_found_from_a_folder_within(in_project: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_project_is_found_from_a_folder_within(
+    in_project: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = in_project.folder / "notes" / "today"
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
@@ -284,11 +370,14 @@ def test_a_project_is_found_from_a_folder_within(in_project: Workshop, capsys: p
     assert main(["run", "within", "--device", "cpu", "--no-report", "--out", "here"]) == 0
     assert (folder / "here" / "cells.json").is_file()
     assert main(["status", "here"]) == 0
-    assert main(["status", "../../suites/within.toml"]) == 2  # it has no run in the project's reports
+    # it has no run in the project's reports
+    assert main(["status", "../../suites/within.toml"]) == 2
     assert "has not been run yet" in capsys.readouterr().err
 
 
-def test_doctor_goes_on_where_it_can(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_goes_on_where_it_can(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "suites").write_text("")
     assert main(["doctor"]) == 0
@@ -303,14 +392,18 @@ def test_doctor_goes_on_where_it_can(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "benchmark.toml:1: threads = 0: expected a whole number, at least 1" in text
 
 
-def test_results_without_their_arrays_are_made_again(in_project: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_without_their_arrays_are_made_again(
+    in_project: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
     in_project.suite("halved", "none")
     in_project.run("halved")
     folder = in_project.folder / "reports" / "halved"
     first, second = sorted((folder / "records").glob("*.npz"))
     first.unlink()
     second.write_bytes(b"")
-    told = re.compile("is damaged: its arrays are (missing|not what was written). `metabench run` makes it again")
+    told = re.compile(
+        "is damaged: its arrays are (missing|not what was written). `metabench run` makes it again"
+    )
     assert main(["status", "halved"]) == 3
     text = capsys.readouterr().out
     assert "0 of 2 cells done, 2 missing" in text
@@ -347,7 +440,9 @@ def test_a_suite_is_listed_in_one_line_whatever_its_title(
 def test_closed_streams_are_no_error(in_project: Workshop, closed: str) -> None:
     redirect = {"stdout": ">&-", "stderr": "2>&-"}[closed]
     command = f'"{sys.executable}" -m metabench list suites {redirect}'
-    done = subprocess.run(["sh", "-c", command], cwd=in_project.folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=in_project.folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0
     assert done.stderr == ""
 
@@ -356,12 +451,20 @@ def test_what_a_terminal_cannot_show_is_shown_by_its_number(tmp_path: Path) -> N
     folder = tmp_path / "caf\udce9 \u2713"  # the first is a byte that is no UTF-8
     folder.mkdir()
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run([sys.executable, "-m", "metabench", "list", "suites"], cwd=folder, env=environment, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "metabench", "list", "suites"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     assert rb"caf\udce9 \u2713/suites" in done.stdout
 
 
-def test_doctor_finds_all_well_and_says_what_to_do(in_project: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_finds_all_well_and_says_what_to_do(
+    in_project: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("METABENCH_DATA", raising=False)
     assert main(["doctor"]) == 0
     text = capsys.readouterr().out
@@ -375,7 +478,9 @@ def test_doctor_finds_all_well_and_says_what_to_do(in_project: Workshop, capsys:
         (in_project.folder / "suites" / "broken.toml").unlink()
 
 
-@pytest.mark.parametrize("arguments", [["list"], ["status", "mixed"], ["--help"], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["status", "mixed"], ["--help"], ["run", "--help"]]
+)
 def test_quick_verbs_never_import_torch(in_project: Workshop, arguments: list[str]) -> None:
     code = (
         "import sys, metabench.cli\n"
@@ -383,19 +488,42 @@ def test_quick_verbs_never_import_torch(in_project: Workshop, arguments: list[st
         "except SystemExit: pass\n"
         "sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], cwd=in_project.folder, stdout=subprocess.DEVNULL, check=False).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=in_project.folder,
+            stdout=subprocess.DEVNULL,
+            check=False,
+        ).returncode
+        == 0
+    )
 
 
 def test_the_door_imports_nothing() -> None:
-    code = "import sys; before = set(sys.modules); import metabench; print(len({m for m in set(sys.modules) - before if m.startswith('metabench')}))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "1"
+    code = (
+        "import sys; before = set(sys.modules); import metabench; print(len({m for m in "
+        "set(sys.modules) - before if m.startswith('metabench')}))"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "1"
+    )
 
 
-@pytest.mark.parametrize(("arguments", "limit"), [(["--help"], 0.5), (["list"], 1.5), (["status", "mixed"], 1.5)])
+@pytest.mark.parametrize(
+    ("arguments", "limit"), [(["--help"], 0.5), (["list"], 1.5), (["status", "mixed"], 1.5)]
+)
 def test_quick_verbs_are_quick(in_project: Workshop, arguments: list[str], limit: float) -> None:
     def seconds() -> float:
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "metabench", *arguments], cwd=in_project.folder, stdout=subprocess.DEVNULL, check=False)
+        subprocess.run(
+            [sys.executable, "-m", "metabench", *arguments],
+            cwd=in_project.folder,
+            stdout=subprocess.DEVNULL,
+            check=False,
+        )
         return time.perf_counter() - start
 
     assert min(seconds() for _ in range(3)) < limit
@@ -405,14 +533,21 @@ def test_a_reader_that_goes_away_is_no_error(in_project: Workshop) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "metabench", "list"], cwd=in_project.folder, stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+        [sys.executable, "-m", "metabench", "list"],
+        cwd=in_project.folder,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     os.close(writing)
     assert done.stderr == ""
     assert done.returncode == 141
 
 
-def test_run_reports_failures_with_their_logs(in_project: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_reports_failures_with_their_logs(
+    in_project: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["run", "mixed", "--device", "cpu", "--no-report"]) == 3
     text = capsys.readouterr().out
     assert "0 cells finished, 2 done before" in text
@@ -421,7 +556,9 @@ def test_run_reports_failures_with_their_logs(in_project: Workshop, capsys: pyte
     assert "Traceback" not in text
 
 
-def test_a_finished_run_ends_with_a_report_and_nothing_to_do(in_project: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finished_run_ends_with_a_report_and_nothing_to_do(
+    in_project: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
     in_project.suite("well", "none")
     for cells in ("2 cells finished, 0 done before", "0 cells finished, 2 done before"):
         assert main(["run", "well", "--device", "cpu"]) == 0
@@ -432,24 +569,37 @@ def test_a_finished_run_ends_with_a_report_and_nothing_to_do(in_project: Worksho
     assert (in_project.folder / "reports" / "well" / "index.html").stat().st_size > 1000
 
 
-def test_the_folder_keeps_what_to_run_again_and_its_own_confidence(in_project: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_folder_keeps_what_to_run_again_and_its_own_confidence(
+    in_project: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["run", "profiled", "--profile", "short", "--device", "cpu", "--no-report"]) == 0
     folder = in_project.folder / "reports" / "profiled-short"
     told = json.loads((folder / "cells.json").read_text())
-    assert (told["suite"], told["argument"], told["profile"]) == ("profiled-short", "profiled", "short")
+    assert (told["suite"], told["argument"], told["profile"]) == (
+        "profiled-short",
+        "profiled",
+        "short",
+    )
     (folder / "cells.json").write_text(json.dumps({**told, "confidence": 0.8}))
-    for arguments, level in ((("report", str(folder)), "80 %"), (("report", str(folder), "--confidence", "0.7"), "70 %")):
+    for arguments, level in (
+        (("report", str(folder)), "80 %"),
+        (("report", str(folder), "--confidence", "0.7"), "70 %"),
+    ):
         assert main(arguments) == 0
         assert level in (folder / "index.html").read_text()
 
 
-def test_data_that_cannot_be_written_is_told(in_project: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_that_cannot_be_written_is_told(
+    in_project: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("METABENCH_DATA", str(in_project.folder / "benchmark.toml"))
     assert main(["data", "prepare", "sinusoid"]) == 3
     assert "benchmark.toml: cannot be written" in capsys.readouterr().err
 
 
-def test_a_bad_suite_writes_nothing(in_project: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_suite_writes_nothing(
+    in_project: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = in_project.suite("bad", "none")
     path.write_text(path.read_text().replace("tasks_per_batch", "task_per_batch"))
     try:
@@ -469,7 +619,10 @@ def read_only_folder(tmp_path: Path) -> Iterator[Path]:
         folder.chmod(0o555)
         yield folder
         folder.chmod(0o755)
-    elif subprocess.run(["chattr", "+i", str(folder)], capture_output=True, check=False).returncode == 0:
+    elif (
+        subprocess.run(["chattr", "+i", str(folder)], capture_output=True, check=False).returncode
+        == 0
+    ):
         yield folder
         subprocess.run(["chattr", "-i", str(folder)], check=True)
     else:
@@ -477,7 +630,9 @@ def read_only_folder(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.usefixtures("in_project")
-def test_a_read_only_folder_is_refused_before_anything_runs(read_only_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_read_only_folder_is_refused_before_anything_runs(
+    read_only_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["run", "mixed", "--device", "cpu", "--out", str(read_only_folder)]) == 2
     streams = capsys.readouterr()
     assert streams.err.startswith(f"metabench: {read_only_folder}: cannot be written: ")
@@ -489,7 +644,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = (
-        is_root() and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(disk)], capture_output=True, check=False).returncode == 0
+        is_root()
+        and subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(disk)],
+            capture_output=True,
+            check=False,
+        ).returncode
+        == 0
     )
     if not mounted:
         pytest.skip("mounting a small disk needs root; tests/test_records.py has a stand-in")
@@ -497,9 +658,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def test_a_full_disk_stops_the_run_and_leaves_whole_records(in_project: Workshop, small_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_stops_the_run_and_leaves_whole_records(
+    in_project: Workshop, small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     in_project.suite("many", "none", seeds=12)
-    assert main(["run", "many", "--device", "cpu", "--no-report", "--out", str(small_disk / "run")]) == 3
+    assert (
+        main(["run", "many", "--device", "cpu", "--no-report", "--out", str(small_disk / "run")])
+        == 3
+    )
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1
     assert "No space left on device" in errors

@@ -1,4 +1,5 @@
-"""On a GPU: the same bits again, peaks of its memory, checkpoints, and a run through the pool. Skipped where there is none."""
+"""On a GPU: the same bits again, peaks of its memory, checkpoints, and a run through the pool.
+Skipped where there is none."""
 
 from __future__ import annotations
 
@@ -79,12 +80,25 @@ def _numbered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def cell_of(algorithm: str, **changes: Any) -> Cell:
     """A cell that trains for longer than losses wait on the device to be read."""
     train = {"iterations": 60, **changes.pop("train", {})}
-    cell = make_cell(algorithm, "omniglot", method=METHODS[algorithm], train=train, validate={"every": 30}, **changes)
+    cell = make_cell(
+        algorithm,
+        "omniglot",
+        method=METHODS[algorithm],
+        train=train,
+        validate={"every": 30},
+        **changes,
+    )
     return replace(cell, fit=replace(cell.fit, dataset=part("datasets", "numbered")))
 
 
 def run(cell: Cell, device: str = "cuda:0", **options: Any) -> CellOutcome:
-    settings: dict[str, Any] = {"data": Path(), "threads": 1, "workers": 1, "progress": lambda _: None, **options}
+    settings: dict[str, Any] = {
+        "data": Path(),
+        "threads": 1,
+        "workers": 1,
+        "progress": lambda _: None,
+        **options,
+    }
     (outcome,) = run_fit([cell], device=device, **settings)
     return outcome
 
@@ -116,7 +130,8 @@ def test_times_and_peaks_are_measured(algorithm: str) -> None:
 
 @pytest.mark.usefixtures("_numbered")
 def test_scores_are_near_those_of_a_cpu() -> None:
-    """Not the same bits, and the same experiment: losses of the first iterations agree to single precision."""
+    """Not the same bits, and the same experiment: losses of the first iterations agree to single
+    precision."""
     cell = cell_of("maml", train={"iterations": 3})
     there, here = (run(cell, device).arrays["result/train_loss"] for device in ("cuda:0", "cpu"))
     assert there == pytest.approx(here, rel=1e-3)
@@ -158,12 +173,19 @@ def test_a_suite_runs_through_processes_of_its_own(tmp_path: Path) -> None:
     """Started afresh, since CUDA does not survive a fork; twice, to the same bits."""
     workshop = Workshop(tmp_path / "project")
     shutil.copy(Path(__file__).parent / "numbered.py", workshop.folder)
-    (workshop.folder / "benchmark.toml").write_text('[plugins.datasets]\nnumbered = "numbered:Numbered"\n')
+    (workshop.folder / "benchmark.toml").write_text(
+        '[plugins.datasets]\nnumbered = "numbered:Numbered"\n'
+    )
     (workshop.folder / "suites" / "gpu.toml").write_text(SUITE)
     project = workshop.project
     folders = []
     for name in ("one", "two"):
-        summary = run_suite(load_suite("gpu", project), project, using=resources("cuda:0", 0, 1), out=tmp_path / name)
+        summary = run_suite(
+            load_suite("gpu", project),
+            project,
+            using=resources("cuda:0", 0, 1),
+            out=tmp_path / name,
+        )
         assert (summary.finished, summary.exit_status) == (3, 0)
         folders.append(summary.folder)
     assert results(folders[0]) == results(folders[1])

@@ -32,7 +32,10 @@ def test_what_an_exception_says(error: Exception, message: str) -> None:
 
 def test_a_long_text_keeps_its_ends_and_says_how_long_it_was() -> None:
     assert shortened("x" * 100, 100) == "x" * 100
-    assert shortened("a" * 50 + "b" + "c" * 50, 100) == "a" * 50 + "\n... (101 characters in all) ...\n" + "c" * 50
+    assert (
+        shortened("a" * 50 + "b" + "c" * 50, 100)
+        == "a" * 50 + "\n... (101 characters in all) ...\n" + "c" * 50
+    )
     long = message_of(ValueError("first " + "x" * 20_000_000 + " last"))
     assert long.startswith("first x")
     assert long.endswith("x last")

@@ -16,10 +16,18 @@ def test_examples_are_of_a_page() -> None:
         assert len(file.read_text().splitlines()) <= 60, file
 
 
-def test_a_method_and_a_dataset_of_ones_own_run_beside_the_built_in_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = shutil.copytree(EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("reports", "__pycache__"))
+def test_a_method_and_a_dataset_of_ones_own_run_beside_the_built_in_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = shutil.copytree(
+        EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("reports", "__pycache__")
+    )
     suite = project / "suites" / "own.toml"
-    suite.write_text(suite.read_text().replace("iterations = 200", "iterations = 20").replace("seeds = 2", "seeds = 1"))
+    suite.write_text(
+        suite.read_text()
+        .replace("iterations = 200", "iterations = 20")
+        .replace("seeds = 2", "seeds = 1")
+    )
     monkeypatch.chdir(project)
     summary = run_project(None, workers=1)
     assert (summary.exit_status, summary.finished) == (0, 4)

@@ -1,4 +1,5 @@
-"""What tests of the runner share: projects with a misbehaving plugin, runs within this process and in one of their own, and what to compare."""
+"""What tests of the runner share: projects with a misbehaving plugin, runs within this process and
+in one of their own, and what to compare."""
 
 from __future__ import annotations
 
@@ -48,7 +49,9 @@ class Workshop:
         self.folder = folder
         (folder / "suites").mkdir(parents=True, exist_ok=True)
         shutil.copy(Path(__file__).parent / "runner" / "misbehaving.py", folder)
-        (folder / "benchmark.toml").write_text('[plugins.methods]\nmisbehaving = "misbehaving:Misbehaving"\n')
+        (folder / "benchmark.toml").write_text(
+            '[plugins.methods]\nmisbehaving = "misbehaving:Misbehaving"\n'
+        )
 
     @property
     def project(self) -> Project:
@@ -56,27 +59,52 @@ class Workshop:
 
     def suite(self, name: str, *deeds: str, seeds: int = 1, iterations: int = 4) -> Path:
         """Write a suite with one algorithm a deed."""
-        entries = "".join(f'[algorithms.{deed}]\nmethod = "misbehaving"\ndeed = "{deed}"\n' for deed in deeds)
+        entries = "".join(
+            f'[algorithms.{deed}]\nmethod = "misbehaving"\ndeed = "{deed}"\n' for deed in deeds
+        )
         algorithms = ", ".join(f'"{deed}"' for deed in deeds)
         path = self.folder / "suites" / f"{name}.toml"
-        path.write_text(SUITE.format(algorithms=algorithms, seeds=seeds, iterations=iterations) + entries)
+        path.write_text(
+            SUITE.format(algorithms=algorithms, seeds=seeds, iterations=iterations) + entries
+        )
         return path
 
     def run(
-        self, name: str, *, workers: int = 2, out: Path | None = None, only: tuple[str, ...] = (), seeds: list[int] | None = None, **options: Any
+        self,
+        name: str,
+        *,
+        workers: int = 2,
+        out: Path | None = None,
+        only: tuple[str, ...] = (),
+        seeds: list[int] | None = None,
+        **options: Any,
     ) -> RunSummary:
         """Run a suite within this process."""
         suite = load_suite(name, self.project, only=only, seeds=seeds)
-        return run_suite(suite, self.project, using=resources("cpu", workers, 1), out=out, **options)
+        return run_suite(
+            suite, self.project, using=resources("cpu", workers, 1), out=out, **options
+        )
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command line in a process of its own."""
-        return subprocess.run([sys.executable, "-m", "metabench", *arguments], cwd=self.folder, capture_output=True, text=True, timeout=120)
+        return subprocess.run(
+            [sys.executable, "-m", "metabench", *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """Start the command line in a process of its own."""
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen([sys.executable, "-m", "metabench", *arguments], cwd=self.folder, text=True, start_new_session=True, **pipes)
+        return subprocess.Popen(
+            [sys.executable, "-m", "metabench", *arguments],
+            cwd=self.folder,
+            text=True,
+            start_new_session=True,
+            **pipes,
+        )
 
 
 def records(folder: Path) -> dict[str, dict[str, Any]]:
@@ -86,23 +114,36 @@ def records(folder: Path) -> dict[str, dict[str, Any]]:
     named = {}
     for record in scan.records.values():
         labels = record["labels"]
-        named[f"{labels['algorithm']} {record['seed']} {record['config']['evaluate']['episodes']}"] = record
+        named[
+            f"{labels['algorithm']} {record['seed']} {record['config']['evaluate']['episodes']}"
+        ] = record
     return named
 
 
 def results(folder: Path) -> dict[str, Any]:
-    """What must be equal to the bit: the `result` of every record, and its result arrays as bytes."""
+    """What must be equal to the bit: the `result` of every record, and its result arrays as
+    bytes."""
     store = RecordStore(folder)
     found = {}
     for cell, (path,) in store.index().items():
-        arrays = {name: array for name, array in store.arrays(path).items() if name.startswith("result/")}
-        kept = {name: (array.dtype.str, array.shape, np.ascontiguousarray(array).tobytes()) for name, array in arrays.items()}
+        arrays = {
+            name: array for name, array in store.arrays(path).items() if name.startswith("result/")
+        }
+        kept = {
+            name: (array.dtype.str, array.shape, np.ascontiguousarray(array).tobytes())
+            for name, array in arrays.items()
+        }
         found[cell] = (json.dumps(store.load(path)["result"], sort_keys=True), kept)
     return found
 
 
-def rewrite(path: Path, change: Callable[[dict[str, Any]], Any], arrays: Callable[[dict[str, np.ndarray]], Any] = lambda _: None) -> None:
-    """Change a record and its arrays, and give them the digests that fit, as if they had been written so."""
+def rewrite(
+    path: Path,
+    change: Callable[[dict[str, Any]], Any],
+    arrays: Callable[[dict[str, np.ndarray]], Any] = lambda _: None,
+) -> None:
+    """Change a record and its arrays, and give them the digests that fit, as if they had been
+    written so."""
     store = RecordStore(path.parents[1])
     record, kept = store.load(path), dict(store.arrays(path))
     change(record)
@@ -112,7 +153,11 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], Any], arrays: Callabl
 
 def footprints(folder: Path) -> dict[str, tuple[int, int]]:
     """Inode and time of change of every record file."""
-    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in (folder / "records").iterdir() if path.suffix in (".json", ".npz")}
+    return {
+        path.name: (path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in (folder / "records").iterdir()
+        if path.suffix in (".json", ".npz")
+    }
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
@@ -133,7 +178,11 @@ def family(pid: int) -> list[psutil.Process]:
 def assert_gone(processes: list[psutil.Process], seconds: float = 10.0) -> None:
     """See that none of these processes lives on."""
     _, alive = psutil.wait_procs(processes, timeout=seconds)
-    alive = [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    alive = [
+        process
+        for process in alive
+        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    ]
     assert not alive, [(process.pid, process.cmdline()) for process in alive]
 
 

@@ -1,1 +1,2 @@
-"""Datasets. One file a dataset; `dataset.py` is their interface, `images.py` the base of those of images. Importing this imports no dataset."""
+"""Datasets. One file a dataset; `dataset.py` is their interface, `images.py` the base of those of
+images. Importing this imports no dataset."""

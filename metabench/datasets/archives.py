@@ -1,4 +1,5 @@
-"""Zip archives of strangers: the files that a dataset wants of one, each read within bounds, and nothing else of it."""
+"""Zip archives of strangers: the files that a dataset wants of one, each read within bounds, and
+nothing else of it."""
 
 from __future__ import annotations
 
@@ -22,9 +23,12 @@ class Bounds:
 
     Attributes
     ----------
-    archive_bytes : of the archive itself.
-    members : files and folders in it.
-    member_bytes, total_bytes : of one file, and of all, unpacked.
+    archive_bytes
+        Of the archive itself.
+    members
+        Files and folders in it.
+    member_bytes, total_bytes
+        Of one file, and of all, unpacked.
     """
 
     archive_bytes: int
@@ -33,15 +37,20 @@ class Bounds:
     total_bytes: int
 
 
-def read_archive(archive: Path, pattern: str, bounds: Bounds) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Yield name and content of each file whose whole name matches `pattern` (``images/*/*.png``; a star matches no slash).
+def read_archive(
+    archive: Path, pattern: str, bounds: Bounds
+) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """Yield name and content of each file whose whole name matches `pattern` (``images/*/*.png``; a
+    star matches no slash).
 
     Folders, hidden files and all others are passed over. Nothing is written.
 
     Raises
     ------
-    DataError : what lies there is no file, no whole zip archive, or goes beyond the bounds; a name leads out of the archive or stands in it
-        twice; a file is encrypted, oddly compressed, or a link; none matches. Names the archive.
+    DataError
+        What lies there is no file, no whole zip archive, or goes beyond the bounds; a name leads
+        out of the archive or stands in it twice; a file is encrypted, oddly compressed, or a link;
+        none matches. Names the archive.
     """
     try:
         with open_zip(archive, bounds.archive_bytes, bounds.members) as content:
@@ -50,10 +59,15 @@ def read_archive(archive: Path, pattern: str, bounds: Bounds) -> Iterator[tuple[
     except OSError as error:
         raise DataError(f"{archive}: cannot be read: {error.strerror or error}") from error
     except Exception as error:  # zipfile raises whatever it meets in spoilt bytes
-        raise DataError(f"{archive}: {str(error) or type(error).__name__}; put the original archive in its place, or remove it") from error
+        raise DataError(
+            f"{archive}: {str(error) or type(error).__name__}; put the original archive in its "
+            "place, or remove it"
+        ) from error
 
 
-def _chosen(members: list[zipfile.ZipInfo], pattern: str, bounds: Bounds) -> dict[PurePosixPath, zipfile.ZipInfo]:
+def _chosen(
+    members: list[zipfile.ZipInfo], pattern: str, bounds: Bounds
+) -> dict[PurePosixPath, zipfile.ZipInfo]:
     levels = pattern.count("/") + 1
     chosen: dict[PurePosixPath, zipfile.ZipInfo] = {}
     for member in members:
@@ -68,7 +82,9 @@ def _chosen(members: list[zipfile.ZipInfo], pattern: str, bounds: Bounds) -> dic
     if not chosen:
         raise ValueError(f"it holds no {pattern}")
     if (total := sum(member.file_size for member in chosen.values())) > bounds.total_bytes:
-        raise ValueError(f"its files have {total:,} bytes unpacked, and may have {bounds.total_bytes:,}")
+        raise ValueError(
+            f"its files have {total:,} bytes unpacked, and may have {bounds.total_bytes:,}"
+        )
     return chosen
 
 
@@ -76,8 +92,12 @@ def _name(member: zipfile.ZipInfo) -> PurePosixPath:
     """The name of a file in an archive, which leads to a place below wherever it is unpacked."""
     name = PurePosixPath(member.filename)
     if name.is_absolute() or ".." in name.parts:
-        raise ValueError(f"it holds {member.filename!r}, which leads out of the folder that it is unpacked to")
-    if not member.filename.isprintable() or any(len(part.encode()) > LONGEST_NAME for part in name.parts):
+        raise ValueError(
+            f"it holds {member.filename!r}, which leads out of the folder that it is unpacked to"
+        )
+    if not member.filename.isprintable() or any(
+        len(part.encode()) > LONGEST_NAME for part in name.parts
+    ):
         raise ValueError(f"it holds {member.filename[:LONGEST_NAME]!r}, which is no name of a file")
     return name
 
@@ -102,7 +122,12 @@ def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
         with archive.open(member) as file:
             content = file.read(member.file_size + 1)
     except Exception as error:  # as in `read_archive`; here the file is known
-        raise ValueError(f"{member.filename!r} in it is damaged ({str(error) or type(error).__name__})") from error
+        raise ValueError(
+            f"{member.filename!r} in it is damaged ({str(error) or type(error).__name__})"
+        ) from error
     if len(content) != member.file_size:
-        raise ValueError(f"{member.filename!r} in it has other than the {member.file_size:,} bytes that it should have")
+        raise ValueError(
+            f"{member.filename!r} in it has other than the {member.file_size:,} bytes that it "
+            "should have"
+        )
     return content

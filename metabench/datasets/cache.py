@@ -1,7 +1,9 @@
-"""Decoded images kept on disk: decoding thousands of small files takes seconds, mapping one array takes none.
+"""Decoded images kept on disk: decoding thousands of small files takes seconds, mapping one array
+takes none.
 
-An entry is two files, ``<key>.npy`` (the images) and ``<key>.json`` (everything else). Both are written under another name and renamed, so processes
-may race: for one key they write the same. What does not match its own digest, or is not as it is written here, is decoded again.
+An entry is two files, ``<key>.npy`` (the images) and ``<key>.json`` (everything else). Both are
+written under another name and renamed, so processes may race: for one key they write the same. What
+does not match its own digest, or is not as it is written here, is decoded again.
 """
 
 from __future__ import annotations
@@ -33,15 +35,21 @@ MOST_DESCRIPTION = 128 * 2**20
 """Bytes of the names and labels of an entry: enough for a million images."""
 
 LONGEST_NAME = 1_024
-"""Letters of the name of a class or an image: alphabet, character and drawing, each at most a file's name."""
+"""Letters of the name of a class or an image: alphabet, character and drawing, each at most a
+file's name."""
 
-_HEADER = re.compile(rb"\x93NUMPY\x01\x00(..)\{'descr': '\|u1', 'fortran_order': False, 'shape': \((\d+), (\d+), (\d+), (\d+)\), \} *\n", re.DOTALL)
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00(..)\{'descr': '\|u1', 'fortran_order': False, "
+    rb"'shape': \((\d+), (\d+), (\d+), (\d+)\), \} *\n",
+    re.DOTALL,
+)
 _LONGEST_HEADER = 256
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """Images as read from a data folder: ``images`` ``[n, H, W, C]`` uint8, ``labels`` ``[n]``, names, and the digest over all but `image_ids`."""
+    """Images as read from a data folder: ``images`` ``[n, H, W, C]`` uint8, ``labels`` ``[n]``,
+    names, and the digest over all but `image_ids`."""
 
     images: NDArray[np.uint8]
     labels: Integers
@@ -57,11 +65,14 @@ def cache_folder() -> Path:
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "metabench"
     except RuntimeError as error:
-        raise FolderError("there is no home folder to keep decoded images in; METABENCH_CACHE names another place") from error
+        raise FolderError(
+            "there is no home folder to keep decoded images in; METABENCH_CACHE names another place"
+        ) from error
 
 
 def load_or_decode(dataset: str, key: str, decode: Callable[[], Decoded]) -> Decoded:
-    """Return what is kept under `dataset` and `key`; decode and keep it where nothing is, or where that is damaged.
+    """Return what is kept under `dataset` and `key`; decode and keep it where nothing is, or where
+    that is damaged.
 
     A cache that cannot be written costs time and nothing else: the images then live in memory.
     """
@@ -92,23 +103,33 @@ def _read(stem: Path) -> Decoded | None:
 
 
 def _mapped(path: Path) -> NDArray[np.uint8]:
-    """Map the images of an entry: exactly what `np.save` writes of such images, told by its header's bytes; nothing in a file is evaluated."""
+    """Map the images of an entry: exactly what `np.save` writes of such images, told by its
+    header's bytes; nothing in a file is evaluated."""
     with open_regular(path) as file:
-        if (header := _HEADER.match(file.read(_LONGEST_HEADER))) is None or len(header[0]) != 10 + int.from_bytes(header[1], "little"):
+        if (header := _HEADER.match(file.read(_LONGEST_HEADER))) is None or len(
+            header[0]
+        ) != 10 + int.from_bytes(header[1], "little"):
             raise ValueError("no images, or not as they are kept")
         shape = tuple(int(side) for side in header.groups()[1:])
         if file.seek(0, os.SEEK_END) != len(header[0]) + math.prod(shape):
             raise ValueError("cut short, or more than was kept")
-        # Copy-on-write: processes share the pages, the file cannot be changed, and torch takes the array for writable.
+        # Copy-on-write: processes share the pages, the file cannot be changed, and torch takes the
+        # array for writable.
         return np.memmap(file, np.uint8, "c", len(header[0]), shape)
 
 
 def _described(images: NDArray[np.uint8], about: Any) -> Decoded:
-    """What is known of the images of an entry, which holds together: the digest speaks of all but `image_ids`, and only of what it is given."""
+    """What is known of the images of an entry, which holds together: the digest speaks of all but
+    `image_ids`, and only of what it is given."""
     names, ids, labels = (list[Any](about[key]) for key in ("class_names", "image_ids", "labels"))
-    if not all(type(label) is int and 0 <= label < len(names) for label in labels) or not len(labels) == len(ids) == len(images):
+    if not all(type(label) is int and 0 <= label < len(names) for label in labels) or not len(
+        labels
+    ) == len(ids) == len(images):
         raise ValueError("labels of other classes, or of other images")
-    if not all(isinstance(name, str) and name.isprintable() and len(name) <= LONGEST_NAME for name in (*names, *ids)):
+    if not all(
+        isinstance(name, str) and name.isprintable() and len(name) <= LONGEST_NAME
+        for name in (*names, *ids)
+    ):
         raise ValueError("names that are none")
     return Decoded(images, np.array(labels, dtype=np.int64), names, ids, about["digest"])
 
@@ -123,8 +144,14 @@ def _write(stem: Path, decoded: Decoded) -> None:
     }
     description = json.dumps(about).encode()
     if len(description) > MOST_DESCRIPTION:
-        raise OSError(errno.EFBIG, f"their names take {len(description):,} bytes, and may take {MOST_DESCRIPTION:,}")
-    _replace(stem.with_suffix(".npy"), lambda file: np.save(file, np.ascontiguousarray(decoded.images), allow_pickle=False))
+        raise OSError(
+            errno.EFBIG,
+            f"their names take {len(description):,} bytes, and may take {MOST_DESCRIPTION:,}",
+        )
+    _replace(
+        stem.with_suffix(".npy"),
+        lambda file: np.save(file, np.ascontiguousarray(decoded.images), allow_pickle=False),
+    )
     _replace(stem.with_suffix(".json"), lambda file: file.write(description))
 
 

@@ -1,7 +1,8 @@
 """Class splits: which classes are for training, which for validation, which for test.
 
-A class is known by its name, ``group/member`` (an alphabet and a character). Every function takes the names sorted, and returns class numbers
-of the three splits, each ascending; no class stands in two.
+A class is known by its name, ``group/member`` (an alphabet and a character). Every function takes
+the names sorted, and returns class numbers of the three splits, each ascending; no class stands in
+two.
 """
 
 from __future__ import annotations
@@ -33,15 +34,21 @@ MAML_SPLIT = (1100, 100, 423)
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """The settings of a dataset of characters that say which of them are in which split. A subclass says what `split` may be.
+    """The settings of a dataset of characters that say which of them are in which split. A subclass
+    says what `split` may be.
 
     Attributes
     ----------
-    split : ``random``, all characters shuffled (in the proportion 1100/100/423, unless sizes are said); ``alphabet``, whole alphabets (those said, or
-        else a fifth each to validation and test, shuffled); or whatever else a subclass offers, which then says it all.
-    split_seed : of the shuffling.
-    train_classes, validation_classes, test_classes : sizes of a random split, before rotations; all three or none.
-    train_alphabets, validation_alphabets, test_alphabets : the alphabets of an alphabet split; all three or none.
+    split
+        ``random``, all characters shuffled (in the proportion 1100/100/423, unless sizes are said);
+        ``alphabet``, whole alphabets (those said, or else a fifth each to validation and test,
+        shuffled); or whatever else a subclass offers, which then says it all.
+    split_seed
+        Of the shuffling.
+    train_classes, validation_classes, test_classes
+        Sizes of a random split, before rotations; all three or none.
+    train_alphabets, validation_alphabets, test_alphabets
+        The alphabets of an alphabet split; all three or none.
     """
 
     split: str = "random"
@@ -58,47 +65,75 @@ class SplitSettings:
             keys = [f"{split}_{use}" for split in SPLITS]
             said = [key for key in keys if getattr(self, key)]
             if said and self.split != needed:
-                raise ValueError(f"{said[0]} is for split = '{needed}', and split is '{self.split}'")
+                raise ValueError(
+                    f"{said[0]} is for split = '{needed}', and split is '{self.split}'"
+                )
             if said and said != keys:
-                raise ValueError(f"{', '.join(said)} without {', '.join(key for key in keys if key not in said)}: say all three, or none")
+                raise ValueError(
+                    f"{', '.join(said)} without "
+                    f"{', '.join(key for key in keys if key not in said)}: say all three, or none"
+                )
         counts = Counter((*self.train_alphabets, *self.validation_alphabets, *self.test_alphabets))
         if twice := [alphabet for alphabet, count in counts.items() if count > 1]:
-            raise ValueError(f"the alphabet {twice[0]!r} is named twice; an alphabet is in one split, once")
+            raise ValueError(
+                f"the alphabet {twice[0]!r} is named twice; an alphabet is in one split, once"
+            )
         if self.split_seed and (self.split not in ("random", "alphabet") or counts):
-            raise ValueError("split_seed shuffles nothing where the split is published or its alphabets are named; leave it out")
+            raise ValueError(
+                "split_seed shuffles nothing where the split is published or its alphabets are "
+                "named; leave it out"
+            )
 
     def splits_of(self, class_names: Sequence[str]) -> Splits:
         """Split the classes at random or by alphabet.
 
         Raises
         ------
-        DataError : there are too few, or a named alphabet is not there.
+        DataError
+            There are too few, or a named alphabet is not there.
         """
         if self.split == "random":
-            said = [size for size in (self.train_classes, self.validation_classes, self.test_classes) if size is not None]
+            said = [
+                size
+                for size in (self.train_classes, self.validation_classes, self.test_classes)
+                if size is not None
+            ]
             return shuffled(class_names, said or MAML_SPLIT, self.split_seed, exact=bool(said))
-        named: dict[Split, Sequence[str]] = {"train": self.train_alphabets, "validation": self.validation_alphabets, "test": self.test_alphabets}
+        named: dict[Split, Sequence[str]] = {
+            "train": self.train_alphabets,
+            "validation": self.validation_alphabets,
+            "test": self.test_alphabets,
+        }
         return by_group(class_names, named, self.split_seed)
 
 
 def published(file: str, class_names: Sequence[str]) -> Splits:
-    """Return the split listed in the data file `file` of this package (``{split: {alphabet: [first character, last character]}}``).
+    """Return the split listed in the data file `file` of this package (``{split: {alphabet: [first
+    character, last character]}}``).
 
     Raises
     ------
-    DataError : classes of the list are not there.
+    DataError
+        Classes of the list are not there.
     """
     lists = _lists(file)
     numbers = {name: number for number, name in enumerate(class_names)}
     wanted: dict[Split, list[str]] = {
-        split: [f"{group}/character{n:02d}" for group, (first, last) in lists[split].items() for n in range(first, last + 1)] for split in SPLITS
+        split: [
+            f"{group}/character{n:02d}"
+            for group, (first, last) in lists[split].items()
+            for n in range(first, last + 1)
+        ]
+        for split in SPLITS
     }
     if absent := sorted(name for names in wanted.values() for name in names if name not in numbers):
         needed = " + ".join(f"{len(wanted[split])} {split}" for split in SPLITS)
         groups = sorted({name.split("/")[0] for name in absent})
         raise DataError(
-            f"the split needs {needed} classes; {len(absent)} of them are missing, from {len(groups)} alphabets: {some(groups, 8)}\n"
-            f"what is there: {len(class_names)} classes of {some(sorted({name.split('/')[0] for name in class_names}), 8)}"
+            f"the split needs {needed} classes; {len(absent)} of them are missing, from "
+            f"{len(groups)} alphabets: {some(groups, 8)}\n"
+            f"what is there: {len(class_names)} classes of "
+            f"{some(sorted({name.split('/')[0] for name in class_names}), 8)}"
         )
     return {split: np.sort(np.array([numbers[name] for name in wanted[split]])) for split in SPLITS}
 
@@ -116,20 +151,28 @@ def _lists(file: str) -> dict[Split, dict[str, tuple[int, int]]]:
     return {split: lists[split] for split in SPLITS}
 
 
-def shuffled(class_names: Sequence[str], proportions: Sequence[int], seed: int, *, exact: bool) -> Splits:
+def shuffled(
+    class_names: Sequence[str], proportions: Sequence[int], seed: int, *, exact: bool
+) -> Splits:
     """Shuffle all classes by `seed` and deal them out to train, validation and test.
 
     Parameters
     ----------
-    proportions : the sizes of the three splits where `exact`; else in what proportion to each other all classes are dealt out (at least one each).
+    proportions
+        The sizes of the three splits where `exact`; else in what proportion to each other all
+        classes are dealt out (at least one each).
 
     Raises
     ------
-    DataError : fewer classes than that.
+    DataError
+        Fewer classes than that.
     """
     there, whole = len(class_names), sum(proportions)
     if there < (needed := whole if exact else len(SPLITS)):
-        raise DataError(f"a random split into {'/'.join(map(str, proportions))} classes needs {needed} classes; there are {there}")
+        raise DataError(
+            f"a random split into {'/'.join(map(str, proportions))} classes needs {needed} "
+            f"classes; there are {there}"
+        )
     if exact:
         sizes = list(proportions)
     else:
@@ -137,7 +180,10 @@ def shuffled(class_names: Sequence[str], proportions: Sequence[int], seed: int, 
         sizes = [there - validation - test, validation, test]
     order = generator(seed, "random class split").permutation(there)
     ends = np.cumsum(sizes)
-    return {split: np.sort(order[end - size : end]) for split, size, end in zip(SPLITS, sizes, ends, strict=True)}
+    return {
+        split: np.sort(order[end - size : end])
+        for split, size, end in zip(SPLITS, sizes, ends, strict=True)
+    }
 
 
 def by_group(class_names: Sequence[str], named: Mapping[Split, Sequence[str]], seed: int) -> Splits:
@@ -145,23 +191,38 @@ def by_group(class_names: Sequence[str], named: Mapping[Split, Sequence[str]], s
 
     Parameters
     ----------
-    named : the groups of each split. Where no split names any, the groups are shuffled by `seed`: a fifth of them (rounded, at least one) to
-        validation, as many to test, the others to train.
+    named
+        The groups of each split. Where no split names any, the groups are shuffled by `seed`: a
+        fifth of them (rounded, at least one) to validation, as many to test, the others to train.
 
     Raises
     ------
-    DataError : a named group is not there; fewer than three groups.
+    DataError
+        A named group is not there; fewer than three groups.
     """
     group_of = [name.split("/")[0] for name in class_names]
     there = sorted(set(group_of))
     if not any(named.values()):
         if len(there) < len(SPLITS):
-            raise DataError(f"a split by alphabet needs an alphabet each for train, validation and test; there are {len(there)}: {some(there, 8)}")
+            raise DataError(
+                "a split by alphabet needs an alphabet each for train, validation and test; there "
+                f"are {len(there)}: {some(there, 8)}"
+            )
         order = [there[n] for n in generator(seed, "class split by group").permutation(len(there))]
         part = max(1, round(len(there) / 5))
-        named = {"validation": order[:part], "test": order[part : 2 * part], "train": order[2 * part :]}
+        named = {
+            "validation": order[:part],
+            "test": order[part : 2 * part],
+            "train": order[2 * part :],
+        }
     for split in SPLITS:
         for group in named[split]:
             if group not in there:
-                raise DataError(f"{split}_alphabets names {group!r}, which is not there{nearest(group, there)}\nwhat is there: {', '.join(there)}")
-    return {split: np.array([n for n, group in enumerate(group_of) if group in named[split]]) for split in SPLITS}
+                raise DataError(
+                    f"{split}_alphabets names {group!r}, which is not "
+                    f"there{nearest(group, there)}\nwhat is there: {', '.join(there)}"
+                )
+    return {
+        split: np.array([n for n, group in enumerate(group_of) if group in named[split]])
+        for split in SPLITS
+    }

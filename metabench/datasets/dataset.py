@@ -1,4 +1,5 @@
-"""The interface of a dataset: what it is, and how it draws and gathers episodes. One file a dataset."""
+"""The interface of a dataset: what it is, and how it draws and gathers episodes. One file a
+dataset."""
 
 from __future__ import annotations
 
@@ -24,9 +25,12 @@ class Metric:
 
     Attributes
     ----------
-    name : ``accuracy`` (fraction 0 ... 1) or ``mse``.
-    unit : unit of the score as stored: ``fraction``, or that of the squared target.
-    higher_is_better : direction.
+    name
+        ``accuracy`` (fraction 0 ... 1) or ``mse``.
+    unit
+        Unit of the score as stored: ``fraction``, or that of the squared target.
+    higher_is_better
+        Direction.
     """
 
     name: Literal["accuracy", "mse"]
@@ -42,11 +46,15 @@ class Metric:
 
         Parameters
         ----------
-        scores : ``[E, P, N*Q, C]``. query_y : ``[E, N*Q]`` labels or ``[E, Q, 1]`` values.
+        scores
+            ``[E, P, N*Q, C]``.
+        query_y
+            ``[E, N*Q]`` labels or ``[E, Q, 1]`` values.
 
         Returns
         -------
-        ``[E, P]`` float64.
+        Tensor
+            ``[E, P]`` float64.
         """
         if self.name == "accuracy":
             return (scores.argmax(-1) == query_y.unsqueeze(1)).double().mean(-1)
@@ -54,19 +62,26 @@ class Metric:
 
 
 class Dataset(ABC):
-    """A source of episodes. Making one reads nothing from disk; `load` does, once, before the first draw.
+    """A source of episodes. Making one reads nothing from disk; `load` does, once, before the first
+    draw.
 
-    A subclass declares the class attributes and a frozen dataclass `Settings` (its fields are the keys of `[datasets.NAME]`), and is registered
-    under the entry-point group `metabench.datasets`.
+    A subclass declares the class attributes and a frozen dataclass `Settings` (its fields are the
+    keys of `[datasets.NAME]`), and is registered under the entry-point group `metabench.datasets`.
 
     Attributes
     ----------
-    kind : ``classification`` or ``regression``.
-    metric : how episodes are scored.
-    default_model : the model used where a grid names none.
-    licence, source : one line each, for `metabench data list` and the report.
-    version : raised whenever the same settings come to mean other episodes.
-    tells : whether `telling` gives a view whose inputs say what defines the task.
+    kind
+        ``classification`` or ``regression``.
+    metric
+        How episodes are scored.
+    default_model
+        The model used where a grid names none.
+    licence, source
+        One line each, for `metabench data list` and the report.
+    version
+        Raised whenever the same settings come to mean other episodes.
+    tells
+        Whether `telling` gives a view whose inputs say what defines the task.
     """
 
     kind: ClassVar[Literal["classification", "regression"]]
@@ -86,15 +101,18 @@ class Dataset(ABC):
         """What a model is built for; needs no data on disk."""
 
     def load(self, root: Path) -> None:  # noqa: B027 (optional, not forgotten)
-        """Make ready to draw, reading from the data folder `root`. Not for a dataset that is made on the fly.
+        """Make ready to draw, reading from the data folder `root`. Not for a dataset that is made
+        on the fly.
 
         Raises
         ------
-        DataError : the data is missing or damaged; says exactly which files to put where.
+        DataError
+            The data is missing or damaged; says exactly which files to put where.
         """
 
     def content_digest(self) -> str | None:
-        """SHA-256 of the loaded content (images, labels, class names), or None where nothing is loaded."""
+        """SHA-256 of the loaded content (images, labels, class names), or None where nothing is
+        loaded."""
         return None
 
     @abstractmethod
@@ -103,30 +121,44 @@ class Dataset(ABC):
 
         Raises
         ------
-        DataError : the split cannot fill an episode of this shape; says what it has.
+        DataError
+            The split cannot fill an episode of this shape; says what it has.
         """
 
-    def draw_disjoint(self, split: Split, shape: EpisodeShape, count: int, rng: np.random.Generator) -> Draw:
-        """Draw `count` episodes of which no two share an example. A dataset that can offers it by overriding this.
+    def draw_disjoint(
+        self, split: Split, shape: EpisodeShape, count: int, rng: np.random.Generator
+    ) -> Draw:
+        """Draw `count` episodes of which no two share an example. A dataset that can offers it by
+        overriding this.
 
         Raises
         ------
-        DataError : this dataset cannot, or not so many of them.
+        DataError
+            This dataset cannot, or not so many of them.
         """
-        raise DataError(f'{type(self).__name__} cannot draw disjoint episodes; use sampling = "with_replacement"')
+        raise DataError(
+            f"{type(self).__name__} cannot draw disjoint episodes; use sampling = "
+            '"with_replacement"'
+        )
 
     @abstractmethod
     def gather(self, draw: Draw, device: torch.device) -> Episodes:
         """Turn drawn episodes (or a slice of them along the first axis) into tensors."""
 
     def training_task(self) -> Task:
-        """What a network is built for that learns all of the training split at once: one output a training class, or the value. After `load`.
+        """What a network is built for that learns all of the training split at once: one output a
+        training class, or the value. After `load`.
 
         Raises
         ------
-        DataError : this dataset offers episodes alone. One that overrides this overrides `draw_examples` and `gather_examples` with it.
+        DataError
+            This dataset offers episodes alone. One that overrides this overrides `draw_examples`
+            and `gather_examples` with it.
         """
-        raise DataError(f"{type(self).__name__} has no single examples, which methods that train outside of episodes need")
+        raise DataError(
+            f"{type(self).__name__} has no single examples, which methods that train outside of "
+            "episodes need"
+        )
 
     def draw_examples(self, count: int, rng: np.random.Generator) -> Draw:
         """Draw `count` examples of the training split, each anew."""
@@ -137,22 +169,27 @@ class Dataset(ABC):
         raise NotImplementedError
 
     def telling(self) -> Dataset:
-        """Return a view of this dataset with the same draws, each of whose inputs also says what defines the task. Only where it `tells`."""
+        """Return a view of this dataset with the same draws, each of whose inputs also says what
+        defines the task. Only where it `tells`."""
         raise TypeError(f"{type(self).__name__} cannot say what defines its tasks")
 
     def figure(self, draw: Draw) -> Draw | None:
-        """Return the few of these test episodes that a figure shows, with queries where it wants them; None when they are shown as they are."""
+        """Return the few of these test episodes that a figure shows, with queries where it wants
+        them; None when they are shown as they are."""
         return None
 
     def names(self, draw: Draw) -> dict[str, np.ndarray]:
-        """Return what makes the numbers in `draw` readable (image numbers and their names), as arrays; nothing where they speak for themselves."""
+        """Return what makes the numbers in `draw` readable (image numbers and their names), as
+        arrays; nothing where they speak for themselves."""
         return {}
 
     def remarks(self, root: Path) -> Sequence[str]:
-        """What a user should know of the data in the folder `root` that can be used all the same, a line each. Needs no `load`."""
+        """What a user should know of the data in the folder `root` that can be used all the same, a
+        line each. Needs no `load`."""
         return ()
 
     def prepare(self, root: Path) -> str:
-        """Download or generate what `load` needs, where possible; return one line on where it stands."""
+        """Download or generate what `load` needs, where possible; return one line on where it
+        stands."""
         self.load(root)
         return "ready"

@@ -1,4 +1,5 @@
-"""Glyphs: generated handwriting in the image of Omniglot, for which nothing need be downloaded. How one is drawn: `glyphs_drawing`."""
+"""Glyphs: generated handwriting in the image of Omniglot, for which nothing need be downloaded. How
+one is drawn: `glyphs_drawing`."""
 
 from __future__ import annotations
 
@@ -13,7 +14,13 @@ from annotated_types import Ge, Le
 from metabench.datasets.cache import Decoded, load_or_decode
 from metabench.datasets.class_splits import ROTATED, SplitSettings
 from metabench.datasets.glyphs_drawing import VERSION, alphabet_size, draw_alphabet
-from metabench.datasets.images import ImageDataset, ImagePool, content_digest, too_large, with_rotations
+from metabench.datasets.images import (
+    ImageDataset,
+    ImagePool,
+    content_digest,
+    too_large,
+    with_rotations,
+)
 from metabench.errors import DataError
 from metabench.identity import digest
 from metabench.tasks.episodes import Task
@@ -23,17 +30,28 @@ from metabench.tasks.episodes import Task
 class GlyphsSettings(SplitSettings):
     """Which glyphs there are, which of them are in which split, and how they are given.
 
-    A character is the same whatever the sizes: more alphabets, characters or drawers come after those that were there.
+    A character is the same whatever the sizes: more alphabets, characters or drawers come after
+    those that were there.
 
     Attributes
     ----------
-    split : ``random`` or ``alphabet``, see `SplitSettings`. Alphabets are called ``alphabet01``, ``alphabet02`` and so on.
-    glyph_seed : of everything that is drawn.
-    alphabets : how many.
-    characters : how many each of them has, or one number for all; left out, between 14 and 55 each, as in Omniglot.
-    drawers : drawings of each character.
-    rotations : the characters of the training split, or of all splits, turned by 90, 180 and 270 degrees as further classes; or none.
-    image_size : height and width in pixels; Omniglot's own drawings have 105.
+    split
+        ``random`` or ``alphabet``, see `SplitSettings`. Alphabets are called ``alphabet01``,
+        ``alphabet02`` and so on.
+    glyph_seed
+        Of everything that is drawn.
+    alphabets
+        How many.
+    characters
+        How many each of them has, or one number for all; left out, between 14 and 55 each, as in
+        Omniglot.
+    drawers
+        Drawings of each character.
+    rotations
+        The characters of the training split, or of all splits, turned by 90, 180 and 270 degrees as
+        further classes; or none.
+    image_size
+        Height and width in pixels; Omniglot's own drawings have 105.
     """
 
     split: Literal["random", "alphabet"] = "random"
@@ -47,7 +65,10 @@ class GlyphsSettings(SplitSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.characters) not in (0, 1, self.alphabets):
-            raise ValueError(f"characters says {len(self.characters)} numbers for {self.alphabets} alphabets; say one for each, or one for all")
+            raise ValueError(
+                f"characters says {len(self.characters)} numbers for {self.alphabets} alphabets; "
+                "say one for each, or one for all"
+            )
         if problem := too_large(sum(self.sizes()) * self.drawers, self.image_size, self.rotations):
             raise ValueError(problem)
         try:
@@ -59,18 +80,27 @@ class GlyphsSettings(SplitSettings):
         """How many characters each alphabet has."""
         if len(self.characters) == 1:
             return list(self.characters) * self.alphabets
-        return list(self.characters) or [alphabet_size(self.glyph_seed, number) for number in range(1, self.alphabets + 1)]
+        return list(self.characters) or [
+            alphabet_size(self.glyph_seed, number) for number in range(1, self.alphabets + 1)
+        ]
 
     def class_names(self) -> list[str]:
         """``alphabetNN/characterNN``, sorted."""
-        return [f"alphabet{a:02d}/character{c:02d}" for a, size in enumerate(self.sizes(), start=1) for c in range(1, size + 1)]
+        return [
+            f"alphabet{a:02d}/character{c:02d}"
+            for a, size in enumerate(self.sizes(), start=1)
+            for c in range(1, size + 1)
+        ]
 
 
 class Glyphs(ImageDataset):
-    """Characters of made-up alphabets, drawn by 20 made-up people each, ink 1 on 0; classes split at random or by alphabet."""
+    """Characters of made-up alphabets, drawn by 20 made-up people each, ink 1 on 0; classes split
+    at random or by alphabet."""
 
     licence: ClassVar[str] = "none needed: generated"
-    source: ClassVar[str] = "generated, after the model of Lake et al. 2015, doi 10.1126/science.aab3050"
+    source: ClassVar[str] = (
+        "generated, after the model of Lake et al. 2015, doi 10.1126/science.aab3050"
+    )
     Settings: ClassVar[type[GlyphsSettings]] = GlyphsSettings
     settings: GlyphsSettings
 
@@ -81,26 +111,47 @@ class Glyphs(ImageDataset):
         return Task("classification", (1, self.settings.image_size, self.settings.image_size), ways)
 
     def load(self, root: Path) -> None:
-        """Draw the glyphs (once, then from the cache) and split the characters. Nothing is read from the data folder."""
+        """Draw the glyphs (once, then from the cache) and split the characters. Nothing is read
+        from the data folder."""
         drawn = self._drawn()
         splits = self.settings.splits_of(drawn.class_names)
-        pool = ImagePool(torch.from_numpy(drawn.images), drawn.labels, drawn.class_names, drawn.image_ids, splits, drawn.digest)
+        pool = ImagePool(
+            torch.from_numpy(drawn.images),
+            drawn.labels,
+            drawn.class_names,
+            drawn.image_ids,
+            splits,
+            drawn.digest,
+        )
         self.pool = with_rotations(pool, ROTATED[self.settings.rotations])
 
     def prepare(self, root: Path) -> str:
         """Draw the glyphs and keep them in the cache, where they are not yet."""
         drawn, at = self._drawn(), self.settings
-        return f"{at.alphabets} alphabets, {len(drawn.class_names):,} characters, {len(drawn.images):,} drawings of {at.image_size} x {at.image_size}"
+        return (
+            f"{at.alphabets} alphabets, {len(drawn.class_names):,} characters, "
+            f"{len(drawn.images):,} drawings of {at.image_size} x {at.image_size}"
+        )
 
     def _drawn(self) -> Decoded:
         at = self.settings
-        key = {"drawing": VERSION, "seed": at.glyph_seed, "sizes": at.sizes(), "drawers": at.drawers, "image_size": at.image_size}
+        key = {
+            "drawing": VERSION,
+            "seed": at.glyph_seed,
+            "sizes": at.sizes(),
+            "drawers": at.drawers,
+            "image_size": at.image_size,
+        }
         return load_or_decode("glyphs", digest(key), lambda: draw(at))
 
 
 def draw(at: GlyphsSettings) -> Decoded:
-    """Draw all glyphs as ``[n, image_size, image_size, 1]`` uint8, ink 255 on 0, sorted by alphabet, character and drawer."""
-    alphabets = [draw_alphabet(at.glyph_seed, number, size, at.drawers, at.image_size) for number, size in enumerate(at.sizes(), start=1)]
+    """Draw all glyphs as ``[n, image_size, image_size, 1]`` uint8, ink 255 on 0, sorted by
+    alphabet, character and drawer."""
+    alphabets = [
+        draw_alphabet(at.glyph_seed, number, size, at.drawers, at.image_size)
+        for number, size in enumerate(at.sizes(), start=1)
+    ]
     images = np.concatenate(alphabets)[..., None]
     names = at.class_names()
     labels = np.repeat(np.arange(len(names)), at.drawers)

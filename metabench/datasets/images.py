@@ -1,4 +1,5 @@
-"""Image datasets: uint8 images in memory, class splits, and the gathering of drawn episodes into float tensors."""
+"""Image datasets: uint8 images in memory, class splits, and the gathering of drawn episodes into
+float tensors."""
 
 from __future__ import annotations
 
@@ -27,12 +28,18 @@ class ImagePool:
 
     Attributes
     ----------
-    images : ``[n, H, W, C]`` uint8.
-    labels : ``[n]`` number of each image's class.
-    class_names : name of each class.
-    image_ids : a readable name of each image.
-    splits : the class numbers of each split; no class stands in two.
-    digest : SHA-256 over images, labels and class names as they were read (see `content_digest`).
+    images
+        ``[n, H, W, C]`` uint8.
+    labels
+        ``[n]`` number of each image's class.
+    class_names
+        Name of each class.
+    image_ids
+        A readable name of each image.
+    splits
+        The class numbers of each split; no class stands in two.
+    digest
+        SHA-256 over images, labels and class names as they were read (see `content_digest`).
     """
 
     images: Tensor
@@ -45,9 +52,12 @@ class ImagePool:
     _copies: dict[torch.device, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def table(self, split: Split, dataset: str) -> ClassTable:
-        """Return where the images of the classes of `split` are; `dataset` is the name that messages use."""
+        """Return where the images of the classes of `split` are; `dataset` is the name that
+        messages use."""
         if split not in self._tables:
-            self._tables[split] = ClassTable.from_labels(f"the {split} split of {dataset}", self.labels, self.class_names, self.splits[split])
+            self._tables[split] = ClassTable.from_labels(
+                f"the {split} split of {dataset}", self.labels, self.class_names, self.splits[split]
+            )
         return self._tables[split]
 
     def on(self, device: torch.device) -> Tensor:
@@ -59,23 +69,35 @@ class ImagePool:
 
 def content_digest(images: NDArray[np.uint8], labels: Integers, class_names: Sequence[str]) -> str:
     """Return the SHA-256 (64 hex digits) over images, labels and class names."""
-    content = hashlib.sha256(canonical({"shape": images.shape, "class_names": class_names}).encode())
+    content = hashlib.sha256(
+        canonical({"shape": images.shape, "class_names": class_names}).encode()
+    )
     content.update(np.ascontiguousarray(labels, dtype="<i8").data)
     content.update(np.ascontiguousarray(images).data)
     return content.hexdigest()
 
 
 def too_large(images: int, image_size: int, rotations: str) -> str:
-    """Say by how much so many square images of one channel, and those turned of them, take more memory than they may; empty where they do not."""
-    turned = 0 if rotations == "none" else 3 * images  # of all splits; which ones are turned is not known here
+    """Say by how much so many square images of one channel, and those turned of them, take more
+    memory than they may; empty where they do not."""
+    # of all splits; which ones are turned is not known here
+    turned = 0 if rotations == "none" else 3 * images
     if (gib := (images + turned) * image_size**2 / 2**30) <= MOST_GIB:
         return ""
-    which = f"{images:,} images and up to {turned:,} turned ones (rotations = '{rotations}')" if turned else f"{images:,} images"
-    return f"{which} of {image_size} x {image_size} pixels take {gib:,.1f} GiB of memory, and may take {MOST_GIB}; say a smaller image_size"
+    which = (
+        f"{images:,} images and up to {turned:,} turned ones (rotations = '{rotations}')"
+        if turned
+        else f"{images:,} images"
+    )
+    return (
+        f"{which} of {image_size} x {image_size} pixels take {gib:,.1f} GiB of memory, "
+        f"and may take {MOST_GIB}; say a smaller image_size"
+    )
 
 
 def with_rotations(pool: ImagePool, splits: Sequence[Split]) -> ImagePool:
-    """Return `pool` with the classes of `splits`, turned by 90, 180 and 270 degrees counter-clockwise, as further classes of the same split.
+    """Return `pool` with the classes of `splits`, turned by 90, 180 and 270 degrees
+    counter-clockwise, as further classes of the same split.
 
     Images are square. The digest stays: it speaks of what was read.
     """
@@ -85,7 +107,12 @@ def with_rotations(pool: ImagePool, splits: Sequence[Split]) -> ImagePool:
     place = np.full(len(pool.class_names), -1)
     place[turning] = np.arange(len(turning))
     chosen = np.flatnonzero(place[pool.labels] >= 0)
-    images, labels, names, ids = [pool.images], [pool.labels], list(pool.class_names), list(pool.image_ids)
+    images, labels, names, ids = (
+        [pool.images],
+        [pool.labels],
+        list(pool.class_names),
+        list(pool.image_ids),
+    )
     classes = {split: [numbers] for split, numbers in pool.splits.items()}
     for quarters in (1, 2, 3):
         suffix = f"/rot{90 * quarters:03d}"
@@ -122,18 +149,30 @@ class ImageDataset(Dataset):
     def split_images(self, split: Split) -> Integers:
         """Return the numbers of all images of `split`, class by class."""
         table = self._table(split)
-        return np.concatenate([table.members[start : start + size] for start, size in zip(table.starts, table.sizes, strict=True)])
+        return np.concatenate(
+            [
+                table.members[start : start + size]
+                for start, size in zip(table.starts, table.sizes, strict=True)
+            ]
+        )
 
     def images(self, indices: Integers, device: torch.device) -> Tensor:
-        """Return the images of these numbers as ``[n, C, H, W]`` float32 in 0 ... 1, on `device`."""
+        """Return the images of these numbers as ``[n, C, H, W]`` float32 in 0 ... 1, on
+        `device`."""
         chosen = self.pool.on(device).index_select(0, torch.from_numpy(indices.ravel()).to(device))
-        return chosen.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+        return (
+            chosen.permute(0, 3, 1, 2)
+            .to(torch.float32, memory_format=torch.contiguous_format)
+            .div_(255)
+        )
 
     def draw(self, split: Split, shape: EpisodeShape, count: int, rng: np.random.Generator) -> Draw:
         """Draw `count` episodes, each anew (see `sampler.draw_episodes`)."""
         return draw_episodes(rng, self._table(split), shape, count)
 
-    def draw_disjoint(self, split: Split, shape: EpisodeShape, count: int, rng: np.random.Generator) -> Draw:
+    def draw_disjoint(
+        self, split: Split, shape: EpisodeShape, count: int, rng: np.random.Generator
+    ) -> Draw:
         """Draw `count` episodes of which no two share an image (see `sampler.draw_disjoint`)."""
         return draw_disjoint(rng, self._table(split), shape, count)
 
@@ -147,7 +186,8 @@ class ImageDataset(Dataset):
         return {"image": numbers[rng.integers(len(numbers), size=count)]}
 
     def gather_examples(self, draw: Draw, device: torch.device) -> Examples:
-        """Turn image numbers into ``x [n, C, H, W]`` and the numbers of their classes among the training classes, ``y [n]``."""
+        """Turn image numbers into ``x [n, C, H, W]`` and the numbers of their classes among the
+        training classes, ``y [n]``."""
         classes = np.searchsorted(self.pool.splits["train"], self.pool.labels[draw["image"]])
         return Examples(self.images(draw["image"], device), torch.from_numpy(classes).to(device))
 
@@ -156,13 +196,18 @@ class ImageDataset(Dataset):
         return {name: values[:2] for name, values in draw.items()}
 
     def names(self, draw: Draw) -> dict[str, np.ndarray]:
-        """``image_numbers`` ``[n]`` of the images that were met, and ``image_names`` ``[n]``, UTF-8 as bytes."""
+        """``image_numbers`` ``[n]`` of the images that were met, and ``image_names`` ``[n]``, UTF-8
+        as bytes."""
         met = np.unique(np.concatenate((draw["support"].ravel(), draw["query"].ravel())))
         names = [self.image_ids[i].encode() if self.image_ids else b"" for i in met.tolist()]
-        return {"image_numbers": met.astype(np.int32), "image_names": np.array(names, dtype=np.bytes_)}
+        return {
+            "image_numbers": met.astype(np.int32),
+            "image_names": np.array(names, dtype=np.bytes_),
+        }
 
     def gather(self, draw: Draw, device: torch.device) -> Episodes:
-        """Turn image numbers into episodes: ``support_x [E, N*K, C, H, W]``, ``query_x [E, N*Q, C, H, W]``, contiguous."""
+        """Turn image numbers into episodes: ``support_x [E, N*K, C, H, W]``, ``query_x [E, N*Q, C,
+        H, W]``, contiguous."""
         episodes, ways = draw["classes"].shape
         shots = draw["support"].shape[1] // ways
         support, query = self.images(draw["support"], device), self.images(draw["query"], device)

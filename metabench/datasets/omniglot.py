@@ -1,4 +1,5 @@
-"""Omniglot: 1,623 handwritten characters of 50 alphabets, each drawn by 20 people (Lake, Salakhutdinov, Tenenbaum 2015)."""
+"""Omniglot: 1,623 handwritten characters of 50 alphabets, each drawn by 20 people (Lake,
+Salakhutdinov, Tenenbaum 2015)."""
 
 from __future__ import annotations
 
@@ -13,7 +14,17 @@ from annotated_types import Ge, Le
 from metabench.datasets import class_splits
 from metabench.datasets.cache import Decoded, load_or_decode
 from metabench.datasets.images import ImageDataset, ImagePool, too_large, with_rotations
-from metabench.datasets.omniglot_folder import DRAWINGS, FOLDER, PARTS, Drawings, cache_key, decode, find_drawings, missing, obtain_missing
+from metabench.datasets.omniglot_folder import (
+    DRAWINGS,
+    FOLDER,
+    PARTS,
+    Drawings,
+    cache_key,
+    decode,
+    find_drawings,
+    missing,
+    obtain_missing,
+)
 from metabench.errors import DataError
 from metabench.tasks.episodes import Task
 
@@ -27,9 +38,14 @@ class OmniglotSettings(class_splits.SplitSettings):
 
     Attributes
     ----------
-    split : ``vinyals``, the published class lists (1028/172/423 characters); ``random`` or ``alphabet``, for which see `SplitSettings`.
-    rotations : the characters of the training split, or of all splits, turned by 90, 180 and 270 degrees as further classes; or none.
-    image_size : height and width in pixels.
+    split
+        ``vinyals``, the published class lists (1028/172/423 characters); ``random`` or
+        ``alphabet``, for which see `SplitSettings`.
+    rotations
+        The characters of the training split, or of all splits, turned by 90, 180 and 270 degrees as
+        further classes; or none.
+    image_size
+        Height and width in pixels.
     """
 
     split: Literal["vinyals", "random", "alphabet"] = "vinyals"
@@ -43,7 +59,8 @@ class OmniglotSettings(class_splits.SplitSettings):
 
 
 class Omniglot(ImageDataset):
-    """Handwritten characters, 20 drawings each, ink 1 on 0; classes split by published lists, at random, or by alphabet."""
+    """Handwritten characters, 20 drawings each, ink 1 on 0; classes split by published lists, at
+    random, or by alphabet."""
 
     licence: ClassVar[str] = "MIT"
     source: ClassVar[str] = "Lake et al. 2015, https://github.com/brendenlake/omniglot"
@@ -61,7 +78,8 @@ class Omniglot(ImageDataset):
 
         Raises
         ------
-        DataError : nothing is there, a file is damaged, or the split needs classes that are not there.
+        DataError
+            Nothing is there, a file is damaged, or the split needs classes that are not there.
         """
         drawings = find_drawings(root)
         if not drawings:
@@ -70,24 +88,40 @@ class Omniglot(ImageDataset):
         try:
             splits = self._split(read.class_names)
         except DataError as error:
-            raise DataError(f"dataset 'omniglot', split = '{self.settings.split}': {error}\n{_how_to_get(root)}") from None
-        pool = ImagePool(torch.from_numpy(read.images), read.labels, read.class_names, read.image_ids, splits, read.digest)
+            raise DataError(
+                f"dataset 'omniglot', split = '{self.settings.split}': {error}\n{_how_to_get(root)}"
+            ) from None
+        pool = ImagePool(
+            torch.from_numpy(read.images),
+            read.labels,
+            read.class_names,
+            read.image_ids,
+            splits,
+            read.digest,
+        )
         self.pool = with_rotations(pool, class_splits.ROTATED[self.settings.rotations])
 
     def prepare(self, root: Path) -> str:
-        """Download (or unpack, where the archives lie in the folder) what is missing, decode it, and say what is there.
+        """Download (or unpack, where the archives lie in the folder) what is missing, decode it,
+        and say what is there.
 
         Raises
         ------
-        DataError : nothing is there and nothing could be had, or a file is damaged.
+        DataError
+            Nothing is there and nothing could be had, or a file is damaged.
         """
         reasons = obtain_missing(root)
         drawings = find_drawings(root)
         if not drawings:
             raise DataError(_missing(root, reasons))
         images = len(self._read(drawings).images)
-        there = f"{len(drawings):,} of {sum(PARTS.values()):,} characters, {images:,} drawings in {root / FOLDER}"
-        return "; ".join((there, *missing(drawings, class_splits.published_sizes(PUBLISHED)), *reasons))
+        there = (
+            f"{len(drawings):,} of {sum(PARTS.values()):,} characters, {images:,} "
+            f"drawings in {root / FOLDER}"
+        )
+        return "; ".join(
+            (there, *missing(drawings, class_splits.published_sizes(PUBLISHED)), *reasons)
+        )
 
     def remarks(self, root: Path) -> list[str]:
         """Which parts and alphabets are not whole, where some of them are there at all."""
@@ -106,16 +140,28 @@ class Omniglot(ImageDataset):
 
 
 def _missing(root: Path, reasons: list[str]) -> str:
-    return "\n".join((f"dataset 'omniglot': no drawings in the data folder {root.absolute()}", *reasons, _how_to_get(root)))
+    return "\n".join(
+        (
+            f"dataset 'omniglot': no drawings in the data folder {root.absolute()}",
+            *reasons,
+            _how_to_get(root),
+        )
+    )
 
 
 def _how_to_get(root: Path) -> str:
     folder = root.absolute() / FOLDER
-    parts = "\n".join(f"  {folder / part}/<Alphabet>/<characterNN>/*.png   ({count} characters)" for part, count in PARTS.items())
+    parts = "\n".join(
+        f"  {folder / part}/<Alphabet>/<characterNN>/*.png   ({count} characters)"
+        for part, count in PARTS.items()
+    )
     return (
         f"it was looked for in (both parts, or one):\n{parts}\n"
-        "to get it: `metabench data prepare omniglot` downloads both parts; without a network, put images_background.zip and images_evaluation.zip\n"
-        f"(folder python of https://github.com/brendenlake/omniglot) into {folder} and run the same command, which unpacks them there.\n"
-        "A part that is there is left as it is: move an incomplete one away first. split = 'alphabet' does with any three alphabets.\n"
+        "to get it: `metabench data prepare omniglot` downloads both parts; without a network, put "
+        "images_background.zip and images_evaluation.zip\n"
+        f"(folder python of https://github.com/brendenlake/omniglot) into {folder} and run the "
+        "same command, which unpacks them there.\n"
+        "A part that is there is left as it is: move an incomplete one away first. split = "
+        "'alphabet' does with any three alphabets.\n"
         "Another data folder is named by METABENCH_DATA or by `data` in benchmark.toml."
     )

@@ -1,4 +1,5 @@
-"""Sinusoid regression (Finn, Abbeel, Levine 2017, "Model-agnostic meta-learning for fast adaptation of deep networks", section 5.1)."""
+"""Sinusoid regression (Finn, Abbeel, Levine 2017, "Model-agnostic meta-learning for fast adaptation
+of deep networks", section 5.1)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from metabench.datasets.dataset import Dataset, Metric, Split
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task
 
 FURTHEST = 1e6
-"""No range goes beyond: errors are squared and averaged in 32 bits, and an x that is stored in them still tells where in a wave it is."""
+"""No range goes beyond: errors are squared and averaged in 32 bits, and an x that is stored in them
+still tells where in a wave it is."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,12 @@ class SinusoidSettings:
 
     Attributes
     ----------
-    amplitude_low, amplitude_high : A of a task.
-    phase_low, phase_high : phase of a task, in radians.
-    x_low, x_high : x of a point, in radians.
+    amplitude_low, amplitude_high
+        A of a task.
+    phase_low, phase_high
+        Phase of a task, in radians.
+    x_low, x_high
+        X of a point, in radians.
     """
 
     amplitude_low: float = 0.1
@@ -39,9 +44,15 @@ class SinusoidSettings:
         for name in ("amplitude", "phase", "x"):
             low, high = getattr(self, f"{name}_low"), getattr(self, f"{name}_high")
             if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-                raise ValueError(f"{name}_low is {low} and {name}_high is {high}; both must be finite, and the first at most the second")
+                raise ValueError(
+                    f"{name}_low is {low} and {name}_high is {high}; both must be finite, and the "
+                    "first at most the second"
+                )
             if max(-low, high) > FURTHEST:
-                raise ValueError(f"{name}_low is {low} and {name}_high is {high}; both must lie within -{FURTHEST:,.0f} ... {FURTHEST:,.0f}")
+                raise ValueError(
+                    f"{name}_low is {low} and {name}_high is {high}; both must lie within "
+                    f"-{FURTHEST:,.0f} ... {FURTHEST:,.0f}"
+                )
 
 
 class Sinusoid(Dataset):
@@ -64,7 +75,8 @@ class Sinusoid(Dataset):
         return Task("regression", (1,), 1)
 
     def draw(self, split: Split, shape: EpisodeShape, count: int, rng: np.random.Generator) -> Draw:
-        """Draw ``amplitude`` and ``phase`` ``[E]``, ``support_x`` ``[E, K, 1]`` and ``query_x`` ``[E, Q, 1]``, in float64."""
+        """Draw ``amplitude`` and ``phase`` ``[E]``, ``support_x`` ``[E, K, 1]`` and ``query_x``
+        ``[E, Q, 1]``, in float64."""
         at = self.settings
         return {
             "amplitude": rng.uniform(at.amplitude_low, at.amplitude_high, count),
@@ -73,7 +85,9 @@ class Sinusoid(Dataset):
             "query_x": rng.uniform(at.x_low, at.x_high, (count, shape.query_shots, 1)),
         }
 
-    def draw_disjoint(self, split: Split, shape: EpisodeShape, count: int, rng: np.random.Generator) -> Draw:
+    def draw_disjoint(
+        self, split: Split, shape: EpisodeShape, count: int, rng: np.random.Generator
+    ) -> Draw:
         """As `draw`: episodes of a continuous distribution share nothing."""
         return self.draw(split, shape, count, rng)
 
@@ -82,7 +96,8 @@ class Sinusoid(Dataset):
         return self.task(None)
 
     def draw_examples(self, count: int, rng: np.random.Generator) -> Draw:
-        """Draw single points, each of a wave of its own: ``amplitude``, ``phase`` and ``x`` ``[n]``."""
+        """Draw single points, each of a wave of its own: ``amplitude``, ``phase`` and ``x``
+        ``[n]``."""
         at = self.settings
         return {
             "amplitude": rng.uniform(at.amplitude_low, at.amplitude_high, count),
@@ -96,7 +111,8 @@ class Sinusoid(Dataset):
         return Examples(_tensor(draw["x"][:, None], device), _tensor(y[:, None], device))
 
     def telling(self) -> Dataset:
-        """The same waves, each input followed by amplitude and phase: what the oracle of Finn et al. 2017 is given."""
+        """The same waves, each input followed by amplitude and phase: what the oracle of Finn et
+        al. 2017 is given."""
         return _TellingSinusoid(self.settings)
 
     def figure(self, draw: Draw) -> Draw:
@@ -128,7 +144,10 @@ class _TellingSinusoid(Sinusoid):
         """As without, with ``support_x`` ``[E, K, 3]`` and ``query_x`` ``[E, Q, 3]``."""
         plain = super().gather(draw, device)
         known = _tensor(np.stack((draw["amplitude"], draw["phase"]), -1)[:, None], device)
-        told = [torch.cat((x, known.expand(-1, x.shape[1], -1)), -1) for x in (plain.support_x, plain.query_x)]
+        told = [
+            torch.cat((x, known.expand(-1, x.shape[1], -1)), -1)
+            for x in (plain.support_x, plain.query_x)
+        ]
         return Episodes(told[0], plain.support_y, told[1], plain.query_y)
 
     def gather_examples(self, draw: Draw, device: torch.device) -> Examples:

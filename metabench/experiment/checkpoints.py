@@ -1,7 +1,9 @@
-"""What a fit can go on from: the checkpoint of a training that was interrupted, and the weights of one that is over.
+"""What a fit can go on from: the checkpoint of a training that was interrupted, and the weights of
+one that is over.
 
-Both are safetensors files, so nothing is unpickled: tensors by name, and in the metadata one JSON text with all the rest, under a SHA-256 of the
-whole. They are written whole or not at all, and say what they follow from: under other conditions, or on other data, the same fit has other bits.
+Both are safetensors files, so nothing is unpickled: tensors by name, and in the metadata one JSON
+text with all the rest, under a SHA-256 of the whole. They are written whole or not at all, and say
+what they follow from: under other conditions, or on other data, the same fit has other bits.
 """
 
 from __future__ import annotations
@@ -43,8 +45,12 @@ class Origin:
 
     Attributes
     ----------
-    fit : its id. data : content digest of the training data, None where there is no content.
-    provenance : where they were made, `conditions` among it; empty where that is not known.
+    fit
+        Its id.
+    data
+        Content digest of the training data, None where there is no content.
+    provenance
+        Where they were made, `conditions` among it; empty where that is not known.
     """
 
     fit: str
@@ -57,16 +63,22 @@ class Origin:
         return _conditions_digest(self.provenance)
 
     def gives(self, facts: Mapping[str, Any], *, any_conditions: bool = False) -> bool:
-        """Whether a file with these facts holds what would be made here and now; `any_conditions` does not ask under which it was made."""
+        """Whether a file with these facts holds what would be made here and now; `any_conditions`
+        does not ask under which it was made."""
         made = facts.get("origin")
-        if self.conditions is None or not isinstance(made, dict) or (made.get("fit"), made.get("data")) != (self.fit, self.data):
+        if (
+            self.conditions is None
+            or not isinstance(made, dict)
+            or (made.get("fit"), made.get("data")) != (self.fit, self.data)
+        ):
             return False
         return any_conditions or _conditions_digest(made.get("provenance")) == self.conditions
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a training has taken: wall `seconds`, and `peaks` of memory by name (None where there is no such memory)."""
+    """What a training has taken: wall `seconds`, and `peaks` of memory by name (None where there is
+    no such memory)."""
 
     seconds: float
     peaks: Mapping[str, int | None]
@@ -77,7 +89,8 @@ class Cost:
 
         Raises
         ------
-        ValueError : it tells none.
+        ValueError
+            It tells none.
         """
         if absent(told, _COST) or misshapen(told, _COST) or impossible(told) or told["seconds"] < 0:
             raise ValueError("its cost is none")
@@ -85,8 +98,16 @@ class Cost:
 
     def after(self, earlier: Cost) -> Cost:
         """This cost and that of earlier attempts: seconds add up, of peaks the highest counts."""
-        both = {name: [peak for peak in (self.peaks.get(name), earlier.peaks.get(name)) if peak is not None] for name in self.peaks}
-        return Cost(self.seconds + earlier.seconds, {name: max(peaks, default=None) for name, peaks in both.items()})
+        both = {
+            name: [
+                peak for peak in (self.peaks.get(name), earlier.peaks.get(name)) if peak is not None
+            ]
+            for name in self.peaks
+        }
+        return Cost(
+            self.seconds + earlier.seconds,
+            {name: max(peaks, default=None) for name, peaks in both.items()},
+        )
 
 
 class Checkpoint:
@@ -94,9 +115,14 @@ class Checkpoint:
 
     Parameters
     ----------
-    path : of its file. origin : of the training.
-    every : seconds between two times of writing.
-    cost : what this process has spent on the fit so far.
+    path
+        Of its file.
+    origin
+        Of the training.
+    every
+        Seconds between two times of writing.
+    cost
+        What this process has spent on the fit so far.
     """
 
     def __init__(self, path: Path, origin: Origin, every: float, cost: Callable[[], Cost]) -> None:
@@ -114,17 +140,22 @@ class Checkpoint:
 
     @property
     def cost(self) -> Cost:
-        """What the training has cost so far: up to their last checkpoints, the attempts before this one too."""
+        """What the training has cost so far: up to their last checkpoints, the attempts before this
+        one too."""
         return self._cost() if self._earlier is None else self._cost().after(self._earlier)
 
     def read(self) -> dict[str, Any] | None:
-        """What `write` was given last, or None where there is no file, or one that is damaged or made under other conditions."""
+        """What `write` was given last, or None where there is no file, or one that is damaged or
+        made under other conditions."""
         found = read(self._path)
         if found is None:
             return None
         facts, tensors = found
         if not self._origin.gives(facts):
-            _log.warning("%s: made under other conditions or on other data; the training begins anew", self._path.name)
+            _log.warning(
+                "%s: made under other conditions or on other data; the training begins anew",
+                self._path.name,
+            )
             return None
         try:
             standing: dict[str, Any] = unpack(facts["standing"], tensors)
@@ -140,15 +171,21 @@ class Checkpoint:
         warn_of_damage(self._path, error)
 
     def write(self, standing: Mapping[str, Any]) -> None:
-        """Replace the file by one of where the training stands: tables and lists of tensors, numbers and strings.
+        """Replace the file by one of where the training stands: tables and lists of tensors,
+        numbers and strings.
 
         Raises
         ------
-        UnwritableError : the disk is full, or the folder has vanished; the file before this one is still there.
+        UnwritableError
+            The disk is full, or the folder has vanished; the file before this one is still there.
         """
         tensors: dict[str, Tensor] = {}
         packed = pack(dict(standing), "", tensors)
-        write(self._path, {"origin": asdict(self._origin), "cost": asdict(self.cost), "standing": packed}, tensors)
+        write(
+            self._path,
+            {"origin": asdict(self._origin), "cost": asdict(self.cost), "standing": packed},
+            tensors,
+        )
         self._written = time.monotonic()
 
     def delete(self) -> None:
@@ -157,11 +194,13 @@ class Checkpoint:
 
 
 def write(path: Path, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write facts (what JSON can hold, and numbers that are not finite) and tensors by name, whole or not at all.
+    """Write facts (what JSON can hold, and numbers that are not finite) and tensors by name, whole
+    or not at all.
 
     Raises
     ------
-    UnwritableError : the disk is full, or the folder cannot be written.
+    UnwritableError
+        The disk is full, or the folder cannot be written.
     """
     kept = _contents(tensors)
     text = json.dumps(facts)
@@ -170,11 +209,13 @@ def write(path: Path, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -
 
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-    """Facts and tensors of a file, on the CPU; None where there is none, or one that is damaged, which is left as it is.
+    """Facts and tensors of a file, on the CPU; None where there is none, or one that is damaged,
+    which is left as it is.
 
     Raises
     ------
-    OSError, MemoryError : it cannot be read now, and may be good.
+    OSError, MemoryError
+        It cannot be read now, and may be good.
     """
     if not path.is_symlink() and not path.exists():
         return None
@@ -209,11 +250,14 @@ def read_facts(path: Path) -> dict[str, Any] | None:
 
 def warn_of_damage(path: Path, error: Exception) -> None:
     """Say in the log that a file is not used, and why."""
-    _log.warning("%s: is damaged and not used: %s", path.name, str(error)[:300] or type(error).__name__)
+    _log.warning(
+        "%s: is damaged and not used: %s", path.name, str(error)[:300] or type(error).__name__
+    )
 
 
 def pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """Return what JSON can hold of `value`; its tensors go to `tensors`, each under its place below `name`.
+    """Return what JSON can hold of `value`; its tensors go to `tensors`, each under its place below
+    `name`.
 
     Strides are kept: kernels that run over several tensors at once want them to lie alike.
     """
@@ -221,9 +265,18 @@ def pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
         tensors[name] = value
         return {"tensor": name, "strides": torch.empty_like(value, device="meta").stride()}
     if isinstance(value, dict):  # as pairs: keys may be numbers
-        return {"dict": [[key, pack(item, f"{name}/{key}" if name else str(key), tensors)] for key, item in value.items()]}
+        return {
+            "dict": [
+                [key, pack(item, f"{name}/{key}" if name else str(key), tensors)]
+                for key, item in value.items()
+            ]
+        }
     if isinstance(value, list | tuple):
-        return {type(value).__name__: [pack(item, f"{name}/{place}", tensors) for place, item in enumerate(value)]}
+        return {
+            type(value).__name__: [
+                pack(item, f"{name}/{place}", tensors) for place, item in enumerate(value)
+            ]
+        }
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"{name}: a checkpoint cannot hold a {type(value).__name__}")
@@ -235,7 +288,9 @@ def unpack(packed: Any, tensors: Mapping[str, Tensor]) -> Any:
         return packed
     if "tensor" in packed:
         found = tensors[packed["tensor"]]
-        laid_out = torch.empty_strided(found.shape, packed["strides"], dtype=found.dtype, device="meta")
+        laid_out = torch.empty_strided(
+            found.shape, packed["strides"], dtype=found.dtype, device="meta"
+        )
         if laid_out.untyped_storage().nbytes() > found.numel() * found.element_size():
             raise ValueError(f"{packed['tensor']}: strides that leave gaps")
         return torch.empty_strided(found.shape, packed["strides"], dtype=found.dtype).copy_(found)
@@ -252,7 +307,8 @@ def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _contents(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors on the CPU, contiguous, no two of them in the same memory: that is how the format wants them."""
+    """The tensors on the CPU, contiguous, no two of them in the same memory: that is how the format
+    wants them."""
     kept: dict[str, Tensor] = {}
     places: set[int] = set()
     for name, tensor in tensors.items():
@@ -269,11 +325,13 @@ def _conditions_digest(provenance: Any) -> str | None:
 
 
 def _refuse_strange_sizes(path: Path) -> None:
-    """See that a file is one, that it fits the memory, and that so does its header: whoever opens it reads all of that.
+    """See that a file is one, that it fits the memory, and that so does its header: whoever opens
+    it reads all of that.
 
     Raises
     ------
-    MemoryError : it would fit another time.
+    MemoryError
+        It would fit another time.
     """
     with open_regular(path) as file:
         header, size = int.from_bytes(file.read(8), "little"), os.fstat(file.fileno()).st_size

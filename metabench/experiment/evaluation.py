@@ -1,4 +1,5 @@
-"""Test and validation episodes to scores: every number that says how good a method is passes through here."""
+"""Test and validation episodes to scores: every number that says how good a method is passes
+through here."""
 
 from __future__ import annotations
 
@@ -12,7 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from metabench.datasets.images import ImageDataset
-from metabench.experiment.returned import broken, checked_arrays, checked_candidates, checked_metric, checked_scores
+from metabench.experiment.returned import (
+    broken,
+    checked_arrays,
+    checked_candidates,
+    checked_metric,
+    checked_scores,
+)
 from metabench.experiment.sources import EpisodeStream
 from metabench.methods.method import BatchNormMode, Method, State, task_losses
 from metabench.methods.metric_based import MetricMethod
@@ -25,7 +32,8 @@ FIGURE_SHOTS = 5
 FIGURE_QUERIES = 4
 FIGURE_SIDE = 32
 FIGURE_BYTES = 150_000
-"""What is kept of episodes of images for a figure: support images and queries a class, pixels a side, bytes in all."""
+"""What is kept of episodes of images for a figure: support images and queries a class, pixels a
+side, bytes in all."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +42,19 @@ class Evaluation:
 
     Attributes
     ----------
-    scores, losses : ``[E, P]`` float64, after each number of steps in the method's curve.
-    truth, prediction : ``[E, N*Q]`` labels (``[E, Q]`` values) at the step that counts.
-    confidence : ``[E, N*Q]`` float32, probability of the predicted class; None for regression.
-    draw : the episodes as drawn.
-    figures : predictions for the few episodes that the dataset wants shown, by name; empty where it has no such wish.
-    seconds : per episode, data included.
+    scores, losses
+        ``[E, P]`` float64, after each number of steps in the method's curve.
+    truth, prediction
+        ``[E, N*Q]`` labels (``[E, Q]`` values) at the step that counts.
+    confidence
+        ``[E, N*Q]`` float32, probability of the predicted class; None for regression.
+    draw
+        The episodes as drawn.
+    figures
+        Predictions for the few episodes that the dataset wants shown, by name; empty where it has
+        no such wish.
+    seconds
+        Per episode, data included.
     """
 
     scores: NDArray[np.float64]
@@ -52,13 +67,15 @@ class Evaluation:
     figures: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
 
     def finite(self, point: int) -> NDArray[np.bool_]:
-        """Which episodes, ``[E]``, have a score and a loss that are numbers at this point of the curve."""
+        """Which episodes, ``[E]``, have a score and a loss that are numbers at this point of the
+        curve."""
         return np.isfinite(self.scores[:, point]) & np.isfinite(self.losses[:, point])
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What validation settled: the method under the setting that did best, and the index in its curve of the step that counts.
+    """What validation settled: the method under the setting that did best, and the index in its
+    curve of the step that counts.
 
     `score` and `loss` are the mean validation score and loss there.
     """
@@ -80,14 +97,21 @@ def evaluate(
     point: int,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Evaluation:
-    """Score `method` on the first `episodes` of `stream`; `point` is the index in its curve whose predictions are kept."""
+    """Score `method` on the first `episodes` of `stream`; `point` is the index in its curve whose
+    predictions are kept."""
     started = time.perf_counter()
     scores, losses, truths, predictions, confidences = [], [], [], [], []
     done = 0
     for predicted, query_y in _predictions(method, state, stream, episodes, batch_norm, device):
         per_episode = stream.dataset.metric.per_episode(predicted, query_y)
         scores.append(checked_metric(stream.dataset, per_episode, predicted.shape[:2]).cpu())
-        losses.append(torch.stack([task_losses(predicted[:, p], query_y) for p in range(predicted.shape[1])], 1).double().cpu())
+        losses.append(
+            torch.stack(
+                [task_losses(predicted[:, p], query_y) for p in range(predicted.shape[1])], 1
+            )
+            .double()
+            .cpu()
+        )
         at_point = predicted[:, point]
         if query_y.is_floating_point():
             predictions.append(at_point.flatten(1).cpu())
@@ -111,12 +135,18 @@ def evaluate(
 
 
 def figures_of(
-    method: Method, state: State, stream: EpisodeStream, episodes: int, batch_norm: BatchNormMode | None, device: torch.device
+    method: Method,
+    state: State,
+    stream: EpisodeStream,
+    episodes: int,
+    batch_norm: BatchNormMode | None,
+    device: torch.device,
 ) -> dict[str, NDArray[np.generic]]:
-    """Predict what a figure of a few of the test episodes shows, after each number of steps: ``prediction`` ``[e, P, ...]`` beside the episodes.
+    """Predict what a figure of a few of the test episodes shows, after each number of steps:
+    ``prediction`` ``[e, P, ...]`` beside the episodes.
 
-    Of episodes of images a few are kept, class by class: ``support_x`` and ``query_x`` as uint8 ``[e, n, H, W, C]``, and as prediction the class,
-    ``[e, P, n]``.
+    Of episodes of images a few are kept, class by class: ``support_x`` and ``query_x`` as uint8
+    ``[e, n, H, W, C]``, and as prediction the class, ``[e, P, n]``.
     """
     wanted = stream.dataset.figure(stream.draw(0, episodes))
     if wanted is None:
@@ -136,36 +166,50 @@ def _shown(stream: EpisodeStream, draw: Draw, device: torch.device) -> Episodes:
     """The episodes of a figure; they may have more queries than those of the stream."""
     shown = stream.dataset.gather(draw, device)
     if not isinstance(shown, Episodes):
-        raise broken(stream.dataset, "gather", f"gave an object of type {type(shown).__name__}; expected Episodes")
+        raise broken(
+            stream.dataset,
+            "gather",
+            f"gave an object of type {type(shown).__name__}; expected Episodes",
+        )
     return shown
 
 
 def _few_images(shown: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The first images of each class, small; of as many episodes as fit, and of one at least."""
     episode = torch.arange(len(shown["query_y"])).unsqueeze(1)
-    support, query = _first_of_class(shown["support_y"], FIGURE_SHOTS), _first_of_class(shown["query_y"], FIGURE_QUERIES)
+    support, query = (
+        _first_of_class(shown["support_y"], FIGURE_SHOTS),
+        _first_of_class(shown["query_y"], FIGURE_QUERIES),
+    )
     few = {
         "support_x": _small(shown["support_x"][episode, support]),
         "support_y": shown["support_y"][episode, support].to(torch.int16),
         "query_x": _small(shown["query_x"][episode, query]),
         "query_y": shown["query_y"][episode, query].to(torch.int16),
-        "prediction": shown["prediction"].argmax(-1)[episode, :, query].movedim(1, -1).to(torch.int16),
+        "prediction": shown["prediction"]
+        .argmax(-1)[episode, :, query]
+        .movedim(1, -1)
+        .to(torch.int16),
     }
     fit = max(1, FIGURE_BYTES // (few["support_x"][0].numel() + few["query_x"][0].numel()))
     return {name: tensor[:fit].contiguous() for name, tensor in few.items()}
 
 
 def _first_of_class(labels: Tensor, few: int) -> Tensor:
-    """Positions ``[e, n]`` of the first `few` of each class, class by class. Every class of an episode has as many."""
+    """Positions ``[e, n]`` of the first `few` of each class, class by class. Every class of an
+    episode has as many."""
     ways = int(labels.max()) + 1
     by_class = labels.argsort(dim=1, stable=True).view(len(labels), ways, -1)
     return by_class[:, :, :few].flatten(1)
 
 
 def _small(images: Tensor) -> Tensor:
-    """Images ``[e, n, C, H, W]`` of 0 ... 1 as bytes ``[e, n, H, W, C]``, neighbouring pixels averaged where there are more than a figure shows."""
+    """Images ``[e, n, C, H, W]`` of 0 ... 1 as bytes ``[e, n, H, W, C]``, neighbouring pixels
+    averaged where there are more than a figure shows."""
     factor = -(-max(images.shape[-2:]) // FIGURE_SIDE)
-    pooled: Tensor = torch.nn.functional.avg_pool2d(images.flatten(0, 1), factor).unflatten(0, images.shape[:2])
+    pooled: Tensor = torch.nn.functional.avg_pool2d(images.flatten(0, 1), factor).unflatten(
+        0, images.shape[:2]
+    )
     return pooled.mul(255).round().clamp(0, 255).to(torch.uint8).movedim(2, -1)
 
 
@@ -177,7 +221,8 @@ def choose(
     batch_norm: BatchNormMode | None,
     device: torch.device,
 ) -> Choice:
-    """Settle on validation episodes what a method leaves open: its setting among `candidates`, and the number of steps. Ties go to the first."""
+    """Settle on validation episodes what a method leaves open: its setting among `candidates`, and
+    the number of steps. Ties go to the first."""
     sign = 1.0 if stream.dataset.metric.higher_is_better else -1.0
     best, best_value = None, -np.inf
     for candidate in checked_candidates(method):
@@ -194,41 +239,96 @@ def choose(
 
 
 def _predictions(
-    method: Method, state: State, stream: EpisodeStream, episodes: int, batch_norm: BatchNormMode | None, device: torch.device
+    method: Method,
+    state: State,
+    stream: EpisodeStream,
+    episodes: int,
+    batch_norm: BatchNormMode | None,
+    device: torch.device,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Scores ``[e, P, N*Q, C]`` and truths of a few episodes at a time."""
-    if isinstance(method, MetricMethod) and isinstance(stream.dataset, ImageDataset) and batch_norm in ("running", None):
+    if (
+        isinstance(method, MetricMethod)
+        and isinstance(stream.dataset, ImageDataset)
+        and batch_norm in ("running", None)
+    ):
         yield from _compare_embedded(method, state, stream, stream.dataset, episodes, device)
         return
     for start in range(0, episodes, EPISODES_AT_ONCE):
         batch = stream.episodes(start, min(EPISODES_AT_ONCE, episodes - start), device)
-        predicted = method.predict(state, batch.support_x, batch.support_y, batch.query_x, batch_norm)
-        wanted = (len(batch), len(method.curve), batch.query_y.shape[1], stream.shape.ways or batch.query_y.shape[-1])
-        yield checked_scores(method, "predict", predicted, wanted, batch.query_y.device), batch.query_y
+        predicted = method.predict(
+            state, batch.support_x, batch.support_y, batch.query_x, batch_norm
+        )
+        wanted = (
+            len(batch),
+            len(method.curve),
+            batch.query_y.shape[1],
+            stream.shape.ways or batch.query_y.shape[-1],
+        )
+        yield (
+            checked_scores(method, "predict", predicted, wanted, batch.query_y.device),
+            batch.query_y,
+        )
 
 
 @torch.no_grad()
 def _compare_embedded(
-    method: MetricMethod, state: State, stream: EpisodeStream, dataset: ImageDataset, episodes: int, device: torch.device
+    method: MetricMethod,
+    state: State,
+    stream: EpisodeStream,
+    dataset: ImageDataset,
+    episodes: int,
+    device: torch.device,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The same for embeddings that depend on the image alone: each image that is met is embedded once."""
-    draws = [stream.draw(start, min(EMBEDDED_EPISODES_AT_ONCE, episodes - start)) for start in range(0, episodes, EMBEDDED_EPISODES_AT_ONCE)]
-    met = np.unique(np.concatenate([draw[part].ravel() for draw in draws for part in ("support", "query")]))
-    embedded = torch.cat([_embed(method, state, dataset.images(part, device)) for part in _portions(met, IMAGES_AT_ONCE)])
+    """The same for embeddings that depend on the image alone: each image that is met is embedded
+    once."""
+    draws = [
+        stream.draw(start, min(EMBEDDED_EPISODES_AT_ONCE, episodes - start))
+        for start in range(0, episodes, EMBEDDED_EPISODES_AT_ONCE)
+    ]
+    met = np.unique(
+        np.concatenate([draw[part].ravel() for draw in draws for part in ("support", "query")])
+    )
+    embedded = torch.cat(
+        [
+            _embed(method, state, dataset.images(part, device))
+            for part in _portions(met, IMAGES_AT_ONCE)
+        ]
+    )
     for draw in draws:
-        support, query = (torch.from_numpy(np.searchsorted(met, draw[part])).to(device) for part in ("support", "query"))
+        support, query = (
+            torch.from_numpy(np.searchsorted(met, draw[part])).to(device)
+            for part in ("support", "query")
+        )
         ways = draw["classes"].shape[1]
-        support_y = torch.arange(ways, device=device).repeat_interleave(support.shape[1] // ways).repeat(len(support), 1)
+        support_y = (
+            torch.arange(ways, device=device)
+            .repeat_interleave(support.shape[1] // ways)
+            .repeat(len(support), 1)
+        )
         scores = method.compare(embedded[support], support_y, embedded[query])
         query_y = torch.from_numpy(draw["query_y"]).to(device)
-        yield checked_scores(method, "compare", scores, (*query_y.shape, ways), query_y.device).unsqueeze(1), query_y
+        yield (
+            checked_scores(
+                method, "compare", scores, (*query_y.shape, ways), query_y.device
+            ).unsqueeze(1),
+            query_y,
+        )
 
 
 def _embed(method: MetricMethod, state: State, images: Tensor) -> Tensor:
     embedded = method.embed(state, images)
     if not isinstance(embedded, Tensor) or embedded.dim() < 2 or len(embedded) != len(images):
-        given = f"a tensor of shape {list(embedded.shape)}" if isinstance(embedded, Tensor) else f"an object of type {type(embedded).__name__}"
-        raise broken(method, "embed", f"gave {given} for {len(images)} images; expected a row of features for each")
+        given = (
+            f"a tensor of shape {list(embedded.shape)}"
+            if isinstance(embedded, Tensor)
+            else f"an object of type {type(embedded).__name__}"
+        )
+        raise broken(
+            method,
+            "embed",
+            f"gave {given} for {len(images)} images; expected a row of features for each",
+        )
     return embedded
 
 

@@ -1,9 +1,11 @@
 """The whole experiment on one page: one fit and its cells, from seed to scores.
 
-1. Open the dataset.  2. Make the network; its initial weights depend on seed and model, not on the method.  3. Train on training episodes,
-selecting weights on validation episodes; or take what an earlier run has kept of the same training.  4. For each cell: settle on validation
-episodes what the method leaves open, then meet the test episodes, once.  Every random number comes from a named stream (see `streams`), those
-that plugins draw from global generators too, so nothing here depends on what ran before or beside it, nor on interruptions.
+1. Open the dataset.  2. Make the network; its initial weights depend on seed and model, not on the
+   method.  3. Train on training episodes, selecting weights on validation episodes; or take what an
+   earlier run has kept of the same training.  4. For each cell: settle on validation episodes what
+   the method leaves open, then meet the test episodes, once.  Every random number comes from a
+   named stream (see `streams`), those that plugins draw from global generators too, so nothing here
+   depends on what ran before or beside it, nor on interruptions.
 """
 
 from __future__ import annotations
@@ -54,7 +56,8 @@ from metabench.tasks.random_streams import global_stream, torch_generator
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a fit is: `iteration` of `total` (None: unknown) of a phase, with the last loss that was read."""
+    """Where a fit is: `iteration` of `total` (None: unknown) of a phase, with the last loss that
+    was read."""
 
     phase: Literal["load", "train", "validate", "test"]
     iteration: int
@@ -75,7 +78,8 @@ class CellOutcome:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What the cells of a fit share once its weights are there. `dataset` is that of training and validation."""
+    """What the cells of a fit share once its weights are there. `dataset` is that of training and
+    validation."""
 
     method: Method
     state: State
@@ -98,12 +102,19 @@ def run_fit(
 
     Parameters
     ----------
-    data : the data folder. device : ``cpu``, ``cuda`` or ``cuda:N``. workers : how many fits run at once (recorded beside the times).
-    keeping : where the fit may find its weights or its checkpoint, and leaves them.
+    data
+        The data folder.
+    device
+        ``cpu``, ``cuda`` or ``cuda:N``.
+    workers
+        How many fits run at once (recorded beside the times).
+    keeping
+        Where the fit may find its weights or its checkpoint, and leaves them.
 
     Raises
     ------
-    DataError : data is missing, or cannot fill the episodes.
+    DataError
+        Data is missing, or cannot fill the episodes.
     """
     started = time.perf_counter()
     where = torch.device(device)
@@ -111,7 +122,8 @@ def run_fit(
     if where.type == "cuda":
         where = torch.device("cuda", where.index or 0)
         torch.cuda.init()
-        torch.cuda.set_device(where)  # events and allocations without a device of their own go there too
+        # events and allocations without a device of their own go there too
+        torch.cuda.set_device(where)
     fit = cells[0].fit
 
     progress(Progress("load", 0, None))
@@ -128,7 +140,11 @@ def run_fit(
 
     origin = Origin(fit.id, checked_content(dataset), keeping.provenance)
     weights = keeping.weights_of(fit.id) if method.trains else None
-    trained = find_weights(weights, state, origin, any_conditions=keeping.stale) if weights is not None else None
+    trained = (
+        find_weights(weights, state, origin, any_conditions=keeping.stale)
+        if weights is not None
+        else None
+    )
     if trained is None:
         checkpoint = keeping.checkpoint(origin, cost) if method.trains else None
         with phase(state, fit.root_seed, "training", fit=fit.id):
@@ -145,17 +161,25 @@ def run_fit(
             outcome = run_cell(cell, fitted, test_dataset, progress)
         refuse_changed_state(method, state, weighed)
         yield outcome
-    if missing is not None:  # the cells that are left could not be run, and the others should not suffer for it
+    # the cells that are left could not be run, and the others should not suffer for it
+    if missing is not None:
         raise missing
 
 
-def run_cell(cell: Cell, fitted: Fitted, test_dataset: Dataset, progress: Callable[[Progress], None]) -> CellOutcome:
+def run_cell(
+    cell: Cell, fitted: Fitted, test_dataset: Dataset, progress: Callable[[Progress], None]
+) -> CellOutcome:
     """Test the weights of a fit as a cell says."""
     started = time.perf_counter()
     memory = MemoryPeaks(fitted.device)
     memory.start()
     _seed_noise(fitted.state, cell)
-    state, trained, training, steps = fitted.state, fitted.trained, fitted.trained.training, cell.evaluate.steps
+    state, trained, training, steps = (
+        fitted.state,
+        fitted.trained,
+        fitted.trained.training,
+        cell.evaluate.steps,
+    )
     method = fitted.method if steps is None else method_at(fitted.method, steps)
     choice: Choice | None = None
     tested: Evaluation | None = None
@@ -167,25 +191,47 @@ def run_cell(cell: Cell, fitted: Fitted, test_dataset: Dataset, progress: Callab
             tested = test(cell, choice, state, test_dataset, fitted.device, progress)
     peaks = memory.read()
     measured = measured_of(cell.fit, training, tested) | {"choice_seconds": choosing}
-    measured |= {name: {"training": peak, "test": peaks[name]} for name, peak in trained.cost.peaks.items()}
-    measured |= {"wall_seconds": trained.cost.seconds + time.perf_counter() - started, "workers": trained.workers}
+    measured |= {
+        name: {"training": peak, "test": peaks[name]} for name, peak in trained.cost.peaks.items()
+    }
+    measured |= {
+        "wall_seconds": trained.cost.seconds + time.perf_counter() - started,
+        "workers": trained.workers,
+    }
     result = result_of(cell, method, state, training, choice, tested, test_dataset)
-    provenance: dict[str, Any] = {"data_digest": checked_content(test_dataset), "training_data_digest": checked_content(fitted.dataset)}
+    provenance: dict[str, Any] = {
+        "data_digest": checked_content(test_dataset),
+        "training_data_digest": checked_content(fitted.dataset),
+    }
     if trained.provenance is not None:
         made_on = {name: trained.provenance.get(name) for name in ("cpu", "gpu", "driver")}
-        provenance |= {"weights": "kept", "training_conditions": trained.provenance.get("conditions"), "training_machine": made_on}
+        provenance |= {
+            "weights": "kept",
+            "training_conditions": trained.provenance.get("conditions"),
+            "training_machine": made_on,
+        }
     if fitted.device.type == "cuda":
         provenance["gpu"] = torch.cuda.get_device_name(fitted.device)
     return CellOutcome(cell, result, measured, arrays_of(training, choice, tested), provenance)
 
 
-def open_test_datasets(cells: Sequence[Cell], dataset: Dataset, data: Path, told: bool) -> tuple[list[tuple[Cell, Dataset]], DataError | None]:
-    """Return the cells whose test data is there, each with its dataset, and what is wrong with that of the others."""
+def open_test_datasets(
+    cells: Sequence[Cell], dataset: Dataset, data: Path, told: bool
+) -> tuple[list[tuple[Cell, Dataset]], DataError | None]:
+    """Return the cells whose test data is there, each with its dataset, and what is wrong with that
+    of the others."""
     opened: list[tuple[Cell, Dataset]] = []
     missing: DataError | None = None
     for cell in cells:
         try:
-            opened.append((cell, dataset if cell.evaluate.on is None else open_dataset(cell.evaluate.on, data, told)))
+            opened.append(
+                (
+                    cell,
+                    dataset
+                    if cell.evaluate.on is None
+                    else open_dataset(cell.evaluate.on, data, told),
+                )
+            )
         except DataError as error:
             missing = error
     if not opened and missing is not None:
@@ -195,8 +241,9 @@ def open_test_datasets(cells: Sequence[Cell], dataset: Dataset, data: Path, told
 
 @contextmanager
 def phase(state: State, root_seed: int, purpose: str, **key: Any) -> Iterator[None]:
-    """A part of a fit that no number of another depends on but through `state`: what it draws from global generators is a stream of its own, and its
-    layers are left in the mode, of training or evaluation, in which they were found. Of neither would an interrupted fit know."""
+    """A part of a fit that no number of another depends on but through `state`: what it draws from
+    global generators is a stream of its own, and its layers are left in the mode, of training or
+    evaluation, in which they were found. Of neither would an interrupted fit know."""
     modes = [(module, module.training) for module in state.modules()]
     with global_stream(root_seed, purpose, **key):
         yield
@@ -205,9 +252,12 @@ def phase(state: State, root_seed: int, purpose: str, **key: Any) -> Iterator[No
 
 
 def _seed_noise(state: State, cell: Cell) -> None:
-    """Let the method's own noise in the test of a cell not depend on how much of it the training took."""
+    """Let the method's own noise in the test of a cell not depend on how much of it the training
+    took."""
     if state.generator is not None:
-        state.generator.manual_seed(torch_generator(cell.fit.root_seed, "method in test", cell=cell.id).initial_seed())
+        state.generator.manual_seed(
+            torch_generator(cell.fit.root_seed, "method in test", cell=cell.id).initial_seed()
+        )
 
 
 def let_go_of_training(state: State, device: torch.device) -> None:
@@ -226,14 +276,16 @@ def train_fit(
     progress: Callable[[Progress], None],
     checkpoint: Checkpoint | None = None,
 ) -> Training:
-    """Train; validation sees the weights as the cells will, under the method's own batch normalisation mode."""
+    """Train; validation sees the weights as the cells will, under the method's own batch
+    normalisation mode."""
     fit = cell.fit
     mode = None if cell.evaluate.batch_norm is None else method.settings.test_batch_norm
     validation = episodes_of(fit, fit.dataset, dataset, "validation", shape_of(fit.validate))
     validations = itertools.count()
 
     def validate() -> Choice:
-        weighed = state_digest(state) if next(validations) == 0 else None  # once is enough to know a method by
+        # once is enough to know a method by
+        weighed = state_digest(state) if next(validations) == 0 else None
         with phase(state, fit.root_seed, "validation", fit=fit.id):
             choice = choose(method, state, validation, fit.validate.episodes, mode, device)
         if weighed is not None:
@@ -254,19 +306,31 @@ def train_fit(
     )
 
 
-def training_batches(fit: Fit, method: Method, dataset: Dataset, device: torch.device) -> Callable[[int], Episodes | Examples]:
+def training_batches(
+    fit: Fit, method: Method, dataset: Dataset, device: torch.device
+) -> Callable[[int], Episodes | Examples]:
     """The training data of each iteration: episodes, or as many examples as those would hold."""
     tasks, shape = fit.train.tasks_per_batch, shape_of(fit.train)
     if method.trains_on == "examples":
-        examples = ExampleStream(dataset, fit.dataset.identity(), root_seed=fit.root_seed, seed=fit.seed)
+        examples = ExampleStream(
+            dataset, fit.dataset.identity(), root_seed=fit.root_seed, seed=fit.seed
+        )
         size = tasks * (shape.ways or 1) * (shape.shots + shape.query_shots)
         return lambda i: examples.examples(i * size, size, device)
     episodes = episodes_of(fit, fit.dataset, dataset, "train", shape)
     return lambda i: episodes.episodes(i * tasks, tasks, device)
 
 
-def settle(cell: Cell, method: Method, state: State, dataset: Dataset, device: torch.device, progress: Callable[[Progress], None]) -> Choice:
-    """Choose on validation episodes of the cell's own shape what the method leaves open; nothing is drawn where nothing is open."""
+def settle(
+    cell: Cell,
+    method: Method,
+    state: State,
+    dataset: Dataset,
+    device: torch.device,
+    progress: Callable[[Progress], None],
+) -> Choice:
+    """Choose on validation episodes of the cell's own shape what the method leaves open; nothing is
+    drawn where nothing is open."""
     fit, at = cell.fit, cell.evaluate
     if len(checked_candidates(method)) == 1 and not method.chooses_step:
         return Choice(method, method.curve.index(method.test_steps), float("nan"), float("nan"))
@@ -277,28 +341,49 @@ def settle(cell: Cell, method: Method, state: State, dataset: Dataset, device: t
     return choose(method, state, stream, fit.validate.episodes, mode, device)
 
 
-def test(cell: Cell, choice: Choice, state: State, dataset: Dataset, device: torch.device, progress: Callable[[Progress], None]) -> Evaluation:
+def test(
+    cell: Cell,
+    choice: Choice,
+    state: State,
+    dataset: Dataset,
+    device: torch.device,
+    progress: Callable[[Progress], None],
+) -> Evaluation:
     """Meet the test episodes."""
     fit, at = cell.fit, cell.evaluate
     shape = EpisodeShape(at.ways, at.shots, at.query_shots)
-    stream = episodes_of(fit, at.on or fit.dataset, dataset, "test", shape, sampling=at.sampling, episodes=at.episodes)
+    stream = episodes_of(
+        fit,
+        at.on or fit.dataset,
+        dataset,
+        "test",
+        shape,
+        sampling=at.sampling,
+        episodes=at.episodes,
+    )
     mode: Any = at.batch_norm
 
     def tell(done: int) -> None:
         progress(Progress("test", done, at.episodes))
 
-    tested = evaluate(choice.method, state, stream, at.episodes, mode, device, point=choice.point, progress=tell)
+    tested = evaluate(
+        choice.method, state, stream, at.episodes, mode, device, point=choice.point, progress=tell
+    )
     figures = figures_of(choice.method, state, stream, at.episodes, mode, device)
-    return dataclasses.replace(tested, figures={**figures, **checked_arrays(dataset, "names", dataset.names(tested.draw))})
+    return dataclasses.replace(
+        tested, figures={**figures, **checked_arrays(dataset, "names", dataset.names(tested.draw))}
+    )
 
 
 def be_deterministic(threads: int) -> None:
-    """Let torch use deterministic algorithms alone, and seed the global generators, which nothing here draws from."""
+    """Let torch use deterministic algorithms alone, and seed the global generators, which nothing
+    here draws from."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = False  # 10 bits of mantissa would be another experiment than a CPU's
+    # 10 bits of mantissa would be another experiment than a CPU's
+    torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
     random.seed(0)
     np.random.seed(0)
@@ -325,17 +410,28 @@ def method_at(method: Method, steps: int) -> Method:
     """Return the method as it is tested after exactly so many steps."""
     fixed = method.at_steps(steps)
     if not isinstance(fixed, Method):
-        raise broken(method, "at_steps", f"gave an object of type {type(fixed).__name__}; expected a method")
+        raise broken(
+            method, "at_steps", f"gave an object of type {type(fixed).__name__}; expected a method"
+        )
     return checked_method(fixed)
 
 
 def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.device) -> State:
-    """Return the state before training. The network's weights are the same for every method that meets this model and seed."""
-    task = checked_training_task(dataset) if method.trains_on == "examples" else checked_task(dataset, fit.train.ways)
+    """Return the state before training. The network's weights are the same for every method that
+    meets this model and seed."""
+    task = (
+        checked_training_task(dataset)
+        if method.trains_on == "examples"
+        else checked_task(dataset, fit.train.ways)
+    )
     with global_stream(fit.root_seed, "initial weights", seed=fit.seed, model=fit.model.identity()):
         model = registry.make("models", fit.model, task).to(device)
     with global_stream(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity()):
-        state = method.init(model, task, torch_generator(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity()))
+        state = method.init(
+            model,
+            task,
+            torch_generator(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity()),
+        )
     return checked_state(method, state).to(device)
 
 
@@ -346,7 +442,23 @@ def shape_of(recipe: Train | Validate) -> EpisodeShape:
 
 
 def episodes_of(
-    fit: Fit, part: Part, dataset: Dataset, split: Split, shape: EpisodeShape, *, sampling: Any = "with_replacement", episodes: int | None = None
+    fit: Fit,
+    part: Part,
+    dataset: Dataset,
+    split: Split,
+    shape: EpisodeShape,
+    *,
+    sampling: Any = "with_replacement",
+    episodes: int | None = None,
 ) -> EpisodeStream:
     """The episodes of a split that every fit of this seed meets, whatever its algorithm."""
-    return EpisodeStream(dataset, part.identity(), split, shape, root_seed=fit.root_seed, seed=fit.seed, sampling=sampling, episodes=episodes)
+    return EpisodeStream(
+        dataset,
+        part.identity(),
+        split,
+        shape,
+        root_seed=fit.root_seed,
+        seed=fit.seed,
+        sampling=sampling,
+        episodes=episodes,
+    )

@@ -14,15 +14,20 @@ import torch
 from numpy.typing import NDArray
 
 WARM_UP_ITERATIONS = 10
-"""First iterations of a fit, and first ones after an interruption: measured and kept, but left out of the typical time."""
+"""First iterations of a fit, and first ones after an interruption: measured and kept, but left out
+of the typical time."""
 
 
 class Stopwatch:
-    """Seconds of each of many repetitions. On CUDA the device marks them by events, which are read afterwards: measuring waits for nothing.
+    """Seconds of each of many repetitions. On CUDA the device marks them by events, which are read
+    afterwards: measuring waits for nothing.
 
     Parameters
     ----------
-    device : whose time it is. earlier : seconds of repetitions before these, ``[I]``.
+    device
+        Whose time it is.
+    earlier
+        Seconds of repetitions before these, ``[I]``.
     """
 
     def __init__(self, device: torch.device, earlier: NDArray[np.float64] | None = None) -> None:
@@ -49,12 +54,17 @@ class Stopwatch:
         """Seconds of every repetition so far, ``[I]``."""
         if self._cuda:
             torch.cuda.synchronize()
-        laps = [start.elapsed_time(end) / 1e3 for start, end in self._events] if self._cuda else self._host
+        laps = (
+            [start.elapsed_time(end) / 1e3 for start, end in self._events]
+            if self._cuda
+            else self._host
+        )
         return np.concatenate((self._earlier, laps))
 
 
 def warm_up(iterations: int, resumed: Iterable[int] = ()) -> NDArray[np.bool_]:
-    """Which of these iterations belong to a warm-up, ``[I]``; `resumed` are the numbers of iterations after which a training went on anew."""
+    """Which of these iterations belong to a warm-up, ``[I]``; `resumed` are the numbers of
+    iterations after which a training went on anew."""
     cold = np.zeros(iterations, dtype=bool)
     for start in (0, *resumed):
         cold[start : start + WARM_UP_ITERATIONS] = True
@@ -69,7 +79,8 @@ def typical(seconds: NDArray[np.float64], resumed: Iterable[int] = ()) -> float 
 
 
 class MemoryPeaks:
-    """Peak memory of one phase of a fit, in bytes: resident on the host, allocated and reserved on the GPU (None on a CPU)."""
+    """Peak memory of one phase of a fit, in bytes: resident on the host, allocated and reserved on
+    the GPU (None on a CPU)."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -77,7 +88,8 @@ class MemoryPeaks:
     def start(self) -> None:
         """Forget earlier peaks."""
         with suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")  # Linux: the high-water mark of resident memory starts anew
+            # Linux: the high-water mark of resident memory starts anew
+            Path("/proc/self/clear_refs").write_text("5")
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
 
@@ -85,8 +97,12 @@ class MemoryPeaks:
         """Peaks since `start`, under the names of the record's fields."""
         cuda = self._device.type == "cuda"
         return {
-            "peak_gpu_allocated_bytes": torch.cuda.max_memory_allocated(self._device) if cuda else None,
-            "peak_gpu_reserved_bytes": torch.cuda.max_memory_reserved(self._device) if cuda else None,
+            "peak_gpu_allocated_bytes": torch.cuda.max_memory_allocated(self._device)
+            if cuda
+            else None,
+            "peak_gpu_reserved_bytes": torch.cuda.max_memory_reserved(self._device)
+            if cuda
+            else None,
             "peak_resident_bytes": _peak_resident_bytes(),
         }
 
@@ -96,5 +112,6 @@ def _peak_resident_bytes() -> int:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # elsewhere the peak of the whole process
+    # elsewhere the peak of the whole process
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

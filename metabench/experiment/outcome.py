@@ -1,4 +1,5 @@
-"""What a training and a test come to, in the shape of a record: `result`, which a re-run gives again to the bit, and `measured`, which none does."""
+"""What a training and a test come to, in the shape of a record: `result`, which a re-run gives
+again to the bit, and `measured`, which none does."""
 
 from __future__ import annotations
 
@@ -25,9 +26,16 @@ CURVE_BINS = 200
 
 
 def result_of(
-    cell: Cell, method: Method, state: State, training: Training, choice: Choice | None, tested: Evaluation | None, dataset: Dataset
+    cell: Cell,
+    method: Method,
+    state: State,
+    training: Training,
+    choice: Choice | None,
+    tested: Evaluation | None,
+    dataset: Dataset,
 ) -> dict[str, Any]:
-    """The reproducible part. A fit that diverged, or a test with scores that are no numbers, scores what a guess would (regression: nothing)."""
+    """The reproducible part. A fit that diverged, or a test with scores that are no numbers, scores
+    what a guess would (regression: nothing)."""
     fit, at = cell.fit, cell.evaluate
     result: dict[str, Any] = {
         "outcome": "diverged",
@@ -52,10 +60,19 @@ def result_of(
         "error": None,
     }
     if choice is None or tested is None:
-        return result | {"error": _diverged(f"the training loss was {_loss(training)} at iteration {training.iterations}")}
+        return result | {
+            "error": _diverged(
+                f"the training loss was {_loss(training)} at iteration {training.iterations}"
+            )
+        }
     finite = tested.finite(choice.point)
     if not finite.all():
-        return result | {"error": _diverged(f"{(~finite).sum()} of {len(finite)} test episodes gave scores or losses that are no numbers")}
+        return result | {
+            "error": _diverged(
+                f"{(~finite).sum()} of {len(finite)} test episodes gave scores or losses that are "
+                "no numbers"
+            )
+        }
     curve = tested.scores.mean(0)
     return result | {
         "outcome": "completed",
@@ -66,7 +83,8 @@ def result_of(
 
 
 def measured_of(fit: Fit, training: Training, tested: Evaluation | None) -> dict[str, Any]:
-    """Times. The typical iteration is the median after the warm-up, drawing its episodes included."""
+    """Times. The typical iteration is the median after the warm-up, drawing its episodes
+    included."""
     iteration = typical(training.seconds, training.resumed)
     return {
         "seconds_per_iteration": iteration,
@@ -80,7 +98,9 @@ def measured_of(fit: Fit, training: Training, tested: Evaluation | None) -> dict
     }
 
 
-def arrays_of(training: Training, choice: Choice | None, tested: Evaluation | None) -> dict[str, np.ndarray]:
+def arrays_of(
+    training: Training, choice: Choice | None, tested: Evaluation | None
+) -> dict[str, np.ndarray]:
     """What is too long for the JSON: every iteration, every test episode, every query."""
     arrays: dict[str, np.ndarray] = {
         "result/train_loss": np.array(training.loss),
@@ -97,19 +117,28 @@ def arrays_of(training: Training, choice: Choice | None, tested: Evaluation | No
     }
     if tested.confidence is not None:
         arrays["result/confidence"] = tested.confidence
-    for part, name in {"support": "support_ids", "query": "query_ids", "classes": "classes"}.items():
+    for part, name in {
+        "support": "support_ids",
+        "query": "query_ids",
+        "classes": "classes",
+    }.items():
         if part in tested.draw:
             arrays[f"result/{name}"] = tested.draw[part].astype(np.int32)
     return arrays | {f"figures/{name}": values for name, values in tested.figures.items()}
 
 
 def _spent(fit: Fit, method: Method, training: Training) -> dict[str, int]:
-    """What training took. A method that trains on examples meets no tasks, and takes its gradients of a whole batch of them."""
-    tasks, in_tasks = training.iterations * fit.train.tasks_per_batch, method.trains_on == "episodes"
+    """What training took. A method that trains on examples meets no tasks, and takes its gradients
+    of a whole batch of them."""
+    tasks, in_tasks = (
+        training.iterations * fit.train.tasks_per_batch,
+        method.trains_on == "episodes",
+    )
     return {
         "tasks": tasks if in_tasks else 0,
         "images": tasks * (fit.train.ways or 1) * ((fit.train.shots or 0) + fit.train.query_shots),
-        "gradient_evaluations": (tasks if in_tasks else training.iterations) * method.gradients_per_task,
+        "gradient_evaluations": (tasks if in_tasks else training.iterations)
+        * method.gradients_per_task,
     }
 
 
@@ -120,8 +149,11 @@ def _episode_interval(scores: np.ndarray) -> list[float] | None:
 
 
 def _binned(training: Training) -> dict[str, list[float]]:
-    """Mean loss and score over at most `CURVE_BINS` equal spans of iterations, each named by its last."""
-    ends = np.unique(np.linspace(0, training.iterations, min(CURVE_BINS, training.iterations) + 1).astype(int))[1:]
+    """Mean loss and score over at most `CURVE_BINS` equal spans of iterations, each named by its
+    last."""
+    ends = np.unique(
+        np.linspace(0, training.iterations, min(CURVE_BINS, training.iterations) + 1).astype(int)
+    )[1:]
     starts = np.concatenate(([0], ends[:-1])) if len(ends) else ends
     spans = list(zip(starts, ends, strict=True))
     return {
@@ -132,23 +164,40 @@ def _binned(training: Training) -> dict[str, list[float]]:
 
 
 def _thinned(training: Training) -> dict[str, list[Any]]:
-    """The validation curve; of more points than a record can hold, so many of them, the first and the last included."""
+    """The validation curve; of more points than a record can hold, so many of them, the first and
+    the last included."""
     count = len(training.validated)
     kept = np.unique(np.linspace(0, count - 1, min(count, VALIDATIONS)).astype(int)).tolist()
-    curves: dict[str, list[Any]] = {"iteration": training.validated, "score": training.validation_score, "loss": training.validation_loss}
+    curves: dict[str, list[Any]] = {
+        "iteration": training.validated,
+        "score": training.validation_score,
+        "loss": training.validation_loss,
+    }
     return {name: [curve[place] for place in kept] for name, curve in curves.items()}
 
 
 def _chosen(method: Method, choice: Choice) -> dict[str, Any] | None:
-    """What validation chose for this cell: the number of steps, and settings other than the algorithm's own. None where nothing was open."""
+    """What validation chose for this cell: the number of steps, and settings other than the
+    algorithm's own. None where nothing was open."""
     if choice.method is method and not method.chooses_step:
         return None
-    changed = {key: value for key, value in _settings_of(choice.method).items() if value != getattr(method.settings, key)}
-    return {"step": choice.method.curve[choice.point], "settings": changed, "validation_score": choice.score}
+    changed = {
+        key: value
+        for key, value in _settings_of(choice.method).items()
+        if value != getattr(method.settings, key)
+    }
+    return {
+        "step": choice.method.curve[choice.point],
+        "settings": changed,
+        "validation_score": choice.score,
+    }
 
 
 def _settings_of(method: Method) -> dict[str, Any]:
-    return {field.name: getattr(method.settings, field.name) for field in dataclasses.fields(method.settings)}
+    return {
+        field.name: getattr(method.settings, field.name)
+        for field in dataclasses.fields(method.settings)
+    }
 
 
 def _diverged(message: str) -> dict[str, Any]:

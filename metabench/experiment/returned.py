@@ -1,7 +1,8 @@
 """What methods, datasets and models give back, held against what their interfaces promise.
 
-Each function returns what it was given where that is as it should be. Where it is not, the fault is told as that of the class which gave it: further
-on it would be an error of this package, or, worse, a score. (A prediction that can be broadcast is scored all the same.)
+Each function returns what it was given where that is as it should be. Where it is not, the fault is
+told as that of the class which gave it: further on it would be an error of this package, or, worse,
+a score. (A prediction that can be broadcast is scored all the same.)
 """
 
 from __future__ import annotations
@@ -30,18 +31,25 @@ SCORE_TYPES = (torch.float32, torch.float64, torch.float16)
 
 
 def broken(giver: Any, hook: str, what: str) -> PluginError:
-    """The error that says what is wrong with something that `hook` of the object `giver` gave back, and where the hook stands."""
+    """The error that says what is wrong with something that `hook` of the object `giver` gave back,
+    and where the hook stands."""
     owner = type(giver)
     why = f"{owner.__name__}.{hook} {what}{_place(owner, hook)}"
     known = registered(owner)
-    return PluginError(f"{known[0][:-1]} '{known[1]}': {why}", *known) if known else PluginError(why)
+    return (
+        PluginError(f"{known[0][:-1]} '{known[1]}': {why}", *known) if known else PluginError(why)
+    )
 
 
 def checked_task(dataset: Dataset, ways: int | None) -> Task:
     """The task of a dataset's episodes: of its kind, with sizes that a network can be made for."""
     task = _checked_task(dataset, "task", dataset.task(ways))
     if ways is not None and task.outputs != ways:
-        raise broken(dataset, "task", f"gave {task.outputs} outputs for episodes of {ways} ways; expected one a class")
+        raise broken(
+            dataset,
+            "task",
+            f"gave {task.outputs} outputs for episodes of {ways} ways; expected one a class",
+        )
     return task
 
 
@@ -54,12 +62,23 @@ def _checked_task(dataset: Dataset, hook: str, task: Any) -> Task:
     if not isinstance(task, Task):
         raise broken(dataset, hook, f"gave {_told(task)}; expected a Task")
     if task.kind != dataset.kind:
-        raise broken(dataset, hook, f"gave a task of kind {task.kind!r}; the dataset is {dataset.kind}")
+        raise broken(
+            dataset, hook, f"gave a task of kind {task.kind!r}; the dataset is {dataset.kind}"
+        )
     shape = task.input_shape
     if not (isinstance(shape, tuple) and shape and all(_is_count(size) for size in shape)):
-        raise broken(dataset, hook, f"gave an input_shape of {shortened(shape)}; expected whole numbers, such as (channels, height, width)")
+        raise broken(
+            dataset,
+            hook,
+            f"gave an input_shape of {shortened(shape)}; expected whole numbers, such as "
+            "(channels, height, width)",
+        )
     if not _is_count(task.outputs):
-        raise broken(dataset, hook, f"gave {shortened(task.outputs)} outputs; expected a whole number, at least 1")
+        raise broken(
+            dataset,
+            hook,
+            f"gave {shortened(task.outputs)} outputs; expected a whole number, at least 1",
+        )
     return task
 
 
@@ -85,27 +104,52 @@ def checked_state(method: Method, state: Any) -> State:
         raise broken(method, "init", f"gave {_told(state)}; expected a State")
     for name, wanted in {"optimizer": torch.optim.Optimizer, "generator": torch.Generator}.items():
         if not isinstance(value := getattr(state, name), wanted | None):
-            raise broken(method, "init", f"gave a State whose {name} is {_told(value)}; expected a torch {wanted.__name__} or None")
+            raise broken(
+                method,
+                "init",
+                f"gave a State whose {name} is {_told(value)}; expected a torch {wanted.__name__} "
+                "or None",
+            )
     return state
 
 
 def checked_method(method: Method) -> Method:
     """A method whose curve, steps and costs are numbers that a record can hold."""
     curve, steps, gradients = method.curve, method.test_steps, method.gradients_per_task
-    if not (isinstance(curve, tuple | list) and curve and all(_is_number_of(step) for step in curve)):
-        raise broken(method, "curve", f"is {shortened(curve)}; expected numbers of steps, such as (0, 1, 5)")
+    if not (
+        isinstance(curve, tuple | list) and curve and all(_is_number_of(step) for step in curve)
+    ):
+        raise broken(
+            method, "curve", f"is {shortened(curve)}; expected numbers of steps, such as (0, 1, 5)"
+        )
     if steps not in curve:
-        raise broken(method, "test_steps", f"is {shortened(steps)}; expected an entry of the curve, {shortened(tuple(curve))}")
+        raise broken(
+            method,
+            "test_steps",
+            f"is {shortened(steps)}; expected an entry of the curve, {shortened(tuple(curve))}",
+        )
     if not _is_number_of(gradients):
-        raise broken(method, "gradients_per_task", f"is {shortened(gradients)}; expected a whole number, at least 0")
+        raise broken(
+            method,
+            "gradients_per_task",
+            f"is {shortened(gradients)}; expected a whole number, at least 0",
+        )
     return method
 
 
 def checked_candidates(method: Method) -> Sequence[Method]:
     """What validation episodes are to be spent on."""
     found = method.candidates()
-    if not (isinstance(found, Sequence) and found and all(isinstance(candidate, Method) for candidate in found)):
-        raise broken(method, "candidates", f"gave {_told(found)}; expected a tuple or list of methods, with at least one in it")
+    if not (
+        isinstance(found, Sequence)
+        and found
+        and all(isinstance(candidate, Method) for candidate in found)
+    ):
+        raise broken(
+            method,
+            "candidates",
+            f"gave {_told(found)}; expected a tuple or list of methods, with at least one in it",
+        )
     for candidate in found:
         if candidate is not method:
             checked_method(candidate)
@@ -116,7 +160,9 @@ def checked_weights(method: Method, state: State, ways: int | None) -> int:
     """How many weights adapting to an episode changes."""
     adapted = method.adapted_weights(state, ways)
     if not _is_number_of(adapted):
-        raise broken(method, "adapted_weights", f"gave {_told(adapted)}; expected a whole number, at least 0")
+        raise broken(
+            method, "adapted_weights", f"gave {_told(adapted)}; expected a whole number, at least 0"
+        )
     return adapted
 
 
@@ -126,18 +172,30 @@ def checked_step(method: Method, step: Any) -> StepResult:
         raise broken(method, "step", f"gave {_told(step)}; expected a StepResult")
     for name, value in (("loss", step.loss), ("score", step.score)):
         if not (isinstance(value, Tensor) and value.dim() == 0 and not value.is_complex()):
-            raise broken(method, "step", f"gave a {name} of {_told(value)}; expected a real tensor without axes")
+            raise broken(
+                method,
+                "step",
+                f"gave a {name} of {_told(value)}; expected a real tensor without axes",
+            )
     return step
 
 
-def checked_scores(method: Method, hook: str, scores: Any, wanted: tuple[int, ...], device: torch.device) -> Tensor:
+def checked_scores(
+    method: Method, hook: str, scores: Any, wanted: tuple[int, ...], device: torch.device
+) -> Tensor:
     """Predictions of the shape that is `wanted`, to the last axis."""
     if not isinstance(scores, Tensor) or scores.layout != torch.strided:
-        raise broken(method, hook, f"gave {_told(scores)}; expected a dense tensor of shape {list(wanted)}")
+        raise broken(
+            method, hook, f"gave {_told(scores)}; expected a dense tensor of shape {list(wanted)}"
+        )
     if scores.shape != wanted:  # broadcasting would score it all the same
-        raise broken(method, hook, f"gave scores of shape {list(scores.shape)}; expected {list(wanted)}")
+        raise broken(
+            method, hook, f"gave scores of shape {list(scores.shape)}; expected {list(wanted)}"
+        )
     if scores.dtype not in SCORE_TYPES:
-        raise broken(method, hook, f"gave scores of type {_dtype(scores.dtype)}; expected float32 or float64")
+        raise broken(
+            method, hook, f"gave scores of type {_dtype(scores.dtype)}; expected float32 or float64"
+        )
     if scores.device != device:
         raise broken(method, hook, f"gave scores on {scores.device}; expected them on {device}")
     return scores.detach()
@@ -145,8 +203,17 @@ def checked_scores(method: Method, hook: str, scores: Any, wanted: tuple[int, ..
 
 def checked_metric(dataset: Dataset, per_episode: Any, wanted: tuple[int, ...]) -> Tensor:
     """Scores of episodes, as a dataset's metric gives them."""
-    if not isinstance(per_episode, Tensor) or tuple(per_episode.shape) != wanted or per_episode.dtype not in SCORE_TYPES:
-        raise broken(dataset, "metric", f"gave {_told(per_episode)} per episode; expected a tensor of float64 of shape {list(wanted)}")
+    if (
+        not isinstance(per_episode, Tensor)
+        or tuple(per_episode.shape) != wanted
+        or per_episode.dtype not in SCORE_TYPES
+    ):
+        raise broken(
+            dataset,
+            "metric",
+            f"gave {_told(per_episode)} per episode; expected a tensor of float64 of shape "
+            f"{list(wanted)}",
+        )
     return per_episode
 
 
@@ -156,7 +223,12 @@ def checked_draw(dataset: Dataset, hook: str, draw: Any, count: int) -> Draw:
         raise broken(dataset, hook, f"gave {_told(draw)}; expected arrays by name")
     for name, values in draw.items():
         if values.ndim == 0 or len(values) != count:
-            raise broken(dataset, hook, f"gave an array {name!r} of shape {list(values.shape)}; expected a first axis of {count}")
+            raise broken(
+                dataset,
+                hook,
+                f"gave an array {name!r} of shape {list(values.shape)}; expected a first axis of "
+                f"{count}",
+            )
     return draw  # type: ignore[no-any-return]
 
 
@@ -167,25 +239,39 @@ def checked_arrays(dataset: Dataset, hook: str, arrays: Any) -> dict[str, np.nda
     return arrays  # type: ignore[no-any-return]
 
 
-def checked_episodes(dataset: Dataset, episodes: Any, shape: EpisodeShape, count: int, device: torch.device) -> Episodes:
-    """Gathered episodes of a shape. Looks at labels and values too, which on a GPU means waiting for it: once a stream is enough."""
+def checked_episodes(
+    dataset: Dataset, episodes: Any, shape: EpisodeShape, count: int, device: torch.device
+) -> Episodes:
+    """Gathered episodes of a shape. Looks at labels and values too, which on a GPU means waiting
+    for it: once a stream is enough."""
     if not isinstance(episodes, Episodes):
         raise broken(dataset, "gather", f"gave {_told(episodes)}; expected Episodes")
     ways = shape.ways or 1
     for part, each in (("support", shape.shots), ("query", shape.query_shots)):
         x, y = getattr(episodes, f"{part}_x"), getattr(episodes, f"{part}_y")
         _checked_inputs(dataset, "gather", f"{part}_x", x, (count, ways * each), device)
-        _checked_targets(dataset, "gather", f"{part}_y", y, (count, ways * each), shape.ways, device)
+        _checked_targets(
+            dataset, "gather", f"{part}_y", y, (count, ways * each), shape.ways, device
+        )
     if episodes.support_x.shape[2:] != episodes.query_x.shape[2:]:
         sizes = [list(x.shape[2:]) for x in (episodes.support_x, episodes.query_x)]
-        raise broken(dataset, "gather", f"gave inputs of shape {sizes[0]} to learn from, and of {sizes[1]} to be asked")
+        raise broken(
+            dataset,
+            "gather",
+            f"gave inputs of shape {sizes[0]} to learn from, and of {sizes[1]} to be asked",
+        )
     if shape.ways is None and episodes.support_y.shape[2:] != episodes.query_y.shape[2:]:
-        raise broken(dataset, "gather", "gave values of other dimensions to learn from than to be asked")
+        raise broken(
+            dataset, "gather", "gave values of other dimensions to learn from than to be asked"
+        )
     return episodes
 
 
-def checked_examples(dataset: Dataset, examples: Any, classes: int | None, count: int, device: torch.device) -> Examples:
-    """Gathered examples of so many `classes` of the training split; None for regression. Once a stream is enough."""
+def checked_examples(
+    dataset: Dataset, examples: Any, classes: int | None, count: int, device: torch.device
+) -> Examples:
+    """Gathered examples of so many `classes` of the training split; None for regression. Once a
+    stream is enough."""
     if not isinstance(examples, Examples):
         raise broken(dataset, "gather_examples", f"gave {_told(examples)}; expected Examples")
     _checked_inputs(dataset, "gather_examples", "x", examples.x, (count,), device)
@@ -200,43 +286,85 @@ def state_digest(state: State) -> str:
         total.update(f"\0{name}\0".encode())
         if isinstance(value, Tensor):
             total.update(f"{value.dtype}\0{tuple(value.shape)}\0".encode())
-            total.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+            total.update(
+                value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+            )
     return total.hexdigest()
 
 
 def refuse_changed_state(method: Method, state: State, before: str) -> None:
-    """See that a state is what it was before predictions were asked of it: what one test changes, the next one would be scored with.
+    """See that a state is what it was before predictions were asked of it: what one test changes,
+    the next one would be scored with.
 
     Raises
     ------
-    PluginError : it is not.
+    PluginError
+        It is not.
     """
     if state_digest(state) != before:
-        raise broken(method, "predict", "changed the state that it was given, which test and validation must leave as it was")
+        raise broken(
+            method,
+            "predict",
+            "changed the state that it was given, which test and validation must leave as it was",
+        )
 
 
-def _checked_inputs(dataset: Dataset, hook: str, name: str, x: Any, first: tuple[int, ...], device: torch.device) -> None:
-    if not (isinstance(x, Tensor) and x.dim() > len(first) and x.shape[: len(first)] == first and x.dtype == torch.float32):
-        raise broken(dataset, hook, f"gave {name}: {_told(x)}; expected float32 of shape [{', '.join(map(str, first))}, ...]")
+def _checked_inputs(
+    dataset: Dataset, hook: str, name: str, x: Any, first: tuple[int, ...], device: torch.device
+) -> None:
+    if not (
+        isinstance(x, Tensor)
+        and x.dim() > len(first)
+        and x.shape[: len(first)] == first
+        and x.dtype == torch.float32
+    ):
+        raise broken(
+            dataset,
+            hook,
+            f"gave {name}: {_told(x)}; expected float32 of shape [{', '.join(map(str, first))}, "
+            "...]",
+        )
     if x.device != device:
         raise broken(dataset, hook, f"gave {name} on {x.device}; expected it on {device}")
 
 
-def _checked_targets(dataset: Dataset, hook: str, name: str, y: Any, first: tuple[int, ...], classes: int | None, device: torch.device) -> None:
+def _checked_targets(
+    dataset: Dataset,
+    hook: str,
+    name: str,
+    y: Any,
+    first: tuple[int, ...],
+    classes: int | None,
+    device: torch.device,
+) -> None:
     labels = classes is not None
-    wanted = f"int64 of shape {list(first)}" if labels else f"float32 of shape [{', '.join(map(str, first))}, dimensions]"
-    fits = isinstance(y, Tensor) and y.dtype == (torch.int64 if labels else torch.float32) and y.shape[: len(first)] == first
+    wanted = (
+        f"int64 of shape {list(first)}"
+        if labels
+        else f"float32 of shape [{', '.join(map(str, first))}, dimensions]"
+    )
+    fits = (
+        isinstance(y, Tensor)
+        and y.dtype == (torch.int64 if labels else torch.float32)
+        and y.shape[: len(first)] == first
+    )
     if not fits or y.dim() != len(first) + (not labels) or y.numel() == 0:
         raise broken(dataset, hook, f"gave {name}: {_told(y)}; expected {wanted}")
     if y.device != device:
         raise broken(dataset, hook, f"gave {name} on {y.device}; expected it on {device}")
     if classes is not None and not (int(y.min()) >= 0 and int(y.max()) < classes):
-        raise broken(dataset, hook, f"gave {name} with labels {int(y.min())} ... {int(y.max())}; expected 0 ... {classes - 1}")
+        raise broken(
+            dataset,
+            hook,
+            f"gave {name} with labels {int(y.min())} ... {int(y.max())}; expected 0 ... "
+            f"{classes - 1}",
+        )
 
 
 def _are_arrays(arrays: Any) -> bool:
     return isinstance(arrays, dict) and all(
-        isinstance(name, str) and isinstance(values, np.ndarray) and not values.dtype.hasobject for name, values in arrays.items()
+        isinstance(name, str) and isinstance(values, np.ndarray) and not values.dtype.hasobject
+        for name, values in arrays.items()
     )
 
 
@@ -255,7 +383,11 @@ def _told(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype} of shape {list(value.shape)}"
     if isinstance(value, dict) and value:
-        return "{" + ", ".join(f"{shortened(key)}: {_told(item)}" for key, item in list(value.items())[:3]) + "}"
+        return (
+            "{"
+            + ", ".join(f"{shortened(key)}: {_told(item)}" for key, item in list(value.items())[:3])
+            + "}"
+        )
     if value is None or isinstance(value, bool | int | float | str | tuple | list | dict):
         return shortened(value)
     return f"an object of type {type(value).__name__}"
@@ -268,7 +400,17 @@ def _dtype(dtype: torch.dtype) -> str:
 def _place(owner: type, hook: str) -> str:
     """` (file, line N)` of a hook of a class, or of the class; nothing where there is no source."""
     found = inspect.getattr_static(owner, hook, None)
-    code = getattr(inspect.unwrap(getattr(found, "fget", None) or getattr(found, "__func__", None) or found), "__code__", None) if found else None
+    code = (
+        getattr(
+            inspect.unwrap(
+                getattr(found, "fget", None) or getattr(found, "__func__", None) or found
+            ),
+            "__code__",
+            None,
+        )
+        if found
+        else None
+    )
     if code is not None:
         return f" ({place(Path(code.co_filename), code.co_firstlineno)})"
     with suppress(TypeError, OSError):

@@ -1,7 +1,9 @@
-"""The endless sequences that a dataset is met in: episodes, and examples of no episode in particular.
+"""The endless sequences that a dataset is met in: episodes, and examples of no episode in
+particular.
 
-Both are drawn whole blocks at a time, each block from a named stream of its own (see `tasks.random_streams`): what is drawn does not depend on who
-asks, in what order, or in what portions.
+Both are drawn whole blocks at a time, each block from a named stream of its own (see
+`tasks.random_streams`): what is drawn does not depend on who asks, in what order, or in what
+portions.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples
 from metabench.tasks.random_streams import generator, global_stream
 
 BLOCK = 1024
-"""Episodes drawn at once. A block is always drawn whole, so its first episodes do not depend on how many are asked for."""
+"""Episodes drawn at once. A block is always drawn whole, so its first episodes do not depend on how
+many are asked for."""
 
 EXAMPLES_BLOCK = 65_536
 """The same for examples."""
@@ -34,22 +37,34 @@ class _Blocks(ABC):
 
     def __init__(self) -> None:
         self._looked_at = False
-        # Training reads forwards and a batch may straddle two blocks; validation reads its first block again and again.
+        # Training reads forwards and a batch may straddle two blocks; validation reads its first
+        # block again and again.
         self._block = lru_cache(maxsize=2)(self._drawn)
 
     def draw(self, start: int, count: int) -> Draw:
-        """Return the items `start` ... `start + count - 1` of the sequence, drawn but not gathered."""
+        """Return the items `start` ... `start + count - 1` of the sequence, drawn but not
+        gathered."""
         end, parts = start + count, []
         while start < end:
             number, offset = divmod(start, self.size)
             taken = min(end - start, self.size - offset)
-            parts.append({name: values[offset : offset + taken] for name, values in self._block(number).items()})
+            parts.append(
+                {
+                    name: values[offset : offset + taken]
+                    for name, values in self._block(number).items()
+                }
+            )
             start += taken
-        return parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return (
+            parts[0]
+            if len(parts) == 1
+            else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        )
 
     def _drawn(self, number: int) -> Draw:
-        """A block, which may be drawn again after an interruption, or earlier by one who asks for less: datasets that draw from the global
-        generators must find them at the same place each time, and whoever draws from them outside must not be moved."""
+        """A block, which may be drawn again after an interruption, or earlier by one who asks for
+        less: datasets that draw from the global generators must find them at the same place each
+        time, and whoever draws from them outside must not be moved."""
         with global_stream(self._root_seed, "drawing", **self._key, block=number, size=self.size):
             return self._draw_block(number)
 
@@ -59,20 +74,29 @@ class _Blocks(ABC):
 
 
 class EpisodeStream(_Blocks):
-    """The endless sequence of episodes of one dataset, split, shape and seed: the same for whoever asks.
+    """The endless sequence of episodes of one dataset, split, shape and seed: the same for whoever
+    asks.
 
     Parameters
     ----------
-    dataset : loaded, by the time of the first draw.
-    identity : what tells the dataset apart (`Part.identity()`).
-    split, shape : which classes, and how large an episode is.
-    root_seed, seed : the suite's seed and the index of the run.
-    sampling : ``with_replacement`` draws every episode anew; ``disjoint`` is a sequence of exactly `episodes`, of which no two share an image.
-    episodes : length of a disjoint sequence; not used else.
+    dataset
+        Loaded, by the time of the first draw.
+    identity
+        What tells the dataset apart (`Part.identity()`).
+    split, shape
+        Which classes, and how large an episode is.
+    root_seed, seed
+        The suite's seed and the index of the run.
+    sampling
+        ``with_replacement`` draws every episode anew; ``disjoint`` is a sequence of exactly
+        `episodes`, of which no two share an image.
+    episodes
+        Length of a disjoint sequence; not used else.
 
     Raises
     ------
-    DataError : on drawing, where the split cannot fill such an episode, or so many disjoint ones.
+    DataError
+        On drawing, where the split cannot fill such an episode, or so many disjoint ones.
     """
 
     def __init__(
@@ -94,14 +118,25 @@ class EpisodeStream(_Blocks):
         self.split: Split = split
         self.shape = shape
         self._root_seed = root_seed
-        self._key = {"dataset": identity, "split": split, "ways": shape.ways, "shots": shape.shots, "query_shots": shape.query_shots, "seed": seed}
+        self._key = {
+            "dataset": identity,
+            "split": split,
+            "ways": shape.ways,
+            "shots": shape.shots,
+            "query_shots": shape.query_shots,
+            "seed": seed,
+        }
         self._length = episodes if sampling == "disjoint" else None
         self.size = self._length or BLOCK
 
     def draw(self, start: int, count: int) -> Draw:
-        """Return the episodes `start` ... `start + count - 1` of the sequence, drawn but not gathered."""
+        """Return the episodes `start` ... `start + count - 1` of the sequence, drawn but not
+        gathered."""
         if self._length is not None and start + count > self._length:
-            raise ValueError(f"episodes {start} ... {start + count - 1} asked of a disjoint stream of {self._length}")
+            raise ValueError(
+                f"episodes {start} ... {start + count - 1} asked of a disjoint stream of "
+                f"{self._length}"
+            )
         return super().draw(start, count)
 
     def episodes(self, start: int, count: int, device: torch.device) -> Episodes:
@@ -115,7 +150,9 @@ class EpisodeStream(_Blocks):
     def _draw_block(self, number: int) -> Draw:
         if self._length is None:
             rng = generator(self._root_seed, "episodes", **self._key, block=number)
-            return checked_draw(self.dataset, "draw", self.dataset.draw(self.split, self.shape, BLOCK, rng), BLOCK)
+            return checked_draw(
+                self.dataset, "draw", self.dataset.draw(self.split, self.shape, BLOCK, rng), BLOCK
+            )
         rng = generator(self._root_seed, "episodes", **self._key, sampling="disjoint")
         drawn = self.dataset.draw_disjoint(self.split, self.shape, self._length, rng)
         return checked_draw(self.dataset, "draw_disjoint", drawn, self._length)
@@ -126,10 +163,13 @@ class ExampleStream(_Blocks):
 
     Parameters
     ----------
-    dataset, identity, root_seed, seed : as for `EpisodeStream`.
+    dataset, identity, root_seed, seed
+        As for `EpisodeStream`.
     """
 
-    def __init__(self, dataset: Dataset, identity: dict[str, Any], *, root_seed: int, seed: int) -> None:
+    def __init__(
+        self, dataset: Dataset, identity: dict[str, Any], *, root_seed: int, seed: int
+    ) -> None:
         super().__init__()
         self.dataset = dataset
         self.size = EXAMPLES_BLOCK
@@ -141,10 +181,18 @@ class ExampleStream(_Blocks):
         examples = self.dataset.gather_examples(self.draw(start, count), device)
         if not self._looked_at:
             task = self.dataset.training_task()
-            checked_examples(self.dataset, examples, task.outputs if task.kind == "classification" else None, count, device)
+            checked_examples(
+                self.dataset,
+                examples,
+                task.outputs if task.kind == "classification" else None,
+                count,
+                device,
+            )
             self._looked_at = True
         return examples
 
     def _draw_block(self, number: int) -> Draw:
-        drawn = self.dataset.draw_examples(EXAMPLES_BLOCK, generator(self._root_seed, "examples", **self._key, block=number))
+        drawn = self.dataset.draw_examples(
+            EXAMPLES_BLOCK, generator(self._root_seed, "examples", **self._key, block=number)
+        )
         return checked_draw(self.dataset, "draw_examples", drawn, EXAMPLES_BLOCK)

@@ -19,7 +19,8 @@ from metabench.methods.method import Method, State
 from metabench.tasks.episodes import Episodes, Examples
 
 READ_EVERY = {"cuda": 50}
-"""Iterations between two readings of the loss. On a CPU a reading costs nothing; a GPU would have to be waited for."""
+"""Iterations between two readings of the loss. On a CPU a reading costs nothing; a GPU would have
+to be waited for."""
 
 
 def train(
@@ -38,18 +39,29 @@ def train(
 
     Parameters
     ----------
-    batches : the training data of each iteration. validation : scores the state as it is; `higher_is_better` says which way.
-    progress : told iteration, total and the last loss that was read.
-    checkpoint : where the training puts itself by every so often, and goes on from where it finds itself. No number depends on it.
+    batches
+        The training data of each iteration.
+    validation
+        Scores the state as it is; `higher_is_better` says which way.
+    progress
+        Told iteration, total and the last loss that was read.
+    checkpoint
+        Where the training puts itself by every so often, and goes on from where it finds itself. No
+        number depends on it.
     """
     if not method.trains:
         return Training()
     standing = Standing(state, validate, higher_is_better, checkpoint, budget_iterations(recipe))
     result, clock = standing.result, standing.clock
-    watch, losses = Stopwatch(device, result.seconds), _Losses(result, READ_EVERY.get(device.type, 1))
+    watch, losses = (
+        Stopwatch(device, result.seconds),
+        _Losses(result, READ_EVERY.get(device.type, 1)),
+    )
     result.stopped = "budget"
     try:
-        for i, rate, last in _schedule(recipe, result.iterations, lambda: clock.seconds - result.validation_seconds):
+        for i, rate, last in _schedule(
+            recipe, result.iterations, lambda: clock.seconds - result.validation_seconds
+        ):
             with watch.lap():
                 state.rate = rate
                 step = checked_step(method, method.step(state, batches(i)))
@@ -82,8 +94,11 @@ def budget_iterations(recipe: Train) -> int | None:
     return recipe.iterations
 
 
-def _schedule(recipe: Train, done: int, seconds: Callable[[], float]) -> Iterator[tuple[int, float, bool]]:
-    """Iteration number, factor on the outer rate, and whether it is the last one, until the budget is spent.
+def _schedule(
+    recipe: Train, done: int, seconds: Callable[[], float]
+) -> Iterator[tuple[int, float, bool]]:
+    """Iteration number, factor on the outer rate, and whether it is the last one, until the budget
+    is spent.
 
     So many iterations are `done` before the first one here; `seconds` of training have passed.
     """
@@ -116,7 +131,8 @@ class _DivergedError(Exception):
 
 
 class _Losses:
-    """Losses and scores that wait on the device until enough have come together to be worth reading."""
+    """Losses and scores that wait on the device until enough have come together to be worth
+    reading."""
 
     def __init__(self, result: Training, every: int) -> None:
         self._result = result
@@ -134,7 +150,8 @@ class _Losses:
 
         Raises
         ------
-        _DivergedError : there is one.
+        _DivergedError
+            There is one.
         """
         waiting, self._waiting = self._waiting, []
         for loss, score in torch.stack(waiting).tolist() if waiting else []:

@@ -1,4 +1,5 @@
-"""Where a training stands between two iterations: its curves, its selection of weights, its clock; and how that is saved and restored."""
+"""Where a training stands between two iterations: its curves, its selection of weights, its clock;
+and how that is saved and restored."""
 
 from __future__ import annotations
 
@@ -31,14 +32,22 @@ class Training:
 
     Attributes
     ----------
-    loss, score : of every iteration up to the first that is not finite.
-    stopped : ``budget``, ``patience``, ``diverged``, or ``untrained``.
-    validated, validation_score, validation_loss : the validation curve.
-    best_iteration : the one whose weights were selected; 0 before any training.
-    iterations_to_target : first validated iteration that reached the target, or None.
-    seconds : of every iteration, drawing its episodes included, validation not.
-    total_seconds, validation_seconds : of all of it but its checkpoints, and of validation alone.
-    resumed : iterations that were done when an interrupted training went on, once for each time.
+    loss, score
+        Of every iteration up to the first that is not finite.
+    stopped
+        ``budget``, ``patience``, ``diverged``, or ``untrained``.
+    validated, validation_score, validation_loss
+        The validation curve.
+    best_iteration
+        The one whose weights were selected; 0 before any training.
+    iterations_to_target
+        First validated iteration that reached the target, or None.
+    seconds
+        Of every iteration, drawing its episodes included, validation not.
+    total_seconds, validation_seconds
+        Of all of it but its checkpoints, and of validation alone.
+    resumed
+        Iterations that were done when an interrupted training went on, once for each time.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -60,8 +69,15 @@ class Training:
         return len(self.loss)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as a file can hold it: what is of every iteration and validation in tensors, the rest as it is."""
-        return {**vars(self), **{name: torch.tensor(getattr(self, name), dtype=kind) for name, kind in _CURVES.items()}}
+        """The same as a file can hold it: what is of every iteration and validation in tensors, the
+        rest as it is."""
+        return {
+            **vars(self),
+            **{
+                name: torch.tensor(getattr(self, name), dtype=kind)
+                for name, kind in _CURVES.items()
+            },
+        }
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any]) -> Training:
@@ -69,39 +85,72 @@ class Training:
 
         Raises
         ------
-        ValueError : no training leaves that behind.
+        ValueError
+            No training leaves that behind.
         """
         _refuse_impossible(told)
         lists = {name: told[name].tolist() for name in _CURVES if name != "seconds"}
         return cls(**{**told, **lists, "seconds": told["seconds"].numpy()})
 
 
-_OF_EVERY_ITERATION, _OF_EVERY_VALIDATION = ("loss", "score", "seconds"), ("validation_score", "validation_loss", "validated")
-_CURVES = {**dict.fromkeys((*_OF_EVERY_ITERATION, *_OF_EVERY_VALIDATION), torch.float64), "validated": torch.int64}
+_OF_EVERY_ITERATION, _OF_EVERY_VALIDATION = (
+    ("loss", "score", "seconds"),
+    ("validation_score", "validation_loss", "validated"),
+)
+_CURVES = {
+    **dict.fromkeys((*_OF_EVERY_ITERATION, *_OF_EVERY_VALIDATION), torch.float64),
+    "validated": torch.int64,
+}
 """What there is one number of for each iteration or validation, and its type in a file."""
 
 
 def _refuse_impossible(told: Mapping[str, Any]) -> None:
     """See that what a file says of a training can be: everything that follows computes with it."""
-    fits = all(isinstance(told[name], Tensor) and (told[name].dim(), told[name].dtype) == (1, kind) for name, kind in _CURVES.items())
-    fits = fits and all(len({len(told[name]) for name in together}) == 1 for together in (_OF_EVERY_ITERATION, _OF_EVERY_VALIDATION))
+    fits = all(
+        isinstance(told[name], Tensor) and (told[name].dim(), told[name].dtype) == (1, kind)
+        for name, kind in _CURVES.items()
+    )
+    fits = fits and all(
+        len({len(told[name]) for name in together}) == 1
+        for together in (_OF_EVERY_ITERATION, _OF_EVERY_VALIDATION)
+    )
     done = len(told["loss"]) if fits else 0
 
     def is_iteration(value: Any) -> bool:
         return type(value) is int and 0 <= value <= done
 
     fits = fits and type(told["resumed"]) is list
-    fits = fits and all(map(is_iteration, (*told["validated"].tolist(), *told["resumed"], told["best_iteration"], told["iterations_to_target"] or 0)))
+    fits = fits and all(
+        map(
+            is_iteration,
+            (
+                *told["validated"].tolist(),
+                *told["resumed"],
+                told["best_iteration"],
+                told["iterations_to_target"] or 0,
+            ),
+        )
+    )
     seconds = (told["validation_seconds"], told["total_seconds"])
-    fits = fits and all(type(value) is float and math.isfinite(value) and value >= 0 for value in seconds)
+    fits = fits and all(
+        type(value) is float and math.isfinite(value) and value >= 0 for value in seconds
+    )
     if not fits or told["stopped"] not in STOPPED:
         raise ValueError("its training is none")
 
 
 class Standing:
-    """Where a training stands between two iterations: all that the next one depends on. It begins where its checkpoint stands, if there is one."""
+    """Where a training stands between two iterations: all that the next one depends on. It begins
+    where its checkpoint stands, if there is one."""
 
-    def __init__(self, state: State, validate: Validate, higher_is_better: bool, checkpoint: Checkpoint | None, total: int | None) -> None:
+    def __init__(
+        self,
+        state: State,
+        validate: Validate,
+        higher_is_better: bool,
+        checkpoint: Checkpoint | None,
+        total: int | None,
+    ) -> None:
         self._state = state
         self._checkpoint = checkpoint
         self._total = total
@@ -110,7 +159,9 @@ class Standing:
         resumed = checkpoint is not None and self._resume(checkpoint, validate, higher_is_better)
         self.clock = Clock(self.result.total_seconds)
         if resumed:
-            self.write(self.result.seconds)  # at once: the interruption counts even if the next one comes before anything else is written
+            # at once: the interruption counts even if the next one comes before anything else is
+            # written
+            self.write(self.result.seconds)
 
     def write(self, seconds: NDArray[np.float64]) -> None:
         """Save everything; the iterations so far took so many `seconds`."""
@@ -118,10 +169,17 @@ class Standing:
         result = self.result
         result.seconds, result.total_seconds = seconds, self.clock.seconds
         with self.clock.stopped():
-            self._checkpoint.write({"training": result.as_dict(), "selection": self.selection.as_dict(), **_all_of(self._state)})
+            self._checkpoint.write(
+                {
+                    "training": result.as_dict(),
+                    "selection": self.selection.as_dict(),
+                    **_all_of(self._state),
+                }
+            )
 
     def _resume(self, checkpoint: Checkpoint, validate: Validate, higher_is_better: bool) -> bool:
-        """Go on from the checkpoint, if there is one that fits. One that does not, which only somebody can have made, leaves everything as it was."""
+        """Go on from the checkpoint, if there is one that fits. One that does not, which only
+        somebody can have made, leaves everything as it was."""
         saved = checkpoint.read()
         if saved is None:
             return False
@@ -146,7 +204,8 @@ class Standing:
 
 
 def _all_of(state: State) -> dict[str, Any]:
-    """All that the next iteration depends on besides the curves so far, the global generators included, as a file can hold it."""
+    """All that the next iteration depends on besides the curves so far, the global generators
+    included, as a file can hold it."""
     return {
         "state": state.state_dict(),
         "modes": [module.training for module in state.modules()],
@@ -169,15 +228,23 @@ def _restore(state: State, told: Mapping[str, Any]) -> None:
 
 
 def _refuse_another_optimizer(state: State, before: Mapping[str, Any]) -> None:
-    """See that an optimiser still has the kinds of options that it had, and keeps of each parameter what is of its shape, or a number."""
+    """See that an optimiser still has the kinds of options that it had, and keeps of each parameter
+    what is of its shape, or a number."""
     if state.optimizer is None:
         return
     now, then = (
         [{key: type(value) for key, value in group.items()} for group in told["param_groups"]]
         for told in (state.optimizer.state_dict(), before["optimizer"])
     )
-    kept = ((parameter, value) for parameter, values in state.optimizer.state.items() for value in values.values())
-    fits = all(not isinstance(value, Tensor) or value.shape in (parameter.shape, torch.Size([])) for parameter, value in kept)
+    kept = (
+        (parameter, value)
+        for parameter, values in state.optimizer.state.items()
+        for value in values.values()
+    )
+    fits = all(
+        not isinstance(value, Tensor) or value.shape in (parameter.shape, torch.Size([]))
+        for parameter, value in kept
+    )
     if now != then or not fits:
         raise ValueError("its optimiser is another")
 
@@ -204,7 +271,9 @@ class Clock:
 class Selection:
     """Which weights go to test, and when to stop early: decided on validation alone."""
 
-    def __init__(self, result: Training, state: State, validate: Validate, higher_is_better: bool) -> None:
+    def __init__(
+        self, result: Training, state: State, validate: Validate, higher_is_better: bool
+    ) -> None:
         self._result = result
         self._state = state
         self._validate = validate
@@ -216,12 +285,20 @@ class Selection:
     def look(self, iteration: int, seen: Choice) -> bool:
         """Take note of one validation; return whether patience has run out."""
         result = self._result
-        value = self._sign * seen.score if math.isfinite(seen.score) and math.isfinite(seen.loss) else -math.inf
+        value = (
+            self._sign * seen.score
+            if math.isfinite(seen.score) and math.isfinite(seen.loss)
+            else -math.inf
+        )
         result.validated.append(iteration)
         result.validation_score.append(seen.score)
         result.validation_loss.append(seen.loss)
         target = self._validate.target
-        if target is not None and result.iterations_to_target is None and value >= self._sign * target:
+        if (
+            target is not None
+            and result.iterations_to_target is None
+            and value >= self._sign * target
+        ):
             result.iterations_to_target = iteration
         if value > self._best:
             self._best, self._without_gain = value, 0

@@ -1,7 +1,8 @@
-"""What is kept of fits, and where: the weights of trainings that are over, with what further cells must know of them.
+"""What is kept of fits, and where: the weights of trainings that are over, with what further cells
+must know of them.
 
-Whoever finds them evaluates, and trains nothing. The file of a fit holds its state under the names that it has there, and the curves of its training
-under ``training/...``.
+Whoever finds them evaluates, and trains nothing. The file of a fit holds its state under the names
+that it has there, and the curves of its training under ``training/...``.
 """
 
 from __future__ import annotations
@@ -33,10 +34,17 @@ class Keeping:
 
     Attributes
     ----------
-    weights : folder of those of finished trainings, or None. checkpoints : folder of trainings under way, or None.
-    every : seconds between two checkpoints; 0 for none.
-    provenance : where the fit is run, `conditions` among it: what was made under others is not taken up, and without it nothing is.
-    stale : take up weights made under other conditions, too.
+    weights
+        Folder of those of finished trainings, or None.
+    checkpoints
+        Folder of trainings under way, or None.
+    every
+        Seconds between two checkpoints; 0 for none.
+    provenance
+        Where the fit is run, `conditions` among it: what was made under others is not taken up, and
+        without it nothing is.
+    stale
+        Take up weights made under other conditions, too.
     """
 
     weights: Path | None = None
@@ -65,8 +73,14 @@ class Trained:
 
     Attributes
     ----------
-    training : its curves. cost : what it took, loading included. workers : how many fits ran at once meanwhile.
-    provenance : where and when the weights were made, if they were found; None if they have just been made.
+    training
+        Its curves.
+    cost
+        What it took, loading included.
+    workers
+        How many fits ran at once meanwhile.
+    provenance
+        Where and when the weights were made, if they were found; None if they have just been made.
     """
 
     training: Training
@@ -85,33 +99,47 @@ def keep_weights(path: Path, state: State, trained: Trained, origin: Origin) -> 
 
     Raises
     ------
-    UnwritableError : the disk is full, or the folder cannot be written.
+    UnwritableError
+        The disk is full, or the folder cannot be written.
     """
     tensors: dict[str, Tensor] = dict(state.state_dict())
     training = checkpoints.pack(trained.training.as_dict(), CURVES, tensors)
-    facts = {"origin": asdict(origin), "training": training, "cost": asdict(trained.cost), "workers": trained.workers}
+    facts = {
+        "origin": asdict(origin),
+        "training": training,
+        "cost": asdict(trained.cost),
+        "workers": trained.workers,
+    }
     checkpoints.write(path, facts, tensors)
 
 
-def find_weights(path: Path, state: State, origin: Origin, *, any_conditions: bool = False) -> Trained | None:
-    """Give `state` the weights of a file, and return the training they come from; None where there are none that would be made here and now.
+def find_weights(
+    path: Path, state: State, origin: Origin, *, any_conditions: bool = False
+) -> Trained | None:
+    """Give `state` the weights of a file, and return the training they come from; None where there
+    are none that would be made here and now.
 
     Parameters
     ----------
-    any_conditions : take those made under other conditions, too; on other data never.
+    any_conditions
+        Take those made under other conditions, too; on other data never.
     """
     found = checkpoints.read(path)
     if found is None or not origin.gives(found[0], any_conditions=any_conditions):
         return None
     facts, tensors = found
-    weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{CURVES}/")}
+    weights = {
+        name: tensor for name, tensor in tensors.items() if not name.startswith(f"{CURVES}/")
+    }
     if checkpoints.shapes_of(weights) != checkpoints.shapes_of(state.state_dict()):
         return None
     try:
         training = Training.from_dict(checkpoints.unpack(facts["training"], tensors))
         if misshapen(facts, _FACTS) or absent(facts, _FACTS) or impossible(facts["origin"]):
             raise ValueError("its facts are not as they should be")
-        trained = Trained(training, Cost.of(facts["cost"]), facts["workers"], facts["origin"]["provenance"])
+        trained = Trained(
+            training, Cost.of(facts["cost"]), facts["workers"], facts["origin"]["provenance"]
+        )
     except Exception as error:  # written by other sources and taken on demand, or crafted
         checkpoints.warn_of_damage(path, error)
         return None
@@ -119,9 +147,14 @@ def find_weights(path: Path, state: State, origin: Origin, *, any_conditions: bo
     return trained
 
 
-def has_weights(path: Path, fit: str, conditions: Mapping[str, Any], *, any_conditions: bool = False) -> bool:
-    """Whether `find_weights` will find some, judged by the first bytes of the file; data and damage show only when it is read."""
+def has_weights(
+    path: Path, fit: str, conditions: Mapping[str, Any], *, any_conditions: bool = False
+) -> bool:
+    """Whether `find_weights` will find some, judged by the first bytes of the file; data and damage
+    show only when it is read."""
     facts = checkpoints.read_facts(path)
     made = facts.get("origin") if facts else None
     data = made.get("data") if isinstance(made, dict) else None
-    return facts is not None and Origin(fit, data, {"conditions": conditions}).gives(facts, any_conditions=any_conditions)
+    return facts is not None and Origin(fit, data, {"conditions": conditions}).gives(
+        facts, any_conditions=any_conditions
+    )

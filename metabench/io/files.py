@@ -1,4 +1,5 @@
-"""Files that exist whole or not at all: written under a temporary name, flushed, renamed. And files of strangers, read with care."""
+"""Files that exist whole or not at all: written under a temporary name, flushed, renamed. And files
+of strangers, read with care."""
 
 from __future__ import annotations
 
@@ -34,11 +35,13 @@ def write_text(path: Path, text: str, durable: bool = True) -> None:
 
 
 def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
-    """Replace the file at `path` by `content`, whole or not at all; `durable` also against a loss of power.
+    """Replace the file at `path` by `content`, whole or not at all; `durable` also against a loss
+    of power.
 
     Raises
     ------
-    UnwritableError : the disk is full, or the folder has vanished or turned read-only.
+    UnwritableError
+        The disk is full, or the folder has vanished or turned read-only.
     """
     with told_when_unwritable(path):
         try:
@@ -53,18 +56,26 @@ def write_bytes(path: Path, content: bytes, durable: bool = True) -> None:
 
 
 def open_regular(path: Path, *, follow: bool = False) -> BufferedReader:
-    """Open a file for reading that may be anything at all: whatever is no regular file is refused before it is touched, and nothing blocks.
+    """Open a file for reading that may be anything at all: whatever is no regular file is refused
+    before it is touched, and nothing blocks.
 
     Parameters
     ----------
-    follow : go where a symbolic link points; otherwise a link is refused, too.
+    follow
+        Go where a symbolic link points; otherwise a link is refused, too.
 
     Raises
     ------
-    IrregularFileError : it is no regular file. OSError : it cannot be read.
+    IrregularFileError
+        It is no regular file.
+    OSError
+        It cannot be read.
     """
-    _refuse_irregular(path.stat(follow_symlinks=follow).st_mode, path)  # a device may act on being opened
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+    # a device may act on being opened
+    _refuse_irregular(path.stat(follow_symlinks=follow).st_mode, path)
+    descriptor = os.open(
+        path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    )
     try:
         _refuse_irregular(os.fstat(descriptor).st_mode, path)
         return os.fdopen(descriptor, "rb")
@@ -78,7 +89,8 @@ def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
 
     Raises
     ------
-    OSError : it cannot be read, is no regular file, or is larger; `strerror` says which.
+    OSError
+        It cannot be read, is no regular file, or is larger; `strerror` says which.
     """
     with open_regular(path, follow=follow) as file:
         content = file.read(limit + 1) if os.fstat(file.fileno()).st_size <= limit else None
@@ -88,7 +100,8 @@ def read_regular(path: Path, limit: int, *, follow: bool = False) -> bytes:
 
 
 def open_temporary(path: Path) -> BinaryIO:
-    """Open the temporary file of `path` for writing, a new one: what lies under its name, a planted link perhaps, is removed and not written to."""
+    """Open the temporary file of `path` for writing, a new one: what lies under its name, a planted
+    link perhaps, is removed and not written to."""
     temporary(path).unlink(missing_ok=True)
     return temporary(path).open("xb")
 
@@ -98,14 +111,16 @@ def make_folder(path: Path) -> None:
 
     Raises
     ------
-    UnwritableError : something keeps it from being made.
+    UnwritableError
+        Something keeps it from being made.
     """
     with told_when_unwritable(path):
         path.mkdir(parents=True, exist_ok=True)
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an exception says that the disk is full (libraries wrap the system's error in their own)."""
+    """Whether an exception says that the disk is full (libraries wrap the system's error in their
+    own)."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _DISK_FULL
     return any(os.strerror(code) in message_of(error) for code in _DISK_FULL)
@@ -137,11 +152,16 @@ def told_when_unwritable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UnwritableError(f"{path}: cannot be written: {error.strerror or error}. What was finished before is safe") from error
+        raise UnwritableError(
+            f"{path}: cannot be written: {error.strerror or error}. What was finished before is "
+            "safe"
+        ) from error
 
 
 def _refuse_irregular(mode: int, path: Path) -> None:
     if stat.S_ISDIR(mode):
         raise IrregularFileError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     if not stat.S_ISREG(mode):
-        raise IrregularFileError(errno.EINVAL, f"it is {_KINDS.get(stat.S_IFMT(mode), 'no file')}", os.fspath(path))
+        raise IrregularFileError(
+            errno.EINVAL, f"it is {_KINDS.get(stat.S_IFMT(mode), 'no file')}", os.fspath(path)
+        )

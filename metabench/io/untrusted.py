@@ -1,4 +1,5 @@
-"""JSON that a stranger may have written: read within bounds, and held to what tables can compute with."""
+"""JSON that a stranger may have written: read within bounds, and held to what tables can compute
+with."""
 
 from __future__ import annotations
 
@@ -24,8 +25,10 @@ def read_json(path: Path, size: int = SIZE) -> tuple[Any, bytes]:
 
     Raises
     ------
-    OSError : it cannot be read, is no regular file, or has more than `size` bytes.
-    ValueError : it is no JSON, or says what no file of a run can say; the message names the place.
+    OSError
+        It cannot be read, is no regular file, or has more than `size` bytes.
+    ValueError
+        It is no JSON, or says what no file of a run can say; the message names the place.
     """
     content = read_regular(path, size)
     value = parse_json(content.decode())
@@ -39,11 +42,13 @@ def parse_json(text: str, *, finite: bool = True) -> Any:
 
     Parameters
     ----------
-    finite : refuse what Python writes for numbers that are none.
+    finite
+        Refuse what Python writes for numbers that are none.
 
     Raises
     ------
-    ValueError : it is no JSON, or has too many values or too deep nesting.
+    ValueError
+        It is no JSON, or has too many values or too deep nesting.
     """
     if text.count(",") + text.count("[") + text.count("{") > VALUES:
         raise ValueError(f"it holds more than {VALUES:,} values")
@@ -54,26 +59,38 @@ def parse_json(text: str, *, finite: bool = True) -> Any:
 
 
 def impossible(value: Any, key: str = "", depth: int = 0) -> str:
-    """Say what in a JSON value no file of a run holds, deep nesting and numbers that nothing can be computed with, or nothing."""
+    """Say what in a JSON value no file of a run holds, deep nesting and numbers that nothing can be
+    computed with, or nothing."""
     if depth > DEPTH:
         return f"{key[:80]} is nested too deeply"
     if type(value) is dict:
-        return _first(impossible(item, f"{key}.{name}" if key else name, depth + 1) for name, item in value.items())
+        return _first(
+            impossible(item, f"{key}.{name}" if key else name, depth + 1)
+            for name, item in value.items()
+        )
     if type(value) is not list:
         return f"{key} is beyond all bounds" if _beyond(value) else ""
-    kinds = {*map(type, value)}  # most lists are long curves of numbers: these are looked at by functions in C
+    # most lists are long curves of numbers: these are looked at by functions in C
+    kinds = {*map(type, value)}
     if dict in kinds or list in kinds:
-        return _first(impossible(item, f"{key}[{place}]", depth + 1) for place, item in enumerate(value))
+        return _first(
+            impossible(item, f"{key}[{place}]", depth + 1) for place, item in enumerate(value)
+        )
     numbers = [item for item in value if item is not None] if type(None) in kinds else value
     if kinds <= {int, float, type(None)}:
-        wrong = bool(numbers) and (_beyond(max(numbers)) or _beyond(min(numbers)) or (int in kinds and any(map(_beyond, numbers))))
+        wrong = bool(numbers) and (
+            _beyond(max(numbers))
+            or _beyond(min(numbers))
+            or (int in kinds and any(map(_beyond, numbers)))
+        )
     else:
         wrong = any(map(_beyond, numbers))
     return f"{key} holds what is beyond all bounds" if wrong else ""
 
 
 def plain(value: Any) -> Any:
-    """Return `value` as JSON can hold it: numbers of NumPy as Python's own, and null for what is no number that can be computed with."""
+    """Return `value` as JSON can hold it: numbers of NumPy as Python's own, and null for what is no
+    number that can be computed with."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,5 @@
-"""Zip archives of strangers, opened only where their directory is within bounds: the module that reads them would believe whatever it says."""
+"""Zip archives of strangers, opened only where their directory is within bounds: the module that
+reads them would believe whatever it says."""
 
 from __future__ import annotations
 
@@ -13,10 +14,12 @@ from typing import IO
 from metabench.io.files import open_regular
 
 _END = struct.Struct("<4s4H2LH")
-"""What ends an archive without a comment: signature, disks, entries, size and place of the directory, length of the comment."""
+"""What ends an archive without a comment: signature, disks, entries, size and place of the
+directory, length of the comment."""
 
 _FAR_END = b"PK\6\7"
-"""Signature, 20 bytes before that, of an archive that says its sizes elsewhere, as only one beyond all bounds would."""
+"""Signature, 20 bytes before that, of an archive that says its sizes elsewhere, as only one beyond
+all bounds would."""
 
 _ENTRY = 400
 """Bytes of the directory that one member may take; the longest names of files have 255."""
@@ -28,7 +31,10 @@ def open_zip(path: Path, most_bytes: int, most_members: int) -> Iterator[zipfile
 
     Raises
     ------
-    OSError : it cannot be read, or is no regular file. ValueError : it is beyond the bounds, or no whole archive.
+    OSError
+        It cannot be read, or is no regular file.
+    ValueError
+        It is beyond the bounds, or no whole archive.
     """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -39,7 +45,10 @@ def open_zip(path: Path, most_bytes: int, most_members: int) -> Iterator[zipfile
             raise ValueError("it is cut off, or no zip archive")
         entries, directory = end
         if entries > most_members or directory > most_members * _ENTRY:
-            raise ValueError(f"it says to hold {entries:,} files in a directory of {directory:,} bytes, and may hold {most_members:,}")
+            raise ValueError(
+                f"it says to hold {entries:,} files in a directory of {directory:,} bytes, and may "
+                f"hold {most_members:,}"
+            )
         with zipfile.ZipFile(file) as archive:
             if len(archive.infolist()) > most_members:
                 raise ValueError("its directory is longer than it says")
@@ -51,14 +60,16 @@ def is_cut_off(path: Path) -> bool:
 
     Raises
     ------
-    OSError : it cannot be read, or is no regular file.
+    OSError
+        It cannot be read, or is no regular file.
     """
     with open_regular(path) as file:
         return _end(file) is None
 
 
 def _end(file: IO[bytes]) -> tuple[int, int] | None:
-    """How many members an archive says to have, and how large its directory is; None where it does not end as one."""
+    """How many members an archive says to have, and how large its directory is; None where it does
+    not end as one."""
     size = os.fstat(file.fileno()).st_size
     file.seek(max(0, size - _END.size - 20))
     tail = file.read()

@@ -1,4 +1,5 @@
-"""The same meta-gradient by the `higher` library (Grefenstette et al. 2019): the second engine, to check the first one against and to time it by."""
+"""The same meta-gradient by the `higher` library (Grefenstette et al. 2019): the second engine, to
+check the first one against and to time it by."""
 
 from __future__ import annotations
 
@@ -15,31 +16,53 @@ from metabench.tasks.episodes import Episodes
 
 
 def meta_gradient(
-    model: nn.Module, batch: Episodes, *, steps: int, lr: float, second_order: bool, batch_norm: BatchNormMode | None, track: bool = False
+    model: nn.Module,
+    batch: Episodes,
+    *,
+    steps: int,
+    lr: float,
+    second_order: bool,
+    batch_norm: BatchNormMode | None,
+    track: bool = False,
 ) -> MetaGradient:
     """As `inner_loop.meta_gradient`, task by task."""
     parameters = dict(model.named_parameters())
     gradient = {name: torch.zeros_like(p) for name, p in parameters.items()}
     losses, scores = [], []
-    for support_x, support_y, query_x, query_y in zip(batch.support_x, batch.support_y, batch.query_x, batch.query_y, strict=True):
+    for support_x, support_y, query_x, query_y in zip(
+        batch.support_x, batch.support_y, batch.query_x, batch.query_y, strict=True
+    ):
         optimizer = torch.optim.SGD(model.parameters(), lr=lr)
-        with higher.innerloop_ctx(model, optimizer, copy_initial_weights=False, track_higher_grads=second_order) as (fast, inner):
+        with higher.innerloop_ctx(
+            model, optimizer, copy_initial_weights=False, track_higher_grads=second_order
+        ) as (fast, inner):
             for _ in range(steps):
                 with normalising(fast, "running" if batch_norm == "running" else "batch"):
                     inner.step(task_losses(fast(support_x)[None], support_y[None])[0])
             outputs = _query_outputs(fast, support_x, query_x, batch_norm, track=track)
             loss = task_losses(outputs[None], query_y[None])[0]
             wanted = parameters.values() if second_order else fast.parameters()
-            for total, g in zip(gradient.values(), torch.autograd.grad(loss, tuple(wanted)), strict=True):
+            for total, g in zip(
+                gradient.values(), torch.autograd.grad(loss, tuple(wanted)), strict=True
+            ):
                 total += g / len(batch)
             if track:
                 _keep_statistics(fast, model)
         losses.append(loss.detach())
         scores.append(outputs.detach())
-    return MetaGradient(gradient, torch.stack(losses).mean(), batch_score(torch.stack(scores), batch.query_y))
+    return MetaGradient(
+        gradient, torch.stack(losses).mean(), batch_score(torch.stack(scores), batch.query_y)
+    )
 
 
-def _query_outputs(fast: nn.Module, support_x: Tensor, query_x: Tensor, batch_norm: BatchNormMode | None, *, track: bool) -> Tensor:
+def _query_outputs(
+    fast: nn.Module,
+    support_x: Tensor,
+    query_x: Tensor,
+    batch_norm: BatchNormMode | None,
+    *,
+    track: bool,
+) -> Tensor:
     outputs: Callable[[Tensor], Tensor] = fast
     if batch_norm == "running":
         with normalising(fast, "running"):

@@ -12,7 +12,15 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from metabench.methods import inner_loop
-from metabench.methods.method import BatchNormMode, Method, State, StepResult, TrainBatchNormMode, adam, outer_step
+from metabench.methods.method import (
+    BatchNormMode,
+    Method,
+    State,
+    StepResult,
+    TrainBatchNormMode,
+    adam,
+    outer_step,
+)
 from metabench.registry.settings import Rate
 from metabench.tasks.episodes import Episodes, Task
 
@@ -28,10 +36,11 @@ class MAML(Method):
     class Settings:
         """Keys of an algorithm whose method is `maml` or `fomaml`.
 
-        inner_lr : rate of adaptation, for the mean loss over a support set. inner_steps : steps of adaptation in training.
-        test_steps : steps after which the test score is taken; `inner_steps` when not said.
-        curve : step counts of the adaptation curve; every one up to `test_steps` when not said.
-        outer_lr : rate of the outer Adam. clip : bound on each element of the meta-gradient. engine : ``higher`` is the slow second opinion.
+        inner_lr : rate of adaptation, for the mean loss over a support set. inner_steps : steps of
+        adaptation in training. test_steps : steps after which the test score is taken;
+        `inner_steps` when not said. curve : step counts of the adaptation curve; every one up to
+        `test_steps` when not said. outer_lr : rate of the outer Adam. clip : bound on each element
+        of the meta-gradient. engine : ``higher`` is the slow second opinion.
         """
 
         inner_lr: Rate = 0.01
@@ -48,11 +57,17 @@ class MAML(Method):
 
     @property
     def test_steps(self) -> int:
-        return self.settings.inner_steps if self.settings.test_steps is None else self.settings.test_steps
+        return (
+            self.settings.inner_steps
+            if self.settings.test_steps is None
+            else self.settings.test_steps
+        )
 
     @property
     def curve(self) -> tuple[int, ...]:
-        return tuple(sorted({*(self.settings.curve or range(self.test_steps + 1)), self.test_steps}))
+        return tuple(
+            sorted({*(self.settings.curve or range(self.test_steps + 1)), self.test_steps})
+        )
 
     @property
     def gradients_per_task(self) -> int:
@@ -70,7 +85,8 @@ class MAML(Method):
 
     def step(self, state: State, batch: Episodes) -> StepResult:
         meta_gradient = inner_loop.meta_gradient
-        if self.settings.engine == "higher":  # imported only where it is wanted: it is a second opinion, not a need
+        # imported only where it is wanted: it is a second opinion, not a need
+        if self.settings.engine == "higher":
             from metabench.methods.higher_engine import meta_gradient
         meta = meta_gradient(
             state.model,
@@ -88,9 +104,22 @@ class MAML(Method):
         outer_step(state, self.settings.outer_lr)
         return StepResult(meta.loss, meta.score)
 
-    def predict(self, state: State, support_x: Tensor, support_y: Tensor, query_x: Tensor, batch_norm: BatchNormMode | None) -> Tensor:
+    def predict(
+        self,
+        state: State,
+        support_x: Tensor,
+        support_y: Tensor,
+        query_x: Tensor,
+        batch_norm: BatchNormMode | None,
+    ) -> Tensor:
         return inner_loop.predict_along(
-            state.model, support_x, support_y, query_x, curve=self.curve, lr=self.settings.inner_lr, batch_norm=batch_norm
+            state.model,
+            support_x,
+            support_y,
+            query_x,
+            curve=self.curve,
+            lr=self.settings.inner_lr,
+            batch_norm=batch_norm,
         )
 
     def adapted_weights(self, state: State, ways: int | None) -> int:

@@ -1,4 +1,5 @@
-"""The interface of a method: `init`, `step`, `predict`. Nothing here knows records, runner or command line."""
+"""The interface of a method: `init`, `step`, `predict`. Nothing here knows records, runner or
+command line."""
 
 from __future__ import annotations
 
@@ -14,27 +15,39 @@ from torch import Tensor, nn
 from metabench.tasks.episodes import Task
 
 BatchNormMode = Literal["query", "joint", "support", "support_plus_one", "running"]
-"""Whose statistics normalise the queries: their own; support's and all queries' together; the support set's; the support set's and that one
-query's; those kept from training."""
+"""Whose statistics normalise the queries: their own; support's and all queries' together; the
+support set's; the support set's and that one query's; those kept from training."""
 TrainBatchNormMode = Literal["query", "joint", "support", "support_plus_one"]
 TRANSDUCTIVE = frozenset({"query", "joint"})
 """Modes in which the prediction for a query depends on the other queries of its episode."""
 
 
 class State(nn.Module):
-    """What training changes: the network, whatever else a method learns, and the optimiser that moves them.
+    """What training changes: the network, whatever else a method learns, and the optimiser that
+    moves them.
 
-    Everything that a finished fit must keep is a parameter or a buffer, so `state_dict` is the whole of it.
+    Everything that a finished fit must keep is a parameter or a buffer, so `state_dict` is the
+    whole of it.
 
     Attributes
     ----------
-    model : the network.
-    optimizer : the outer optimiser, or None for a method that does not train.
-    generator : of the noise of training, or None for a method without any.
-    rate : factor on the outer learning rate, set by the training loop before each step: the schedule is not the method's business.
+    model
+        The network.
+    optimizer
+        The outer optimiser, or None for a method that does not train.
+    generator
+        Of the noise of training, or None for a method without any.
+    rate
+        Factor on the outer learning rate, set by the training loop before each step: the schedule
+        is not the method's business.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer | None = None, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
         self.optimizer = optimizer
@@ -44,7 +57,8 @@ class State(nn.Module):
 
 @dataclass(frozen=True)
 class StepResult:
-    """Loss and score of one outer iteration, as scalars on the device: reading them is the loop's business."""
+    """Loss and score of one outer iteration, as scalars on the device: reading them is the loop's
+    business."""
 
     loss: Tensor
     score: Tensor
@@ -55,15 +69,27 @@ class Method(ABC):
 
     Attributes
     ----------
-    kinds : task kinds served, of ``classification`` and ``regression``.
-    trains : whether there is an outer loop at all.
-    trains_on : what its batches are, ``episodes`` or ``examples``: as many images (points) either way.
-    told : whether its inputs say what defines the task, as an oracle's do.
-    fixed_ways : whether the network has one output a class, so that training and test must agree in their ways.
-    adapts : whether it takes steps on a support set, whose number a test can fix (`at_steps`).
-    chooses_step : whether the number of adaptation steps is chosen on validation; otherwise it is `test_steps`.
-    version : raised whenever the same settings come to mean other numbers.
-    Settings : frozen dataclass; its fields are the keys of ``[algorithms.NAME]``. Has at least `test_batch_norm`.
+    kinds
+        Task kinds served, of ``classification`` and ``regression``.
+    trains
+        Whether there is an outer loop at all.
+    trains_on
+        What its batches are, ``episodes`` or ``examples``: as many images (points) either way.
+    told
+        Whether its inputs say what defines the task, as an oracle's do.
+    fixed_ways
+        Whether the network has one output a class, so that training and test must agree in their
+        ways.
+    adapts
+        Whether it takes steps on a support set, whose number a test can fix (`at_steps`).
+    chooses_step
+        Whether the number of adaptation steps is chosen on validation; otherwise it is
+        `test_steps`.
+    version
+        Raised whenever the same settings come to mean other numbers.
+    Settings
+        Frozen dataclass; its fields are the keys of ``[algorithms.NAME]``. Has at least
+        `test_batch_norm`.
     """
 
     kinds: ClassVar[frozenset[str]]
@@ -81,7 +107,8 @@ class Method(ABC):
 
     @property
     def curve(self) -> tuple[int, ...]:
-        """Numbers of adaptation steps after which `predict` scores the queries; ``(0,)`` for a method that does not adapt."""
+        """Numbers of adaptation steps after which `predict` scores the queries; ``(0,)`` for a
+        method that does not adapt."""
         return (0,)
 
     @property
@@ -91,39 +118,57 @@ class Method(ABC):
 
     @property
     def gradients_per_task(self) -> int:
-        """Gradient evaluations (a Hessian-vector product counts as one) that one training task costs; one iteration, where there are no tasks."""
+        """Gradient evaluations (a Hessian-vector product counts as one) that one training task
+        costs; one iteration, where there are no tasks."""
         return 1 if self.trains else 0
 
     def candidates(self) -> Sequence[Method]:
-        """What validation episodes are to be spent on: the method under each setting to choose among, or itself alone."""
+        """What validation episodes are to be spent on: the method under each setting to choose
+        among, or itself alone."""
         return (self,)
 
     def at_steps(self, steps: int) -> Method:
-        """Return the method as it is tested after exactly so many steps, whatever its settings say. Only where it `adapts`."""
+        """Return the method as it is tested after exactly so many steps, whatever its settings say.
+        Only where it `adapts`."""
         raise TypeError(f"{type(self).__name__} takes no steps in test")
 
     @abstractmethod
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
-        """Return the state before training. `model` has its initial weights; `generator` serves the method's own noise.
+        """Return the state before training. `model` has its initial weights; `generator` serves the
+        method's own noise.
 
-        `task` is that of the training episodes, or, for a method that trains on examples, `Dataset.training_task`.
+        `task` is that of the training episodes, or, for a method that trains on examples,
+        `Dataset.training_task`.
         """
 
     def step(self, state: State, batch: Any) -> StepResult:
-        """Do one outer iteration on a batch of training data (`Episodes`, or `Examples` where the method trains on them), changing `state`."""
+        """Do one outer iteration on a batch of training data (`Episodes`, or `Examples` where the
+        method trains on them), changing `state`."""
         raise TypeError(f"{type(self).__name__} does not train")
 
     @abstractmethod
-    def predict(self, state: State, support_x: Tensor, support_y: Tensor, query_x: Tensor, batch_norm: BatchNormMode | None) -> Tensor:
-        """Score the queries of each episode after each number of steps in `curve`, leaving `state` as it was.
+    def predict(
+        self,
+        state: State,
+        support_x: Tensor,
+        support_y: Tensor,
+        query_x: Tensor,
+        batch_norm: BatchNormMode | None,
+    ) -> Tensor:
+        """Score the queries of each episode after each number of steps in `curve`, leaving `state`
+        as it was.
 
         Parameters
         ----------
-        support_x, support_y, query_x : as in `Episodes`. batch_norm : whose statistics normalise the queries; None for a model without.
+        support_x, support_y, query_x
+            As in `Episodes`.
+        batch_norm
+            Whose statistics normalise the queries; None for a model without.
 
         Returns
         -------
-        ``[E, P, N*Q, C]``, P the length of `curve`.
+        Tensor
+            ``[E, P, N*Q, C]``, P the length of `curve`.
         """
 
     def adapted_weights(self, state: State, ways: int | None) -> int:
@@ -132,26 +177,32 @@ class Method(ABC):
 
 
 def task_losses(scores: Tensor, y: Tensor) -> Tensor:
-    """Mean loss of each task, ``[T]``: cross-entropy for ``[T, B, C]`` against ``[T, B]`` labels, squared error against ``[T, B, 1]`` values."""
+    """Mean loss of each task, ``[T]``: cross-entropy for ``[T, B, C]`` against ``[T, B]`` labels,
+    squared error against ``[T, B, 1]`` values."""
     if y.is_floating_point():
         return (scores - y).square().mean((1, 2))
-    return F.cross_entropy(scores.flatten(0, 1), y.flatten(), reduction="none").view(y.shape).mean(1)
+    return (
+        F.cross_entropy(scores.flatten(0, 1), y.flatten(), reduction="none").view(y.shape).mean(1)
+    )
 
 
 def batch_score(scores: Tensor, y: Tensor) -> Tensor:
-    """Score of a training batch in the unit of its metric: accuracy for labels, mean squared error for values."""
+    """Score of a training batch in the unit of its metric: accuracy for labels, mean squared error
+    for values."""
     if y.is_floating_point():
         return (scores - y).square().mean()
     return (scores.argmax(-1) == y).float().mean()
 
 
 def adam(parameters: Any, lr: float) -> torch.optim.Adam:
-    """Adam as every method here uses it: fused, which on these small networks is several times as fast as the plain loop."""
+    """Adam as every method here uses it: fused, which on these small networks is several times as
+    fast as the plain loop."""
     return torch.optim.Adam(parameters, lr=lr, fused=True)
 
 
 def outer_step(state: State, lr: float) -> None:
-    """Let the outer optimiser move the weights by the gradients they hold, at the scheduled rate, and drop the gradients."""
+    """Let the outer optimiser move the weights by the gradients they hold, at the scheduled rate,
+    and drop the gradients."""
     assert state.optimizer is not None
     for group in state.optimizer.param_groups:
         group["lr"] = lr * state.rate

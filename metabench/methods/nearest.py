@@ -14,7 +14,8 @@ from metabench.tasks.episodes import Task
 
 
 class NearestNeighbour(Method):
-    """The class of the closest support image, by squared Euclidean distance between pixels. No network takes part."""
+    """The class of the closest support image, by squared Euclidean distance between pixels. No
+    network takes part."""
 
     kinds = frozenset({"classification"})
     trains = False
@@ -29,9 +30,20 @@ class NearestNeighbour(Method):
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
         return State(nn.Identity())
 
-    def predict(self, state: State, support_x: Tensor, support_y: Tensor, query_x: Tensor, batch_norm: BatchNormMode | None) -> Tensor:
-        """Negative squared distances to the closest support image of each class, ``[E, 1, N*Q, N]``."""
-        exact = "donot_use_mm_for_euclid_dist"  # the sum of squared differences, so that an image is at distance 0 of itself
-        distances = torch.cdist(query_x.flatten(2), support_x.flatten(2), compute_mode=exact).square()
+    def predict(
+        self,
+        state: State,
+        support_x: Tensor,
+        support_y: Tensor,
+        query_x: Tensor,
+        batch_norm: BatchNormMode | None,
+    ) -> Tensor:
+        """Negative squared distances to the closest support image of each class, ``[E, 1, N*Q,
+        N]``."""
+        # the sum of squared differences, so that an image is at distance 0 of itself
+        exact = "donot_use_mm_for_euclid_dist"
+        distances = torch.cdist(
+            query_x.flatten(2), support_x.flatten(2), compute_mode=exact
+        ).square()
         stranger = F.one_hot(support_y).logical_not().unsqueeze(1)
         return -distances.unsqueeze(-1).masked_fill(stranger, torch.inf).amin(2).unsqueeze(1)

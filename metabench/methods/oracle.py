@@ -14,7 +14,8 @@ from metabench.registry.settings import Rate
 
 
 class Oracle(SupervisedMethod):
-    """One network for all tasks, whose inputs say which task it is: the oracle of Finn, Abbeel & Levine (2017, section 5.1).
+    """One network for all tasks, whose inputs say which task it is: the oracle of Finn, Abbeel &
+    Levine (2017, section 5.1).
 
     It has nothing to learn from a support set, and does not adapt.
     """
@@ -32,5 +33,14 @@ class Oracle(SupervisedMethod):
     settings: Settings
 
     @torch.no_grad()
-    def predict(self, state: State, support_x: Tensor, support_y: Tensor, query_x: Tensor, batch_norm: BatchNormMode | None) -> Tensor:
-        return query_scores(state.model, per_task(state.model, len(query_x)), support_x, query_x, batch_norm).unsqueeze(1)
+    def predict(
+        self,
+        state: State,
+        support_x: Tensor,
+        support_y: Tensor,
+        query_x: Tensor,
+        batch_norm: BatchNormMode | None,
+    ) -> Tensor:
+        return query_scores(
+            state.model, per_task(state.model, len(query_x)), support_x, query_x, batch_norm
+        ).unsqueeze(1)

@@ -9,10 +9,12 @@ from metabench.methods.metric_based import MetricMethod
 
 
 class PrototypicalNetworks(MetricMethod):
-    """Prototypical networks: the nearest class mean by squared Euclidean distance (Snell, Swersky & Zemel 2017)."""
+    """Prototypical networks: the nearest class mean by squared Euclidean distance (Snell, Swersky &
+    Zemel 2017)."""
 
     def compare(self, support_z: Tensor, support_y: Tensor, query_z: Tensor) -> Tensor:
-        """Negative squared distances to the prototypes (equations 1 and 2), up to a term that is the same for every class."""
+        """Negative squared distances to the prototypes (equations 1 and 2), up to a term that is
+        the same for every class."""
         member = F.one_hot(support_y).to(support_z.dtype)
         prototypes = member.mT @ support_z / member.sum(1).unsqueeze(-1)
         return 2 * query_z @ prototypes.mT - prototypes.square().sum(-1).unsqueeze(1)

@@ -18,7 +18,8 @@ from metabench.tasks.episodes import Task
 
 
 class Scratch(Method):
-    """No meta-training: a fresh network trained on the support set, its rate and number of steps chosen on validation episodes."""
+    """No meta-training: a fresh network trained on the support set, its rate and number of steps
+    chosen on validation episodes."""
 
     kinds = frozenset({"classification", "regression"})
     adapts = True
@@ -27,10 +28,19 @@ class Scratch(Method):
 
     @dataclass(frozen=True)
     class Settings:
-        """`rates` and `steps`: what the rate of `optimizer` and the number of steps are chosen from, on validation episodes."""
+        """`rates` and `steps`: what the rate of `optimizer` and the number of steps are chosen
+        from, on validation episodes."""
 
         rates: Annotated[tuple[Rate, ...], MinLen(1)] = (0.001, 0.003, 0.01, 0.03)
-        steps: Annotated[tuple[Annotated[int, Ge(0), Le(10_000)], ...], MinLen(1)] = (0, 1, 2, 5, 10, 20, 50)
+        steps: Annotated[tuple[Annotated[int, Ge(0), Le(10_000)], ...], MinLen(1)] = (
+            0,
+            1,
+            2,
+            5,
+            10,
+            20,
+            50,
+        )
         optimizer: Literal["adam", "sgd"] = "adam"
         test_batch_norm: BatchNormMode = "query"
 
@@ -41,7 +51,10 @@ class Scratch(Method):
         return tuple(sorted(set(self.settings.steps)))
 
     def candidates(self) -> Sequence[Method]:
-        return [type(self)(dataclasses.replace(self.settings, rates=(rate,))) for rate in self.settings.rates]
+        return [
+            type(self)(dataclasses.replace(self.settings, rates=(rate,)))
+            for rate in self.settings.rates
+        ]
 
     def at_steps(self, steps: int) -> Method:
         return type(self)(dataclasses.replace(self.settings, steps=(steps,)))
@@ -49,12 +62,28 @@ class Scratch(Method):
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
         return State(model)
 
-    def predict(self, state: State, support_x: Tensor, support_y: Tensor, query_x: Tensor, batch_norm: BatchNormMode | None) -> Tensor:
+    def predict(
+        self,
+        state: State,
+        support_x: Tensor,
+        support_y: Tensor,
+        query_x: Tensor,
+        batch_norm: BatchNormMode | None,
+    ) -> Tensor:
         (rate,) = self.settings.rates
 
         def trained(x: Tensor, y: Tensor) -> Iterator[Weights]:
             start = per_task(state.model, len(x))
-            return train_along(state.model, start, x, y, curve=self.curve, optimizer=self.settings.optimizer, lr=rate, batch_norm=batch_norm)
+            return train_along(
+                state.model,
+                start,
+                x,
+                y,
+                curve=self.curve,
+                optimizer=self.settings.optimizer,
+                lr=rate,
+                batch_norm=batch_norm,
+            )
 
         return scores_along(state.model, support_x, support_y, query_x, trained, batch_norm)
 

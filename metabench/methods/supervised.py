@@ -1,20 +1,31 @@
-"""The core of the methods that train outside of episodes: one network, one loss over a batch of examples, as anybody trains a network."""
+"""The core of the methods that train outside of episodes: one network, one loss over a batch of
+examples, as anybody trains a network."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-from metabench.methods.method import Method, State, StepResult, adam, batch_score, outer_step, task_losses
+from metabench.methods.method import (
+    Method,
+    State,
+    StepResult,
+    adam,
+    batch_score,
+    outer_step,
+    task_losses,
+)
 from metabench.models.layers import normalising
 from metabench.tasks.episodes import Examples, Task
 
 
 class SupervisedMethod(Method):
-    """A method that trains one network on examples of all training tasks together, with Adam at `outer_lr`. A subclass says what comes of it in test.
+    """A method that trains one network on examples of all training tasks together, with Adam at
+    `outer_lr`. A subclass says what comes of it in test.
 
-    Batches are normalised by their own statistics, and running ones are kept. One gradient is taken an iteration, however many tasks' worth of
-    examples it is made of. The training score is that over all training classes.
+    Batches are normalised by their own statistics, and running ones are kept. One gradient is taken
+    an iteration, however many tasks' worth of examples it is made of. The training score is that
+    over all training classes.
     """
 
     trains_on = "examples"

@@ -15,14 +15,16 @@ BLOCKS = 4
 
 
 class Conv4(nn.Module):
-    """Four blocks of 3x3 convolution, batch normalisation and ReLU, then a linear head (Vinyals et al. 2016; Finn et al. 2017)."""
+    """Four blocks of 3x3 convolution, batch normalisation and ReLU, then a linear head (Vinyals et
+    al. 2016; Finn et al. 2017)."""
 
     version: ClassVar[int] = 1
     kinds: ClassVar[frozenset[str]] = frozenset({"classification"})
 
     @dataclass(frozen=True)
     class Settings:
-        """`pooling`: each block halves the image by ``max`` pooling (Vinyals, Snell) or by convolving with ``stride`` 2 (Finn's Omniglot network)."""
+        """`pooling`: each block halves the image by ``max`` pooling (Vinyals, Snell) or by
+        convolving with ``stride`` 2 (Finn's Omniglot network)."""
 
         filters: Annotated[int, Ge(1), Le(4_096)] = 64
         pooling: Literal["max", "stride"] = "max"
@@ -32,9 +34,16 @@ class Conv4(nn.Module):
         channels, height, width = task.input_shape
         self.body = Body(channels, settings.filters, settings.pooling)
         for _ in range(BLOCKS):
-            height, width = (height // 2, width // 2) if settings.pooling == "max" else ((height + 1) // 2, (width + 1) // 2)
+            height, width = (
+                (height // 2, width // 2)
+                if settings.pooling == "max"
+                else ((height + 1) // 2, (width + 1) // 2)
+            )
         if min(height, width) < 1:
-            raise ValueError(f"conv4 with pooling = 'max' needs images of at least 16x16, not {task.input_shape[1]}x{task.input_shape[2]}")
+            raise ValueError(
+                "conv4 with pooling = 'max' needs images of at least 16x16, not "
+                f"{task.input_shape[1]}x{task.input_shape[2]}"
+            )
         self.head = Linear(settings.filters * height * width, task.outputs)
 
     @classmethod
@@ -43,7 +52,8 @@ class Conv4(nn.Module):
         return True
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[B, C, H, W]`` -> ``[B, outputs]``; with a task axis ``[T, B, C, H, W]`` -> ``[T, B, outputs]``."""
+        """``[B, C, H, W]`` -> ``[B, outputs]``; with a task axis ``[T, B, C, H, W]`` -> ``[T, B,
+        outputs]``."""
         scores: Tensor = self.head(self.body(x))
         return scores
 
@@ -60,6 +70,7 @@ class Body(nn.Module):
             self.blocks.append(BatchNorm2d(filters, pool))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[B, C, H, W]`` -> ``[B, features]``; with a task axis ``[T, B, C, H, W]`` -> ``[T, B, features]``."""
+        """``[B, C, H, W]`` -> ``[B, features]``; with a task axis ``[T, B, C, H, W]`` -> ``[T, B,
+        features]``."""
         tasks = x.shape[0] if x.dim() == 5 else None
         return unpack_tasks(self.blocks(pack_tasks(x)), tasks)

@@ -14,16 +14,21 @@ from metabench.tasks.episodes import Task
 
 
 class MLP(nn.Module):
-    """Fully connected network with ReLU and no normalisation, after Finn et al. 2017 (1-40-40-1)."""
+    """Fully connected network with ReLU and no normalisation, after Finn et al. 2017
+    (1-40-40-1)."""
 
     version: ClassVar[int] = 1
     kinds: ClassVar[frozenset[str]] = frozenset({"regression"})
 
     @dataclass(frozen=True)
     class Settings:
-        """`init`: ``truncated_normal`` (standard deviation 0.01, zero biases; the authors' code) or ``default`` (PyTorch's)."""
+        """`init`: ``truncated_normal`` (standard deviation 0.01, zero biases; the authors' code) or
+        ``default`` (PyTorch's)."""
 
-        hidden: Annotated[tuple[Annotated[int, Ge(1), Le(65_536)], ...], MinLen(1), MaxLen(100)] = (40, 40)
+        hidden: Annotated[tuple[Annotated[int, Ge(1), Le(65_536)], ...], MinLen(1), MaxLen(100)] = (
+            40,
+            40,
+        )
         init: Literal["truncated_normal", "default"] = "truncated_normal"
 
     def __init__(self, settings: Settings, task: Task) -> None:
@@ -49,6 +54,7 @@ class MLP(nn.Module):
         return False
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[B, features]`` -> ``[B, outputs]``; with a task axis ``[T, B, features]`` -> ``[T, B, outputs]``."""
+        """``[B, features]`` -> ``[B, outputs]``; with a task axis ``[T, B, features]`` -> ``[T, B,
+        outputs]``."""
         scores: Tensor = self.head(self.body(x))
         return scores

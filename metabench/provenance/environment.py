@@ -1,6 +1,8 @@
-"""What machine, which versions, which sources: the conditions that decide on bits, and the provenance that a reader wants to know.
+"""What machine, which versions, which sources: the conditions that decide on bits, and the
+provenance that a reader wants to know.
 
-Nothing here imports torch: `doctor` asks on machines where torch is broken, and on a CPU the process that watches over a run needs no torch for it.
+Nothing here imports torch: `doctor` asks on machines where torch is broken, and on a CPU the
+process that watches over a run needs no torch for it.
 """
 
 from __future__ import annotations
@@ -42,13 +44,18 @@ def conditions(threads: int, device: str, plugins: Iterable[str] = ()) -> dict[s
 
     Parameters
     ----------
-    threads : threads of one fit.
-    device : `cpu`, `cuda` or `cuda:N`.
-    plugins : `module:Class` of what a fit uses from outside of this package; the sources of their modules count.
+    threads
+        Threads of one fit.
+    device
+        `cpu`, `cuda` or `cuda:N`.
+    plugins
+        `module:Class` of what a fit uses from outside of this package; the sources of their modules
+        count.
 
     Returns
     -------
-    The facts, and `conditions_digest` over them.
+    dict[str, Any]
+        The facts, and `conditions_digest` over them.
     """
     kind = device.partition(":")[0]
     facts = {
@@ -67,12 +74,17 @@ def conditions(threads: int, device: str, plugins: Iterable[str] = ()) -> dict[s
 
 def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """One phrase for each condition that is not what it was: `torch 2.14.0 -> 2.15.0`."""
-    names = [name for name in {**recorded, **now} if name != "conditions_digest" and recorded.get(name) != now.get(name)]
+    names = [
+        name
+        for name in {**recorded, **now}
+        if name != "conditions_digest" and recorded.get(name) != now.get(name)
+    ]
     return [f"{name} {_short(recorded.get(name))} -> {_short(now.get(name))}" for name in names]
 
 
 def provenance(device: str, project: Path) -> dict[str, Any]:
-    """Where numbers come from, as far as it holds for a whole run: versions, commit, machine. Conditions and times are added per fit."""
+    """Where numbers come from, as far as it holds for a whole run: versions, commit, machine.
+    Conditions and times are added per fit."""
     return {
         "metabench": _version("metabench"),
         **commit(project),
@@ -88,9 +100,14 @@ def provenance(device: str, project: Path) -> dict[str, Any]:
 
 
 def sources_digest(plugins: tuple[str, ...] = ()) -> str:
-    """SHA-256 over the names and contents of the sources that can shape a number: this package's, and those of the plugin modules."""
+    """SHA-256 over the names and contents of the sources that can shape a number: this package's,
+    and those of the plugin modules."""
     total = hashlib.sha256()
-    own = ((f"metabench/{path.relative_to(PACKAGE).as_posix()}", path) for name in SHAPING for path in _files(PACKAGE / name))
+    own = (
+        (f"metabench/{path.relative_to(PACKAGE).as_posix()}", path)
+        for name in SHAPING
+        for path in _files(PACKAGE / name)
+    )
     foreign = ((f"{name}:{path.name}", path) for name in plugins for path in _plugin_files(name))
     for name, path in (*own, *foreign):
         content = path.read_bytes()
@@ -101,7 +118,9 @@ def sources_digest(plugins: tuple[str, ...] = ()) -> str:
 
 def cores() -> int:
     """Cores that this process may use: its affinity, and the quota of its control group."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    available = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         return min(available, max(1, int(quota) // int(period)))
@@ -111,10 +130,16 @@ def cores() -> int:
 
 @cache
 def cpu_capability() -> str:
-    """Vendor and widest vector set that torch's kernels use, `AuthenticAMD avx512`; ATEN_CPU_CAPABILITY overrules the set as it does in torch."""
+    """Vendor and widest vector set that torch's kernels use, `AuthenticAMD avx512`;
+    ATEN_CPU_CAPABILITY overrules the set as it does in torch."""
     facts = _cpuinfo()
     flags = set((facts.get("flags") or facts.get("Features") or "").split())
-    vendor = facts.get("vendor_id") or facts.get("CPU implementer") or platform.processor() or platform.machine()
+    vendor = (
+        facts.get("vendor_id")
+        or facts.get("CPU implementer")
+        or platform.processor()
+        or platform.machine()
+    )
     if chosen := os.environ.get("ATEN_CPU_CAPABILITY"):
         return f"{vendor} {chosen.lower()}"
     if {"avx512f", "avx512vl", "avx512bw", "avx512dq", "fma"} <= flags:
@@ -133,14 +158,16 @@ def cpu_name() -> str:
 
 @cache
 def gpu() -> dict[str, str | None]:
-    """Name of the first GPU and version of its driver, from `nvidia-smi`; both None where there is none."""
+    """Name of the first GPU and version of its driver, from `nvidia-smi`; both None where there is
+    none."""
     told = _output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
     name, _, driver = (told or "").partition("\n")[0].partition(", ")
     return {"gpu": name or None, "driver": driver or None}
 
 
 def commit(project: Path) -> dict[str, Any]:
-    """Commit and dirty flag of the checkout that holds this package, or else of the user's project; both None outside of git."""
+    """Commit and dirty flag of the checkout that holds this package, or else of the user's project;
+    both None outside of git."""
     for folder, tracked in ((PACKAGE, "__init__.py"), (project, ".")):
         if _git(folder, "ls-files", "--error-unmatch", "--", tracked) is not None:
             head = _git(folder, "rev-parse", "HEAD")
@@ -151,13 +178,30 @@ def commit(project: Path) -> dict[str, Any]:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     """Ask git, which must run no hook, no monitor, and take no lock."""
-    return _output("git", "--no-optional-locks", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments)
+    return _output(
+        "git",
+        "--no-optional-locks",
+        "-c",
+        "core.hooksPath=/dev/null",
+        "-c",
+        "core.fsmonitor=false",
+        "-C",
+        str(folder),
+        *arguments,
+    )
 
 
 def _output(*command: str) -> str | None:
     """What a command prints, or None where it is absent, fails, or takes more than ten seconds."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
@@ -192,7 +236,10 @@ def _cpuinfo() -> dict[str, str]:
         block = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
     except OSError:
         return {}
-    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in block.splitlines())}
+    return {
+        key.strip(): value.strip()
+        for key, _, value in (line.partition(":") for line in block.splitlines())
+    }
 
 
 def _memory_bytes() -> int | None:
@@ -212,13 +259,20 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _plugin_files(target: str) -> Iterator[Path]:
-    """The source of a plugin's module, or, where it lives in a package, all Python sources beside it: it may import them."""
+    """The source of a plugin's module, or, where it lives in a package, all Python sources beside
+    it: it may import them."""
     origin = source_file(target)
     if origin is None:
         return
     in_package = "." in target.partition(":")[0] or origin.name == "__init__.py"
-    yield from (file for file in _files(origin.parent) if file.suffix == ".py") if in_package else (origin,)
+    yield from (
+        (file for file in _files(origin.parent) if file.suffix == ".py")
+        if in_package
+        else (origin,)
+    )
 
 
 def _short(value: Any) -> str:
-    return value[:12] if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else str(value)
+    return (
+        value[:12] if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else str(value)
+    )

@@ -1,4 +1,5 @@
-"""Records: what one cell left on disk, the store that keeps them, and the `cells.json` that lists them. Nothing here imports torch."""
+"""Records: what one cell left on disk, the store that keeps them, and the `cells.json` that lists
+them. Nothing here imports torch."""
 
 from metabench.io.untrusted import plain
 from metabench.records.folder import CHECKPOINTS, TABLES, WEIGHTS, refuse_links

@@ -1,6 +1,8 @@
-"""Arrays beside a record: NumPy's archive format, written as NumPy does, and read within bounds, for a stranger may have written it.
+"""Arrays beside a record: NumPy's archive format, written as NumPy does, and read within bounds,
+for a stranger may have written it.
 
-Each array is read when it is asked for. Nothing is unpickled, and what the archive or a header declares is checked before any memory is taken for it.
+Each array is read when it is asked for. Nothing is unpickled, and what the archive or a header
+declares is checked before any memory is taken for it.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ class Arrays(Mapping[str, "np.ndarray"]):
 
     Raises
     ------
-    RecordError : the archive is damaged or beyond the bounds; a damaged array raises it when it is read.
+    RecordError
+        The archive is damaged or beyond the bounds; a damaged array raises it when it is read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,11 +52,17 @@ class Arrays(Mapping[str, "np.ndarray"]):
         if not path.is_symlink() and not path.exists():
             return
         with _told_when_damaged(path), open_zip(path, ARCHIVE, MEMBERS) as archive:
-            self._members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            self._members = {
+                info.filename.removesuffix(".npy"): info for info in archive.infolist()
+            }
 
     def __getitem__(self, name: str) -> np.ndarray:
         info = self._members[name]
-        with _told_when_damaged(self._path), open_zip(self._path, ARCHIVE, MEMBERS) as archive, archive.open(info) as member:
+        with (
+            _told_when_damaged(self._path),
+            open_zip(self._path, ARCHIVE, MEMBERS) as archive,
+            archive.open(info) as member,
+        ):
             return _read_array(member, info)
 
     def bytes_of(self, name: str) -> int:
@@ -75,7 +84,8 @@ def archive_of(arrays: Mapping[str, np.ndarray]) -> bytes:
 
     Raises
     ------
-    ValueError : an array holds objects.
+    ValueError
+        An array holds objects.
     """
     import numpy as np
 
@@ -89,7 +99,8 @@ def digest_of(path: Path) -> str:
 
     Raises
     ------
-    OSError : it cannot be read, or is no regular file.
+    OSError
+        It cannot be read, or is no regular file.
     """
     found = path.lstat()
     return _digest_of(path, (found.st_mtime_ns, found.st_size, found.st_ino))
@@ -109,11 +120,17 @@ def _read_array(member: IO[bytes], info: zipfile.ZipInfo) -> np.ndarray:
     import numpy as np
 
     if info.file_size > ARRAY:
-        raise ValueError(f"{info.filename} says to have {info.file_size:,} bytes, and at most {ARRAY:,} are read")
+        raise ValueError(
+            f"{info.filename} says to have {info.file_size:,} bytes, and at most {ARRAY:,} are read"
+        )
     version = np.lib.format.read_magic(member)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"{info.filename} is of format {version}")
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    read_header = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
     shape, fortran_order, dtype = read_header(member)
     if dtype.kind not in _KINDS or dtype.hasobject:
         raise ValueError(f"{info.filename} is of type {dtype}")
@@ -123,7 +140,9 @@ def _read_array(member: IO[bytes], info: zipfile.ZipInfo) -> np.ndarray:
     for length in shape:
         size *= length
     if size != info.file_size - member.tell():
-        raise ValueError(f"{info.filename} declares {size:,} bytes and has {info.file_size - member.tell():,}")
+        raise ValueError(
+            f"{info.filename} declares {size:,} bytes and has {info.file_size - member.tell():,}"
+        )
     array = np.empty(shape[::-1] if fortran_order else shape, dtype)
     if size:
         whole = memoryview(array.reshape(-1).view(np.uint8).data)
@@ -139,7 +158,8 @@ def _read_array(member: IO[bytes], info: zipfile.ZipInfo) -> np.ndarray:
 
 @contextmanager
 def _told_when_damaged(path: Path) -> Iterator[None]:
-    """Turn whatever a damaged archive leads to into a `RecordError`: it shows in check sums, streams, tokens, sizes, and where nobody looks."""
+    """Turn whatever a damaged archive leads to into a `RecordError`: it shows in check sums,
+    streams, tokens, sizes, and where nobody looks."""
     try:
         yield
     except MemoryError:
@@ -148,4 +168,6 @@ def _told_when_damaged(path: Path) -> Iterator[None]:
         raise UnreadableRecordError(f"{path}: cannot be read: {error.strerror or error}") from error
     except Exception as error:
         why = message_of(error) or type(error).__name__
-        raise RecordError(f"{path}: is damaged: {why}. Delete the record, and `metabench run` makes it again") from error
+        raise RecordError(
+            f"{path}: is damaged: {why}. Delete the record, and `metabench run` makes it again"
+        ) from error

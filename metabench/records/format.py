@@ -1,4 +1,5 @@
-"""The shapes of the JSON in a run folder: what a reader computes with or takes apart (see `io.shapes`)."""
+"""The shapes of the JSON in a run folder: what a reader computes with or takes apart (see
+`io.shapes`)."""
 
 from __future__ import annotations
 
@@ -14,11 +15,17 @@ RECORD = {
     "fit": str,
     "labels": LABELS,
     "seed": int,
-    "config": {"fit": {"method": PART, "model": PART, "dataset": PART, "train": {}, "validate": {}}, "evaluate": {"ways": int, "shots": int}},
+    "config": {
+        "fit": {"method": PART, "model": PART, "dataset": PART, "train": {}, "validate": {}},
+        "evaluate": {"ways": int, "shots": int},
+    },
     "metric": METRIC,
     "result": {
         "outcome": str,
-        **dict.fromkeys(("score", "episodes", "iterations", "best_iteration", "target", "iterations_to_target"), NUMBER),
+        **dict.fromkeys(
+            ("score", "episodes", "iterations", "best_iteration", "target", "iterations_to_target"),
+            NUMBER,
+        ),
         "interval": NUMBERS,
         "stopped": str,
         "validation": CURVE,
@@ -31,12 +38,38 @@ RECORD = {
         "error": {"type": str, "message": str, "traceback": str},
     },
     "measured": {
-        **dict.fromkeys(("seconds_per_iteration", "seconds_per_task", "seconds_per_episode", "training_seconds", "validation_seconds"), NUMBER),
+        **dict.fromkeys(
+            (
+                "seconds_per_iteration",
+                "seconds_per_task",
+                "seconds_per_episode",
+                "training_seconds",
+                "validation_seconds",
+            ),
+            NUMBER,
+        ),
         **dict.fromkeys(("test_seconds", "wall_seconds", "workers"), NUMBER),
-        **{f"peak_{kind}_bytes": {"*": NUMBER} for kind in ("resident", "gpu_allocated", "gpu_reserved")},
+        **{
+            f"peak_{kind}_bytes": {"*": NUMBER}
+            for kind in ("resident", "gpu_allocated", "gpu_reserved")
+        },
     },
     "provenance": {
-        **dict.fromkeys(("started", "ended", "log", "run", "cpu", "gpu", "driver", "data_digest", "training_data_digest", "declaration_digest"), str),
+        **dict.fromkeys(
+            (
+                "started",
+                "ended",
+                "log",
+                "run",
+                "cpu",
+                "gpu",
+                "driver",
+                "data_digest",
+                "training_data_digest",
+                "declaration_digest",
+            ),
+            str,
+        ),
         "libraries": {"*": str},
         "conditions": {"*": SCALAR},
         "training_conditions": {"*": SCALAR},
@@ -45,14 +78,28 @@ RECORD = {
 }
 """A record. What a reader computes with or takes apart stands here."""
 
-CLAIM = {**dict.fromkeys(("id", "says", "source", "metric", "of", "bound"), TEXT), "where": {}, "versus_where": {}, "limits": NUMBERS}
+CLAIM = {
+    **dict.fromkeys(("id", "says", "source", "metric", "of", "bound"), TEXT),
+    "where": {},
+    "versus_where": {},
+    "limits": NUMBERS,
+}
 DECLARATION = {"claims": [CLAIM], "reference": TEXT, "confidence": NUMBER}
 GROUP = {
     **LABELS,
     **dict.fromkeys(("method", "batch_norm", "sampling"), TEXT),
     **dict.fromkeys(("ways", "shots", "query_shots", "episodes", "steps"), int),
 }
-ENTRY = {"cell": str, "fit": str, "stem": TEXT, "name": TEXT, "labels": LABELS, "seed": int, "group": GROUP, "metric": METRIC}
+ENTRY = {
+    "cell": str,
+    "fit": str,
+    "stem": TEXT,
+    "name": TEXT,
+    "labels": LABELS,
+    "seed": int,
+    "group": GROUP,
+    "metric": METRIC,
+}
 CELLS = {
     **dict.fromkeys(("suite", "title", "description", "argument", "profile"), TEXT),
     **DECLARATION,

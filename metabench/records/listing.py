@@ -22,7 +22,8 @@ def read_cells(folder: Path) -> dict[str, Any]:
 
     Raises
     ------
-    FolderError : the folder is none of a run, or the file is damaged.
+    FolderError
+        The folder is none of a run, or the file is damaged.
     """
     path = folder / "cells.json"
     again = "`metabench run` writes it again once it is deleted"
@@ -32,18 +33,33 @@ def read_cells(folder: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         if not folder.exists():
             raise FolderError(f"{folder}: there is no such folder") from None
-        raise FolderError(f"{folder}: is no run folder: it has no cells.json. `metabench run` makes one") from None
+        raise FolderError(
+            f"{folder}: is no run folder: it has no cells.json. `metabench run` makes one"
+        ) from None
     except OSError as error:
         raise FolderError(f"{path}: cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise FolderError(f"{path}: is damaged: {error}. {again}") from error
     schema = described.get("schema") if isinstance(described, dict) else None
     if type(schema) is not int or schema != CELLS_SCHEMA:
-        raise FolderError(f"{path}: is not a cells.json that this metabench can read (schema {CELLS_SCHEMA})")
+        raise FolderError(
+            f"{path}: is not a cells.json that this metabench can read (schema {CELLS_SCHEMA})"
+        )
     wrong = absent(described, ("reference", "cells")) or misshapen(described, CELLS)
     confidence = described.get("confidence")
-    wrong = wrong or ("" if confidence is None or LEAST_CONFIDENCE < confidence <= MOST_CONFIDENCE else "confidence")
-    if wrong := wrong or next((f"cells[{place}].{key}" for place, entry in enumerate(described["cells"]) if (key := _wrong_in(entry))), ""):
+    wrong = wrong or (
+        ""
+        if confidence is None or LEAST_CONFIDENCE < confidence <= MOST_CONFIDENCE
+        else "confidence"
+    )
+    if wrong := wrong or next(
+        (
+            f"cells[{place}].{key}"
+            for place, entry in enumerate(described["cells"])
+            if (key := _wrong_in(entry))
+        ),
+        "",
+    ):
         raise FolderError(f"{path}: is damaged: {wrong} is not as it should be. {again}")
     return dict(described)
 
@@ -55,5 +71,9 @@ def _wrong_in(entry: Mapping[str, Any]) -> str:
         or absent(entry["labels"], LABELS)
         or absent(entry["group"], LABELS)
         or absent(entry["metric"], ("name", "unit", "higher_is_better"))
-        or next((f"group.{key[:80]}" for key in entry["group"] if "." not in key and key not in GROUP), "")  # others are names of axes
+        # others are names of axes
+        or next(
+            (f"group.{key[:80]}" for key in entry["group"] if "." not in key and key not in GROUP),
+            "",
+        )
     )

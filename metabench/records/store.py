@@ -1,9 +1,10 @@
 """The store of records: what one cell left on disk.
 
-A record is `<stem>.json` with `<stem>.npz` beside it: it exists whole or not at all. Both are written to temporary names in the same folder and
-flushed to disk; then the JSON of an earlier record goes, the arrays are renamed into place, and the new JSON comes last. A finished record always has
-arrays; one of a failure has none. The last line of the JSON holds digests of all before it, and of the arrays: whoever reads a record knows that it
-says what was written.
+A record is `<stem>.json` with `<stem>.npz` beside it: it exists whole or not at all. Both are
+written to temporary names in the same folder and flushed to disk; then the JSON of an earlier
+record goes, the arrays are renamed into place, and the new JSON comes last. A finished record
+always has arrays; one of a failure has none. The last line of the JSON holds digests of all before
+it, and of the arrays: whoever reads a record knows that it says what was written.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from metabench.records.arrays import Arrays
 
 SCHEMA = 2
-"""Schema of the records written now. Those of schema 1, which had no digests, are read; any other is refused."""
+"""Schema of the records written now. Those of schema 1, which had no digests, are read; any other
+is refused."""
 
 _SCHEMAS = (1, SCHEMA)
 _SIZE = 16 * 2**20
@@ -45,7 +47,17 @@ FINISHED: frozenset[str] = frozenset({"completed", "diverged"})
 
 _OUTCOMES = frozenset(get_args(Outcome))
 _RECORD_NAME = re.compile(r".*-([0-9a-f]{12})\.json")
-_REQUIRED = ("cell", "fit", "labels", "seed", "config", "metric", "result", "measured", "provenance")
+_REQUIRED = (
+    "cell",
+    "fit",
+    "labels",
+    "seed",
+    "config",
+    "metric",
+    "result",
+    "measured",
+    "provenance",
+)
 _SEAL = b',\n"integrity": '
 
 
@@ -55,9 +67,14 @@ class Found:
 
     Attributes
     ----------
-    path : where it lies, or a file that should be it and cannot be read; None where there is nothing.
-    record : the record; None where none can be read. error : why not, or None.
-    spare : further files that carry the name of this cell, and are not used.
+    path
+        Where it lies, or a file that should be it and cannot be read; None where there is nothing.
+    record
+        The record; None where none can be read.
+    error
+        Why not, or None.
+    spare
+        Further files that carry the name of this cell, and are not used.
     """
 
     path: Path | None = None
@@ -71,12 +88,16 @@ class Found:
         if self.path is None or not self.spare:
             return []
         more = f" (and {len(self.spare) - 1} more)" if len(self.spare) > 1 else ""
-        return [f"{self.spare[0]}{more}: is another file of the cell of {self.path.name}, and is not used; keep one of them alone"]
+        return [
+            f"{self.spare[0]}{more}: is another file of the cell of {self.path.name}, and is not "
+            "used; keep one of them alone"
+        ]
 
 
 @dataclass(frozen=True)
 class Scan:
-    """Records of a store by cell id, and one line about each file that could not be read, or that is not used."""
+    """Records of a store by cell id, and one line about each file that could not be read, or that
+    is not used."""
 
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
@@ -94,11 +115,13 @@ class RecordStore:
         return self.folder / f"{stem}.json"
 
     def index(self) -> dict[str, tuple[Path, ...]]:
-        """Paths of the records by the first 12 hex digits of their cell ids, from file names alone; of copies all, sorted by name.
+        """Paths of the records by the first 12 hex digits of their cell ids, from file names alone;
+        of copies all, sorted by name.
 
         Raises
         ------
-        FolderError : the folder cannot be read.
+        FolderError
+            The folder cannot be read.
         """
         try:
             paths = sorted(self.folder.iterdir())
@@ -112,12 +135,18 @@ class RecordStore:
                 index.setdefault(match[1], []).append(path)
         return {key: tuple(found) for key, found in index.items()}
 
-    def find(self, cell_id: str, stem: str = "", index: Mapping[str, tuple[Path, ...]] | None = None) -> Found:
-        """Return what there is of a cell: of several files that carry its name the first that can be read.
+    def find(
+        self, cell_id: str, stem: str = "", index: Mapping[str, tuple[Path, ...]] | None = None
+    ) -> Found:
+        """Return what there is of a cell: of several files that carry its name the first that can
+        be read.
 
         Parameters
         ----------
-        stem : of the file to try before the others. index : of this store, where it has been made already.
+        stem
+            Of the file to try before the others.
+        index
+            Of this store, where it has been made already.
         """
         paths = (self.index() if index is None else index).get(cell_id[:12], ())
         failed: list[Found] = []
@@ -128,7 +157,10 @@ class RecordStore:
             except RecordError as error:
                 failed.append(Found(path, None, error))
         else:
-            found = next((found for found in failed if isinstance(found.error, UnreadableRecordError)), failed[0] if failed else Found())
+            found = next(
+                (found for found in failed if isinstance(found.error, UnreadableRecordError)),
+                failed[0] if failed else Found(),
+            )
         return replace(found, spare=tuple(path for path in paths if path != found.path))
 
     def read(self, cell_id: str) -> dict[str, Any] | None:
@@ -140,19 +172,30 @@ class RecordStore:
 
         Raises
         ------
-        RecordError : the file is damaged, is no record or that of another cell, has lost or changed arrays, or has a schema that is not known here.
+        RecordError
+            The file is damaged, is no record or that of another cell, has lost or changed arrays,
+            or has a schema that is not known here.
         """
         try:
             record, content = read_json(path, _SIZE)
         except OSError as error:
-            raise UnreadableRecordError(f"{path}: cannot be read: {error.strerror or error}") from error
+            raise UnreadableRecordError(
+                f"{path}: cannot be read: {error.strerror or error}"
+            ) from error
         except ValueError as error:
-            raise RecordError(f"{path}: is damaged: {error}. `metabench run` makes it again") from error
+            raise RecordError(
+                f"{path}: is damaged: {error}. `metabench run` makes it again"
+            ) from error
         schema = record.get("schema") if isinstance(record, dict) else None
         if type(schema) is not int or schema < min(_SCHEMAS):
-            raise RecordError(f"{path}: is no record of metabench: it has no schema number that is known")
+            raise RecordError(
+                f"{path}: is no record of metabench: it has no schema number that is known"
+            )
         if schema not in _SCHEMAS:
-            raise UnreadableRecordError(f"{path}: has schema {schema}, and this metabench reads up to {SCHEMA}. Update metabench to read it")
+            raise UnreadableRecordError(
+                f"{path}: has schema {schema}, and this metabench reads up to {SCHEMA}. Update "
+                "metabench to read it"
+            )
         seal = record.pop("integrity", None)
         broken = "" if schema == 1 and seal is None else _broken(seal, content)
         if problem := _misshapen(record, path) or broken or _other_arrays(record, seal, path):
@@ -160,18 +203,21 @@ class RecordStore:
         return dict(record)
 
     def arrays(self, path: Path) -> Arrays:
-        """Open the arrays beside the record at `path`; each is read when it is asked for. A record without arrays has none.
+        """Open the arrays beside the record at `path`; each is read when it is asked for. A record
+        without arrays has none.
 
         Raises
         ------
-        RecordError : the file is damaged; a damaged array raises it when it is read.
+        RecordError
+            The file is damaged; a damaged array raises it when it is read.
         """
         from metabench.records.arrays import Arrays
 
         return Arrays(path.with_suffix(".npz"))
 
     def scan(self, wanted: Iterable[str] | None = None) -> Scan:
-        """Read every record, or those of the cells with the ids `wanted`; damaged files are told, and stop nothing."""
+        """Read every record, or those of the cells with the ids `wanted`; damaged files are told,
+        and stop nothing."""
         scan, index = Scan(), self.index()
         for key in index if wanted is None else wanted:
             found = self.find(key, index=index)
@@ -181,12 +227,16 @@ class RecordStore:
                 scan.records[found.record["cell"]] = found.record
         return scan
 
-    def write(self, stem: str, record: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> Path:
-        """Write a record and its arrays, whole or not at all; an earlier record of the stem stays until the new one is safe on disk.
+    def write(
+        self, stem: str, record: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
+    ) -> Path:
+        """Write a record and its arrays, whole or not at all; an earlier record of the stem stays
+        until the new one is safe on disk.
 
         Raises
         ------
-        UnwritableError : the disk is full, or the folder has vanished or turned read-only.
+        UnwritableError
+            The disk is full, or the folder has vanished or turned read-only.
         """
         from metabench.records.arrays import archive_of
 
@@ -214,8 +264,13 @@ class RecordStore:
         return path
 
     def sweep(self) -> None:
-        """Delete the temporary files that a killed run has left, of weights and checkpoints too. Only for the holder of the folder's lock."""
-        for folder in (self.folder, self.folder.with_name(WEIGHTS), self.folder.with_name(CHECKPOINTS)):
+        """Delete the temporary files that a killed run has left, of weights and checkpoints too.
+        Only for the holder of the folder's lock."""
+        for folder in (
+            self.folder,
+            self.folder.with_name(WEIGHTS),
+            self.folder.with_name(CHECKPOINTS),
+        ):
             for leftover in folder.glob(".*.tmp"):
                 with suppress(OSError):  # somebody's folder of that name
                     leftover.unlink()
@@ -236,12 +291,17 @@ def _misshapen(record: Mapping[str, Any], path: Path) -> str:
 def _broken(seal: Any, content: bytes) -> str:
     """Say that a record is not what was written, by the digest in its last line, or nothing."""
     before, _, last = content.rpartition(_SEAL)
-    whole = isinstance(seal, dict) and seal.get("record") == hashlib.sha256(before).hexdigest() and last == _last_line(seal)
+    whole = (
+        isinstance(seal, dict)
+        and seal.get("record") == hashlib.sha256(before).hexdigest()
+        and last == _last_line(seal)
+    )
     return "" if whole else "it is not what was written"
 
 
 def _other_arrays(record: Mapping[str, Any], seal: Mapping[str, Any] | None, path: Path) -> str:
-    """Say that a finished record has lost its arrays, or that they are not those that were written with it, or nothing."""
+    """Say that a finished record has lost its arrays, or that they are not those that were written
+    with it, or nothing."""
     if record["result"]["outcome"] not in FINISHED:
         return ""
     from metabench.io.zips import is_cut_off
@@ -250,7 +310,11 @@ def _other_arrays(record: Mapping[str, Any], seal: Mapping[str, Any] | None, pat
     npz = path.with_suffix(".npz")
     try:
         if seal is not None:
-            return "" if digest_of(npz) == seal.get("arrays") else "its arrays are not what was written"
+            return (
+                ""
+                if digest_of(npz) == seal.get("arrays")
+                else "its arrays are not what was written"
+            )
         return "its arrays are cut off" if is_cut_off(npz) else ""
     except FileNotFoundError:
         return "its arrays are missing"
@@ -259,10 +323,17 @@ def _other_arrays(record: Mapping[str, Any], seal: Mapping[str, Any] | None, pat
 
 
 def _sealed(record: Mapping[str, Any], archive: bytes | None) -> bytes:
-    """JSON with one line a top-level key, quick to read for programs and bearable for people, the last one with the digests."""
-    lines = (f"{json.dumps(key)}: {json.dumps(plain(value), allow_nan=False)}" for key, value in record.items())
+    """JSON with one line a top-level key, quick to read for programs and bearable for people, the
+    last one with the digests."""
+    lines = (
+        f"{json.dumps(key)}: {json.dumps(plain(value), allow_nan=False)}"
+        for key, value in record.items()
+    )
     before = ("{\n" + ",\n".join(lines)).encode()
-    seal = {"record": hashlib.sha256(before).hexdigest(), "arrays": hashlib.sha256(archive).hexdigest() if archive is not None else None}
+    seal = {
+        "record": hashlib.sha256(before).hexdigest(),
+        "arrays": hashlib.sha256(archive).hexdigest() if archive is not None else None,
+    }
     return before + _SEAL + _last_line(seal)
 
 

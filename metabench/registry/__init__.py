@@ -1,8 +1,9 @@
 """Names of methods, datasets and models, and the classes behind them.
 
-Three groups: `methods`, `datasets`, `models`. A name comes from an installed package's entry points (`metabench.methods` and so on, the
-built-ins among them) or from `[plugins.methods]` in `benchmark.toml`. Nothing is imported before it is used: listing all names with a line
-on each reads source files only.
+Three groups: `methods`, `datasets`, `models`. A name comes from an installed package's entry points
+(`metabench.methods` and so on, the built-ins among them) or from `[plugins.methods]` in
+`benchmark.toml`. Nothing is imported before it is used: listing all names with a line on each reads
+source files only.
 """
 
 from __future__ import annotations
@@ -42,14 +43,18 @@ def use_plugins(plugins: Mapping[str, Mapping[str, str]], folder: Path) -> None:
 
     Parameters
     ----------
-    plugins : group → name → `module:Class`, as in `benchmark.toml`.
-    folder : the project's folder, from which their modules can be imported. A worker process must be told both before its first `get`.
+    plugins
+        Group → name → `module:Class`, as in `benchmark.toml`.
+    folder
+        The project's folder, from which their modules can be imported. A worker process must be
+        told both before its first `get`.
     """
     _plugins.clear()
     _classes.clear()
     _plugins.update({group: dict(names) for group, names in plugins.items()})
     if any(plugins.values()) and str(folder) not in sys.path:
-        sys.path.append(str(folder))  # behind everything else: a json.py there must not stand in for the standard library's
+        # behind everything else: a json.py there must not stand in for the standard library's
+        sys.path.append(str(folder))
     for group in GROUPS:
         _targets(group)  # refuses names that are taken
 
@@ -64,7 +69,8 @@ def target(group: Group, name: str) -> str:
 
     Raises
     ------
-    ConfigError : the group has no such name.
+    ConfigError
+        The group has no such name.
     """
     targets = _targets(group)
     if name not in targets:
@@ -74,7 +80,10 @@ def target(group: Group, name: str) -> str:
 
 def unknown_name(group: Group, name: str) -> str:
     """Return the complaint about a name that the group does not have."""
-    return f"no {group[:-1]} is called '{name}'; there are {', '.join(names(group)) or 'none'}{nearest(name, names(group))}"
+    return (
+        f"no {group[:-1]} is called '{name}'; there are "
+        f"{', '.join(names(group)) or 'none'}{nearest(name, names(group))}"
+    )
 
 
 def get(group: Group, name: str) -> type[Any]:
@@ -82,7 +91,9 @@ def get(group: Group, name: str) -> type[Any]:
 
     Raises
     ------
-    ConfigError : no such name; or, as a PluginError, its module cannot be imported, or the class breaks the contract.
+    ConfigError
+        No such name; or, as a PluginError, its module cannot be imported, or the class breaks the
+        contract.
     """
     if (found := _classes.get((group, name))) is not None:
         return found
@@ -98,14 +109,19 @@ def get(group: Group, name: str) -> type[Any]:
 
 
 @contextmanager
-def blamed(group: Group, name: str, *passing: type[Exception], doing: str = "raised") -> Iterator[None]:
-    """Tell whatever is raised within as the fault of the class behind a name; what it does to streams and working folder is undone.
+def blamed(
+    group: Group, name: str, *passing: type[Exception], doing: str = "raised"
+) -> Iterator[None]:
+    """Tell whatever is raised within as the fault of the class behind a name; what it does to
+    streams and working folder is undone.
 
-    A DataError, which says what the user is to do, passes, and so do errors of the kinds `passing`, and Ctrl-C.
+    A DataError, which says what the user is to do, passes, and so do errors of the kinds `passing`,
+    and Ctrl-C.
 
     Raises
     ------
-    PluginError : anything else was raised, a SystemExit included.
+    PluginError
+        Anything else was raised, a SystemExit included.
     """
     try:
         with undisturbed():
@@ -120,11 +136,18 @@ def blamed(group: Group, name: str, *passing: type[Exception], doing: str = "rai
         raise accusation(group, name, f"{doing} {fault(error)}", error) from error
 
 
-def accusation(group: Group, name: str, what: str, error: BaseException | None = None) -> PluginError:
-    """The error that says what is wrong with the class behind a name, and where in its source: where `error` was raised, or the class begins."""
+def accusation(
+    group: Group, name: str, what: str, error: BaseException | None = None
+) -> PluginError:
+    """The error that says what is wrong with the class behind a name, and where in its source:
+    where `error` was raised, or the class begins."""
     where = target(group, name)
     file = source_file(where)
-    at = f" ({place(file, _class_line(where) if error is None else line_in(error, file))})" if file else ""
+    at = (
+        f" ({place(file, _class_line(where) if error is None else line_in(error, file))})"
+        if file
+        else ""
+    )
     return PluginError(f"{_called(group, name)} {what}{at}", group, name)
 
 
@@ -133,19 +156,33 @@ def _called(group: Group, name: str) -> str:
 
 
 def accused(error: BaseException, parts: Iterable[tuple[Group, str]]) -> str:
-    """Say which of these classes, those of this package left out, an error is the fault of: `raised by method 'odd' (odd.py, line 7)`.
+    """Say which of these classes, those of this package left out, an error is the fault of: `raised
+    by method 'odd' (odd.py, line 7)`.
 
-    Frames of several may be in its traceback: the innermost counts. One of this package's own that breaks its contract does so because of the others.
+    Frames of several may be in its traceback: the innermost counts. One of this package's own that
+    breaks its contract does so because of the others.
     """
     foreign = {key: where for key in parts if not (where := target(*key)).startswith("metabench.")}
     files = {key: source_file(where) for key, where in foreign.items()}
     if isinstance(error, PluginError):
-        others = [f"{group[:-1]} '{name}'{f' ({place(file)})' if file else ''}" for (group, name), file in files.items()]
-        return f"together with {' and '.join(others)}" if others and (error.group, error.name) not in foreign else ""
+        others = [
+            f"{group[:-1]} '{name}'{f' ({place(file)})' if file else ''}"
+            for (group, name), file in files.items()
+        ]
+        return (
+            f"together with {' and '.join(others)}"
+            if others and (error.group, error.name) not in foreign
+            else ""
+        )
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         code = frame.f_code
         if there := [key for key, file in files.items() if file == Path(code.co_filename)]:
-            own = (key for key in there if code.co_qualname.startswith(f"{foreign[key].partition(':')[2]}."))  # one file may hold several classes
+            # one file may hold several classes
+            own = (
+                key
+                for key in there
+                if code.co_qualname.startswith(f"{foreign[key].partition(':')[2]}.")
+            )
             group, name = next(own, there[0])
             return f"raised by {group[:-1]} '{name}' ({place(Path(code.co_filename), line)})"
     return ""
@@ -157,12 +194,15 @@ def registered(found: type[Any]) -> tuple[Group, str] | None:
 
 
 def configured(group: Group, name: str, values: Mapping[str, Any]) -> Part:
-    """Return the part of a cell that the class behind a name plays with these settings, the others at their defaults.
+    """Return the part of a cell that the class behind a name plays with these settings, the others
+    at their defaults.
 
     Raises
     ------
-    ValueError : a value does not fit its setting, or the settings refuse one another.
-    PluginError : the class breaks its contract.
+    ValueError
+        A value does not fit its setting, or the settings refuse one another.
+    PluginError
+        The class breaks its contract.
     """
     found = get(group, name)
     with blamed(group, name, ValueError):
@@ -178,8 +218,11 @@ def checked(group: Group, name: str, key: str, value: Any) -> Any:
 
     Raises
     ------
-    ValueError : there is no such setting, or the value does not fit it; the message says what may stand there.
-    PluginError : the class breaks its contract.
+    ValueError
+        There is no such setting, or the value does not fit it; the message says what may stand
+        there.
+    PluginError
+        The class breaks its contract.
     """
     settings = get(group, name).Settings
     with blamed(group, name, ValueError):
@@ -187,25 +230,32 @@ def checked(group: Group, name: str, key: str, value: Any) -> Any:
 
 
 def make(group: Group, part: Part, *arguments: Any) -> Any:
-    """Return an instance of the class behind a part of a cell, made from the part's settings and `arguments` (a model takes its task)."""
+    """Return an instance of the class behind a part of a cell, made from the part's settings and
+    `arguments` (a model takes its task)."""
     found = get(group, part.name)
     return found(build(found.Settings, part.settings), *arguments)
 
 
 def describe(group: Group) -> dict[str, str]:
-    """Return name → first line of the class's docstring, read from the source without importing it (so without torch)."""
-    return {name: _first_docstring_line(where) for name, where in sorted(_targets(group).items())}
+    """Return name → summary of the class's docstring, read from the source without importing it
+    (so without torch)."""
+    return {name: _summary(where) for name, where in sorted(_targets(group).items())}
 
 
 def source_file(where: str) -> Path | None:
-    """Return the file of the module of `module:Class`, without importing it; None where there is no source."""
+    """Return the file of the module of `module:Class`, without importing it; None where there is no
+    source."""
     first, *rest = where.partition(":")[0].split(".")
     try:
         spec: ModuleSpec | None = importlib.util.find_spec(first)
         name = first
         for part in rest:  # importlib.util.find_spec("a.b") would import a
             name = f"{name}.{part}"
-            spec = PathFinder.find_spec(name, spec.submodule_search_locations) if spec and spec.submodule_search_locations else None
+            spec = (
+                PathFinder.find_spec(name, spec.submodule_search_locations)
+                if spec and spec.submodule_search_locations
+                else None
+            )
     except (ImportError, ValueError):
         return None
     return Path(spec.origin) if spec and spec.origin and spec.has_location else None
@@ -215,20 +265,29 @@ def _targets(group: Group) -> dict[str, str]:
     targets = dict(_installed(group))
     for name, where in _plugins.get(group, {}).items():
         if not _TARGET.fullmatch(where):
-            raise ConfigError(f"benchmark.toml: [plugins.{group}] {name} = '{where}': expected 'module:Class'")
+            raise ConfigError(
+                f"benchmark.toml: [plugins.{group}] {name} = '{where}': expected 'module:Class'"
+            )
         if targets.get(name, where) != where:
-            raise ConfigError(f"benchmark.toml: [plugins.{group}] {name}: the name is taken by {targets[name]}; choose another")
+            raise ConfigError(
+                f"benchmark.toml: [plugins.{group}] {name}: the name is taken by {targets[name]}; "
+                "choose another"
+            )
         targets[name] = where
     return targets
 
 
 @cache
 def _installed(group: Group) -> Mapping[str, str]:
-    """Entry points of installed packages. Reading them takes milliseconds, and they do not change while a process runs."""
+    """Entry points of installed packages. Reading them takes milliseconds, and they do not change
+    while a process runs."""
     targets: dict[str, str] = {}
     for point in entry_points(group=f"metabench.{group}"):
         if targets.get(point.name, point.value) != point.value:
-            raise ConfigError(f"two installed packages call a {group[:-1]} '{point.name}': {targets[point.name]} and {point.value}; uninstall one")
+            raise ConfigError(
+                f"two installed packages call a {group[:-1]} '{point.name}': {targets[point.name]} "
+                f"and {point.value}; uninstall one"
+            )
         targets[point.name] = point.value
     return targets
 
@@ -238,9 +297,10 @@ def _class_line(where: str) -> int | None:
     return node.lineno if node else None
 
 
-def _first_docstring_line(where: str) -> str:
+def _summary(where: str) -> str:
     node = _class_node(where)
-    return ((ast.get_docstring(node) if node else None) or "").partition("\n")[0]
+    summary = ((ast.get_docstring(node) if node else None) or "").partition("\n\n")[0]
+    return " ".join(summary.split())
 
 
 def _class_node(where: str) -> ast.ClassDef | None:
@@ -251,4 +311,6 @@ def _class_node(where: str) -> ast.ClassDef | None:
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     wanted = where.partition(":")[2]
-    return next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == wanted), None)
+    return next(
+        (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == wanted), None
+    )

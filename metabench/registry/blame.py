@@ -1,4 +1,5 @@
-"""Around code of somebody else's: whatever it raises is told as its own fault, with its file and line, and what it does to this process is undone."""
+"""Around code of somebody else's: whatever it raises is told as its own fault, with its file and
+line, and what it does to this process is undone."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ HEEDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def fault(error: BaseException) -> str:
     """Say what was raised: `ZeroDivisionError: division by zero`."""
-    message = str(error.msg) if isinstance(error, SyntaxError) else message_of(error)  # whose place is told with the file
+    # whose place is told with the file
+    message = str(error.msg) if isinstance(error, SyntaxError) else message_of(error)
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
@@ -35,21 +37,36 @@ def place(file: Path, line: int | None = None) -> str:
 
 
 def line_in(error: BaseException, file: Path) -> int | None:
-    """The line of `file` at which an error was raised: that of the innermost frame in there. None where no frame is."""
-    if isinstance(error, SyntaxError) and error.filename is not None and Path(error.filename) == file:
+    """The line of `file` at which an error was raised: that of the innermost frame in there. None
+    where no frame is."""
+    if (
+        isinstance(error, SyntaxError)
+        and error.filename is not None
+        and Path(error.filename) == file
+    ):
         return error.lineno
-    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == str(file)]
+    lines = [
+        line
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_filename == str(file)
+    ]
     return lines[-1] if lines else None
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Let all that is printed within go to stderr, and put streams, working folder and what signals do back afterwards.
+    """Let all that is printed within go to stderr, and put streams, working folder and what signals
+    do back afterwards.
 
-    What a program reads from stdout is not for plugins to write to; and one that closes a stream, or leaves it replaced, closes or replaces none.
+    What a program reads from stdout is not for plugins to write to; and one that closes a stream,
+    or leaves it replaced, closes or replaces none.
     """
     folder, streams = _working_folder(), (sys.stdout, sys.stderr)
-    handlers = {number: signal.getsignal(number) for number in HEEDED} if threading.current_thread() is threading.main_thread() else {}
+    handlers = (
+        {number: signal.getsignal(number) for number in HEEDED}
+        if threading.current_thread() is threading.main_thread()
+        else {}
+    )
     if not isinstance(sys.stderr, _Aside):
         sys.stdout = sys.stderr = _Aside(sys.stderr)
     try:

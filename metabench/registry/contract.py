@@ -1,4 +1,5 @@
-"""What a class must be to be a method, a dataset or a model: looked at once, when it is first asked for, before anything relies on it.
+"""What a class must be to be a method, a dataset or a model: looked at once, when it is first asked
+for, before anything relies on it.
 
 What its instances give back while a fit runs is looked at where it is given (see `returned`).
 """
@@ -37,7 +38,11 @@ def _is_text(value: Any) -> bool:
 
 
 def _are_kinds(value: Any) -> bool:
-    return isinstance(value, frozenset | set) and bool(value) and all(isinstance(kind, str) and kind in KINDS for kind in value)
+    return (
+        isinstance(value, frozenset | set)
+        and bool(value)
+        and all(isinstance(kind, str) and kind in KINDS for kind in value)
+    )
 
 
 _VERSION = _Value("a whole number, at least 1", _is_count)
@@ -50,7 +55,10 @@ ATTRIBUTES: Mapping[str, Mapping[str, _Value]] = {
         "version": _VERSION,
         "kinds": _SERVES,
         "trains": _FLAG,
-        "trains_on": _Value("'episodes' or 'examples'", lambda value: isinstance(value, str) and value in ("episodes", "examples")),
+        "trains_on": _Value(
+            "'episodes' or 'examples'",
+            lambda value: isinstance(value, str) and value in ("episodes", "examples"),
+        ),
         "told": _FLAG,
         "fixed_ways": _FLAG,
         "adapts": _FLAG,
@@ -58,8 +66,13 @@ ATTRIBUTES: Mapping[str, Mapping[str, _Value]] = {
     },
     "datasets": {
         "version": _VERSION,
-        "kind": _Value(" or ".join(map(repr, KINDS)), lambda value: isinstance(value, str) and value in KINDS),
-        "metric": _Value("a metabench.datasets.dataset.Metric", lambda value: _is_a(value, "metabench.datasets.dataset", "Metric")),
+        "kind": _Value(
+            " or ".join(map(repr, KINDS)), lambda value: isinstance(value, str) and value in KINDS
+        ),
+        "metric": _Value(
+            "a metabench.datasets.dataset.Metric",
+            lambda value: _is_a(value, "metabench.datasets.dataset", "Metric"),
+        ),
         "default_model": _TEXT,
         "licence": _TEXT,
         "source": _TEXT,
@@ -70,7 +83,14 @@ ATTRIBUTES: Mapping[str, Mapping[str, _Value]] = {
 """Group -> what a class must say of itself."""
 
 HOOKS: Mapping[str, Mapping[str, int]] = {
-    "methods": {"init": 3, "step": 2, "predict": 5, "candidates": 0, "at_steps": 1, "adapted_weights": 2},
+    "methods": {
+        "init": 3,
+        "step": 2,
+        "predict": 5,
+        "candidates": 0,
+        "at_steps": 1,
+        "adapted_weights": 2,
+    },
     "datasets": {
         "task": 1,
         "load": 1,
@@ -91,7 +111,9 @@ HOOKS: Mapping[str, Mapping[str, int]] = {
 }
 """Group -> method -> how many arguments it is called with."""
 
-PROPERTIES: Mapping[str, Collection[str]] = {"methods": ("curve", "test_steps", "gradients_per_task")}
+PROPERTIES: Mapping[str, Collection[str]] = {
+    "methods": ("curve", "test_steps", "gradients_per_task")
+}
 MADE_FROM = {"methods": 1, "datasets": 1, "models": 2}
 """How many arguments a class is called with: its settings, and a model the task."""
 
@@ -104,15 +126,19 @@ BASES = {
 
 
 def broken_contract(group: str, found: Any, models: Collection[str]) -> str:
-    """Say what keeps a class from being registered, or nothing; `models` are the names that a dataset may give as its default.
+    """Say what keeps a class from being registered, or nothing; `models` are the names that a
+    dataset may give as its default.
 
     The class is somebody else's, and asking it may raise anything at all.
     """
     if not isinstance(found, type):
         return "is not a class"
-    wanted = dict.fromkeys(("version", "Settings", *ATTRIBUTES[group], *HOOKS[group], *PROPERTIES.get(group, ())))
+    wanted = dict.fromkeys(
+        ("version", "Settings", *ATTRIBUTES[group], *HOOKS[group], *PROPERTIES.get(group, ()))
+    )
     if missing := [attribute for attribute in wanted if not hasattr(found, attribute)]:
-        return f"lacks {', '.join(missing)}{'' if len(missing) < 4 else f'; a class that derives from {BASES[group]} has most of it'}"
+        advice = f"; a class that derives from {BASES[group]} has most of it"
+        return f"lacks {', '.join(missing)}{'' if len(missing) < 4 else advice}"
     return next(_problems(group, found, models), "")
 
 
@@ -140,7 +166,10 @@ def _wrong_values(group: str, found: Any) -> Iterator[str]:
 
 def _wrong_calls(group: str, found: Any) -> Iterator[str]:
     if not _takes(found, MADE_FROM[group]):
-        yield f"cannot be made from {'its settings' if MADE_FROM[group] == 1 else 'its settings and a task'} alone"
+        yield (
+            "cannot be made from "
+            f"{'its settings' if MADE_FROM[group] == 1 else 'its settings and a task'} alone"
+        )
     for name, count in HOOKS[group].items():
         hook = getattr(found, name)
         if not callable(hook):
@@ -162,7 +191,10 @@ def _takes(called: Any, count: int) -> bool:
 
 
 def _needs_self(found: Any, name: str) -> bool:
-    return not isinstance(inspect.getattr_static(found, name), classmethod | staticmethod) and name != "has_batch_norm"
+    return (
+        not isinstance(inspect.getattr_static(found, name), classmethod | staticmethod)
+        and name != "has_batch_norm"
+    )
 
 
 def _wrong_settings(group: str, settings: Any) -> Iterator[str]:
@@ -171,7 +203,9 @@ def _wrong_settings(group: str, settings: Any) -> Iterator[str]:
         return
     empty = dataclasses.MISSING
     fields = dataclasses.fields(settings)
-    if bare := [field.name for field in fields if field.default is empty and field.default_factory is empty]:
+    if bare := [
+        field.name for field in fields if field.default is empty and field.default_factory is empty
+    ]:
         yield f"has Settings without a default for {', '.join(bare)}"
         return
     if not settings.__dataclass_params__.frozen:  # type: ignore[attr-defined]
@@ -179,13 +213,21 @@ def _wrong_settings(group: str, settings: Any) -> Iterator[str]:
     if group == "methods" and "test_batch_norm" not in {field.name for field in fields}:
         yield "has Settings without test_batch_norm"
         return
-    defaults = settings()
-    yield from (f"has a setting {name} whose default {why}" for name, why in _wrong_defaults(settings, defaults, [f.name for f in fields if f.init]))
-    if group == "methods" and defaults.test_batch_norm not in (*_batch_norm_modes(), None):  # type: ignore[attr-defined]
-        yield f"has a setting test_batch_norm = {shortened(defaults.test_batch_norm)}; expected one of {', '.join(_batch_norm_modes())}"  # type: ignore[attr-defined]
+    defaults: Any = settings()
+    yield from (
+        f"has a setting {name} whose default {why}"
+        for name, why in _wrong_defaults(settings, defaults, [f.name for f in fields if f.init])
+    )
+    if group == "methods" and defaults.test_batch_norm not in (*_batch_norm_modes(), None):
+        yield (
+            f"has a setting test_batch_norm = {shortened(defaults.test_batch_norm)}; "
+            f"expected one of {', '.join(_batch_norm_modes())}"
+        )
 
 
-def _wrong_defaults(settings: Any, defaults: Any, names: Collection[str]) -> Iterator[tuple[str, str]]:
+def _wrong_defaults(
+    settings: Any, defaults: Any, names: Collection[str]
+) -> Iterator[tuple[str, str]]:
     for name in names:
         value = getattr(defaults, name)
         if why := unwritable(value):
@@ -202,7 +244,10 @@ def unwritable(value: Any) -> str:
     try:
         canonical(value)
     except (TypeError, ValueError, RecursionError):
-        return f"is {shortened(value)}: a setting is a number, a string, True or False, None, or a tuple of such"
+        return (
+            f"is {shortened(value)}: a setting is a number, a string, True or False, "
+            "None, or a tuple of such"
+        )
     return ""
 
 
@@ -218,13 +263,18 @@ def _wrong_metric(metric: Any, default_model: str, models: Collection[str]) -> I
             yield f"has a metric with {name} = {shortened(value)}; expected {wanted.words}"
     for ways in (5, None):
         if not _is_chance(found := metric.chance(ways)):
-            yield f"has a metric whose chance({ways}) is {shortened(found)}; expected a number or None"
+            yield (
+                f"has a metric whose chance({ways}) is {shortened(found)}; expected a "
+                "number or None"
+            )
     if default_model not in models:
         yield f"has default_model = {default_model!r}; there are {', '.join(models) or 'no models'}"
 
 
 def _is_chance(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value))
+    return value is None or (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    )
 
 
 def _is_a(value: Any, module: str, name: str) -> bool:
@@ -232,6 +282,7 @@ def _is_a(value: Any, module: str, name: str) -> bool:
 
 
 def _derives(found: type, module: str, name: str) -> bool:
-    """Whether a class derives from one of a module that is imported only where somebody has done so; else it cannot."""
+    """Whether a class derives from one of a module that is imported only where somebody has done
+    so; else it cannot."""
     base = getattr(sys.modules.get(module), name, None)
     return base is not None and issubclass(found, base)

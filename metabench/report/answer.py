@@ -24,30 +24,51 @@ def headline(blocks: Sequence[Block], reference: str) -> list[str]:
     contested = [block for block in scored if len(block.scored) > 1]
     if not contested:
         return ["Only one algorithm has scores, so there is nothing to compare it with."]
-    partly = "" if len(contested) == len(scored) else f" with more than one algorithm that has a score (of {len(scored)} in all)"
-    leaders = Counter(TIE if len(_leaders(block)) > 1 else _leaders(block)[0]["algorithm"] for block in contested)
+    partly = (
+        ""
+        if len(contested) == len(scored)
+        else f" with more than one algorithm that has a score (of {len(scored)} in all)"
+    )
+    leaders = Counter(
+        TIE if len(_leaders(block)) > 1 else _leaders(block)[0]["algorithm"] for block in contested
+    )
     first, number = leaders.most_common(1)[0]
     if number < len(contested) or first == TIE:
         datasets = {block.head["dataset"]: block for block in contested}
-        if len(datasets) == len(contested) <= MANY and TIE not in leaders:  # few enough, and each told by its data alone
-            best = [f"{_leaders(block)[0]['algorithm']} has the best mean on {name}" for name, block in datasets.items()]
+        if (
+            len(datasets) == len(contested) <= MANY and TIE not in leaders
+        ):  # few enough, and each told by its data alone
+            best = [
+                f"{_leaders(block)[0]['algorithm']} has the best mean on {name}"
+                for name, block in datasets.items()
+            ]
             return [f"{words.listed(best)}.", _tally(contested, reference)]
         ranks = [
-            f"{times} {'is' if times == 1 else 'are'} {name}" if name == TIE else f"{name} has it in {times}" for name, times in leaders.most_common()
+            f"{times} {'is' if times == 1 else 'are'} {name}"
+            if name == TIE
+            else f"{name} has it in {times}"
+            for name, times in leaders.most_common()
         ]
         return [
-            f"No algorithm has the best mean everywhere: of {len(contested)} {'settings' if len(contested) > 1 else 'setting'}{partly}, "
+            f"No algorithm has the best mean everywhere: of {len(contested)} "
+            f"{'settings' if len(contested) > 1 else 'setting'}{partly}, "
             f"{words.listed(ranks)}.",
             _tally(contested, reference),
         ]
-    everywhere = {1: "the one setting", 2: "both settings"}.get(number, f"all {number} settings") + partly
+    everywhere = {1: "the one setting", 2: "both settings"}.get(
+        number, f"all {number} settings"
+    ) + partly
     if first == reference:
-        return [f"{first}, the reference, has the best mean in {everywhere}.", _others(contested, reference)]
+        return [
+            f"{first}, the reference, has the best mean in {everywhere}.",
+            _others(contested, reference),
+        ]
     return [f"{first} has the best mean in {everywhere}{_lead(contested, reference)}."]
 
 
 def cost(blocks: Sequence[Block], reference: str) -> str | None:
-    """Return a sentence on training time against the reference's, about those that intervals tell from it everywhere; None where there are none."""
+    """Return a sentence on training time against the reference's, about those that intervals tell
+    from it everywhere; None where there are none."""
     ratios: dict[str, list[Row]] = {}
     idle = []
     for group in (group for block in blocks for group in block.scored if group["compared"]):
@@ -58,20 +79,32 @@ def cost(blocks: Sequence[Block], reference: str) -> str | None:
     told = {name: _times(rows) for name, rows in ratios.items() if _told_apart(rows)}
     if not told:
         return None
-    times = words.listed([f"{name} × {words.span(ends, words.ratio)}" for name, ends in told.items()])
+    times = words.listed(
+        [f"{name} × {words.span(ends, words.ratio)}" for name, ends in told.items()]
+    )
     if len(told) > MANY:
-        fast, slow = min(told, key=lambda name: told[name][0]), max(told, key=lambda name: told[name][1])
-        times = f"from × {words.ratio(told[fast][0])} ({fast}) to × {words.ratio(told[slow][1])} ({slow})"
+        fast, slow = (
+            min(told, key=lambda name: told[name][0]),
+            max(told, key=lambda name: told[name][1]),
+        )
+        times = (
+            f"from × {words.ratio(told[fast][0])} ({fast}) to × "
+            f"{words.ratio(told[slow][1])} ({slow})"
+        )
     rest = [name for name in dict.fromkeys(idle) if name not in ratios]
     none = f"; {words.listed(rest)} {'does' if len(rest) == 1 else 'do'} not train" if rest else ""
-    return f"Training time against that of {reference}: {times}{none}.".replace("× ", f"×{words.NBSP}")
+    return f"Training time against that of {reference}: {times}{none}.".replace(
+        "× ", f"×{words.NBSP}"
+    )
 
 
 def _told_apart(rows: Sequence[Row]) -> bool:
     """Whether every interval is there and lies on the same side of 1."""
     if any(row["time_ratio_low"] is None for row in rows):
         return False
-    return all(row["time_ratio_high"] < 1 for row in rows) or all(row["time_ratio_low"] > 1 for row in rows)
+    return all(row["time_ratio_high"] < 1 for row in rows) or all(
+        row["time_ratio_low"] > 1 for row in rows
+    )
 
 
 def _times(rows: Sequence[Row]) -> tuple[float, float]:
@@ -79,16 +112,27 @@ def _times(rows: Sequence[Row]) -> tuple[float, float]:
 
 
 def _lead(blocks: Sequence[Block], reference: str) -> str:
-    """By how much one algorithm leads the reference over several blocks, and where it is separated from it."""
+    """By how much one algorithm leads the reference over several blocks, and where it is separated
+    from it."""
     leaders = [(_leaders(block)[0]["group"], block) for block in blocks]
-    found = [row for leader, block in leaders for row in block.comparisons if row["group"] == leader and row["pairs"]]
+    found = [
+        row
+        for leader, block in leaders
+        for row in block.comparisons
+        if row["group"] == leader and row["pairs"]
+    ]
     if len(found) < len(blocks):
         return ""
     gaps = sorted(found, key=lambda row: abs(row["difference"]))
     side = "above" if gaps[0]["difference"] > 0 else "below"
     text = ""
-    if len({row["metric_name"] for row in found}) == 1 and all((row["difference"] > 0) == (side == "above") for row in found):
-        text = f", {_range([abs(row['difference']) for row in found], gaps[0])} {side} the reference {reference}"
+    if len({row["metric_name"] for row in found}) == 1 and all(
+        (row["difference"] > 0) == (side == "above") for row in found
+    ):
+        text = (
+            f", {_range([abs(row['difference']) for row in found], gaps[0])} {side} the "
+            f"reference {reference}"
+        )
     verdicts = Counter(row["verdict"] for row in found)
     if verdicts["descriptive"] + verdicts["untested"] == len(found):
         return f"{text}. With so few seeds that is described, not tested"
@@ -124,7 +168,13 @@ def _others(blocks: Sequence[Block], reference: str) -> str:
     for name, rows in found.items():
         verdicts = Counter(row["verdict"] for row in rows)
         if len(verdicts) > 1:
-            said = words.listed([f"{phrase} in {verdicts[verdict]} of {len(rows)}" for verdict, phrase in phrases.items() if verdicts[verdict]])
+            said = words.listed(
+                [
+                    f"{phrase} in {verdicts[verdict]} of {len(rows)}"
+                    for verdict, phrase in phrases.items()
+                    if verdicts[verdict]
+                ]
+            )
         else:
             said = phrases[rows[0]["verdict"]]
         if set(verdicts) == {"worse"}:
@@ -135,7 +185,10 @@ def _others(blocks: Sequence[Block], reference: str) -> str:
 
 def _range(values: Sequence[float], row: Row) -> str:
     low, high = (words.score(value, row["unit"]) for value in (min(values), max(values)))
-    return f"{low if low == high else f'{low} to {high}'} {'points' if row['unit'] == 'fraction' else 'of ' + row['metric_name']}"
+    return (
+        f"{low if low == high else f'{low} to {high}'} "
+        f"{'points' if row['unit'] == 'fraction' else 'of ' + row['metric_name']}"
+    )
 
 
 def _tally(blocks: Sequence[Block], reference: str) -> str:
@@ -148,8 +201,14 @@ def _tally(blocks: Sequence[Block], reference: str) -> str:
         "descriptive": "rest on three seeds or fewer and are described, not tested",
         "untested": "could not be tested",
     }
-    told = [f"{verdicts[verdict]} {phrase}" for verdict, phrase in phrases.items() if verdicts[verdict]]
-    return f"Of {verdicts.total()} comparisons with {reference}, {words.listed(told)}." if told else f"{reference} has nothing to be compared with."
+    told = [
+        f"{verdicts[verdict]} {phrase}" for verdict, phrase in phrases.items() if verdicts[verdict]
+    ]
+    return (
+        f"Of {verdicts.total()} comparisons with {reference}, {words.listed(told)}."
+        if told
+        else f"{reference} has nothing to be compared with."
+    )
 
 
 def answer(block: Block, reference: str) -> str:
@@ -161,21 +220,28 @@ def answer(block: Block, reference: str) -> str:
         return f"{_at(scored[0])}; nothing else has a score to compare it with."
     leader, *tied = _leaders(block)
     if tied:
-        return f"{words.listed([group['name'] for group in (leader, *tied)])} share the best mean, {_at(leader, named=False)}."
+        return (
+            f"{words.listed([group['name'] for group in (leader, *tied)])} share the "
+            f"best mean, {_at(leader, named=False)}."
+        )
     if leader["is_reference"]:
         first = f"{leader['name']}, the reference, has the best mean: {_at(leader, named=False)}."
         return f"{first} {_rest(_rivals(block))}".strip()
     row = next((row for row in block.comparisons if row["group"] == leader["group"]), None)
     first = f"{leader['name']} has the best mean: {_at(leader, named=False)}"
     if row is None:
-        return f"{first}; there is nothing to test it against, since the reference {reference} has no score here."
+        return (
+            f"{first}; there is nothing to test it against, since the reference "
+            f"{reference} has no score here."
+        )
     if row["pairs"] == 0:
         return f"{first}, not tested against the reference {reference}: {row['caveats']}."
     return f"{first}, {_against(row)}."
 
 
 def _rivals(block: Block) -> list[Row]:
-    """The comparisons of algorithms that have to find out what the others have to: not of those that are told."""
+    """The comparisons of algorithms that have to find out what the others have to: not of those
+    that are told."""
     return [row for row in block.comparisons if not row["told"]]
 
 
@@ -186,23 +252,40 @@ def _leaders(block: Block) -> list[Row]:
 def _at(group: Row, named: bool = True) -> str:
     unit = group["unit"]
     sign = f"{words.NBSP}%" if unit == "fraction" else f" {group['metric_name']}"
-    spread = f" {words.interval(group['score_low'], group['score_high'], unit)}" if group["score_low"] is not None else ""
+    spread = (
+        f" {words.interval(group['score_low'], group['score_high'], unit)}"
+        if group["score_low"] is not None
+        else ""
+    )
     seeds = f"{group['scored']} seed{'s' if group['scored'] != 1 else ''}"
-    return f"{group['name'] + ' reaches ' if named else ''}{words.score(group['score'], unit)}{sign}{spread} over {seeds}"
+    subject = f"{group['name']} reaches " if named else ""
+    return f"{subject}{words.score(group['score'], unit)}{sign}{spread} over {seeds}"
 
 
 def _against(row: Row) -> str:
     """How the leader stands to the reference."""
     unit = row["unit"]
-    gap = f"{words.score(abs(row['difference']), unit)} {'points' if unit == 'fraction' else 'of ' + row['metric_name']}"
+    gap = (
+        f"{words.score(abs(row['difference']), unit)} "
+        f"{'points' if unit == 'fraction' else 'of ' + row['metric_name']}"
+    )
     gap += " above" if row["difference"] > 0 else " below"
     reference = f"the reference {row['reference']}"
     if row["verdict"] in ("better", "worse"):
-        return f"{gap} {reference} ({words.p_phrase(row['p_holm'])}, Holm over {row['family_size']})"
+        return (
+            f"{gap} {reference} ({words.p_phrase(row['p_holm'])}, Holm over {row['family_size']})"
+        )
     if row["verdict"] == "not separated":
         least = words.score(row["detectable_difference"], unit)
-        return f"{gap} {reference}, but not separated from it ({words.p_phrase(row['p_holm'])}; {row['pairs']} seeds could have found {least})"
-    why = f"{row['pairs']} seed{'s' if row['pairs'] != 1 else ''}: descriptive, not tested" if row["verdict"] == "descriptive" else row["caveats"]
+        return (
+            f"{gap} {reference}, but not separated from it "
+            f"({words.p_phrase(row['p_holm'])}; {row['pairs']} seeds could have found {least})"
+        )
+    why = (
+        f"{row['pairs']} seed{'s' if row['pairs'] != 1 else ''}: descriptive, not tested"
+        if row["verdict"] == "descriptive"
+        else row["caveats"]
+    )
     return f"{gap} {reference} ({why})"
 
 

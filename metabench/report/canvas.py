@@ -18,7 +18,8 @@ from metabench.report import svg, words
 from metabench.report.palette import GRID, INK, MUTED
 
 SIZE = (3.9, 2.75)
-"""Inches of a panel, chosen so that text has the size of the page's where panels are shown three abreast or alone on a phone."""
+"""Inches of a panel, chosen so that text has the size of the page's where panels are shown three
+abreast or alone on a phone."""
 
 Panel = str
 """One `<svg>` element."""
@@ -32,8 +33,11 @@ def panel(width: float = SIZE[0], height: float = SIZE[1]) -> Iterator[tuple[Fig
 
 
 @contextmanager
-def grid(rows: int, columns: int, width: float = SIZE[0], height: float = SIZE[1]) -> Iterator[tuple[Figure, np.ndarray]]:
-    """A figure in the report's style, with plots ``[rows, columns]``. No pyplot, so no state is left behind."""
+def grid(
+    rows: int, columns: int, width: float = SIZE[0], height: float = SIZE[1]
+) -> Iterator[tuple[Figure, np.ndarray]]:
+    """A figure in the report's style, with plots ``[rows, columns]``. No pyplot, so no state is
+    left behind."""
     style = sns.axes_style("ticks") | {
         **svg.STYLE,
         "font.family": ["DejaVu Sans"],
@@ -65,13 +69,16 @@ def grid(rows: int, columns: int, width: float = SIZE[0], height: float = SIZE[1
 
 
 def scale(ax: Axes, which: Literal["x", "y"], log: bool, ticks: int = 5) -> None:
-    """Few ticks and plain numbers; on a logarithmic scale at 1, 2 and 5 where decades are too far apart."""
+    """Few ticks and plain numbers; on a logarithmic scale at 1, 2 and 5 where decades are too far
+    apart."""
     axis = ax.xaxis if which == "x" else ax.yaxis
     if log:
         ax.set(**{f"{which}scale": "log"})
         low, high = sorted(axis.get_view_interval())
         decades = math.log10(high / low) if low > 0 else 9.0
-        axis.set_major_locator(LogLocator(subs=(1,) if decades > 2 else (1, 2, 5)) if decades > 0.8 else MaxNLocator(4))
+        axis.set_major_locator(
+            LogLocator(subs=(1,) if decades > 2 else (1, 2, 5)) if decades > 0.8 else MaxNLocator(4)
+        )
         axis.set_minor_formatter(NullFormatter())
     else:
         axis.set_major_locator(MaxNLocator(ticks))

@@ -1,4 +1,5 @@
-"""The suite's claims as a reader meets them: what was said, what was found, and the verdict. The numbers are those of the table of claims."""
+"""The suite's claims as a reader meets them: what was said, what was found, and the verdict. The
+numbers are those of the table of claims."""
 
 from __future__ import annotations
 
@@ -21,10 +22,19 @@ class Claim:
 
     Attributes
     ----------
-    says, source, post_hoc, verdict : as in the table.
-    about : what was estimated, in words. bound : where it should lie.
-    settings : one row a setting: the table's, with the `title` of where, what was `found`, its interval as `range`, and the `sign` of the verdict.
-    found : what stands in the row of the claim: the one setting's finding, or the span over several. counted : how many of these came out how.
+    says, source, post_hoc, verdict
+        As in the table.
+    about
+        What was estimated, in words.
+    bound
+        Where it should lie.
+    settings
+        One row a setting: the table's, with the `title` of where, what was `found`, its interval as
+        `range`, and the `sign` of the verdict.
+    found
+        What stands in the row of the claim: the one setting's finding, or the span over several.
+    counted
+        How many of these came out how.
     """
 
     says: str
@@ -45,27 +55,43 @@ class Claim:
 
 def claims_of(run: Run, blocks: Sequence[Block]) -> list[Claim]:
     """Return the claims of a run in the suite's order."""
-    names = {group["group"]: (block.title, group["name"]) for block in blocks for group in block.groups}
+    names = {
+        group["group"]: (block.title, group["name"]) for block in blocks for group in block.groups
+    }
     table = rows(run.claims)
     declared = {str(claim.get("id")): claim for claim in run.info["claims"]}
-    return [_claim(claim, [row for row in table if str(row["id"]) == name], names) for name, claim in declared.items()]
+    return [
+        _claim(claim, [row for row in table if str(row["id"]) == name], names)
+        for name, claim in declared.items()
+    ]
 
 
 def tally(claims: Sequence[Claim]) -> str:
     """`5: 3 supported, 1 inconclusive, 1 not judged`."""
     after = sum(claim.post_hoc for claim in claims)
-    return f"{len(claims)}: {_counted([claim.verdict for claim in claims])}{f' ({after} post hoc)' if after else ''}"
+    return (
+        f"{len(claims)}: "
+        f"{_counted([claim.verdict for claim in claims])}{f' ({after} post hoc)' if after else ''}"
+    )
 
 
-def _claim(declared: Mapping[str, Any], found: Sequence[Row], names: Mapping[str, tuple[str, str]]) -> Claim:
+def _claim(
+    declared: Mapping[str, Any], found: Sequence[Row], names: Mapping[str, tuple[str, str]]
+) -> Claim:
     head, known = found[0], [row for row in found if row["estimate"] is not None]
     unit = str(head["unit"] or "")
     settings = [_setting(row, names) for row in found]
     if len(found) == 1:
         told = f"{settings[0]['found']} {settings[0]['range']}".strip()
     else:
-        ends = (min(row["estimate"] for row in known), max(row["estimate"] for row in known)) if known else None
-        told = words.span(ends, lambda value: words.amount(value, unit)).replace(" points to", " to", 1)
+        ends = (
+            (min(row["estimate"] for row in known), max(row["estimate"] for row in known))
+            if known
+            else None
+        )
+        told = words.span(ends, lambda value: words.amount(value, unit)).replace(
+            " points to", " to", 1
+        )
         told += f" over {len(found)} settings" if known else ""
     return Claim(
         says=str(head["says"] or head["id"]),
@@ -107,7 +133,10 @@ def _about(declared: Mapping[str, Any], unit: str) -> str:
         rival = "the published figure"
     elif isinstance(against, int | float):
         rival = f"{100 * against:g} %" if unit == "fraction" else words.plain_number(against)
-    about = f"{str(declared['metric']).replace('_', ' ')}, {declared['of']} {'over' if ratio else 'less'} {rival}"
+    about = (
+        f"{str(declared['metric']).replace('_', ' ')}, {declared['of']} "
+        f"{'over' if ratio else 'less'} {rival}"
+    )
     versus = declared.get("versus_where")
     if isinstance(versus, dict) and versus:
         there = ", ".join(f"{key} {value}" for key, value in versus.items())
@@ -118,7 +147,11 @@ def _about(declared: Mapping[str, Any], unit: str) -> str:
 def _bound(declared: Mapping[str, Any], unit: str) -> str:
     """`below 0.7`, `above +10 points`, `between 1 and 2`, `within ± 5 points`."""
     limits, bound = declared.get("limits"), str(declared.get("bound"))
-    if not isinstance(limits, list) or not limits or not all(isinstance(limit, int | float) for limit in limits):
+    if (
+        not isinstance(limits, list)
+        or not limits
+        or not all(isinstance(limit, int | float) for limit in limits)
+    ):
         return words.DASH
     told = [_limit(limit, unit) for limit in limits]
     if bound == "between":
@@ -131,4 +164,8 @@ def _bound(declared: Mapping[str, Any], unit: str) -> str:
 def _limit(value: float, unit: str) -> str:
     if unit == "fraction":
         return f"{f'{100 * value:+g}' if value else 0} points".replace("-", words.MINUS)
-    return words.amount(value, unit) if unit in ("seconds", "bytes", "iterations") and value else words.plain_number(value)
+    return (
+        words.amount(value, unit)
+        if unit in ("seconds", "bytes", "iterations") and value
+        else words.plain_number(value)
+    )

@@ -16,9 +16,12 @@ class Configuration:
 
     Attributes
     ----------
-    name : the algorithm.
-    tables : for each part of the configuration its name and its settings as `key = value`.
-    cells : how many cells ran with it.
+    name
+        The algorithm.
+    tables
+        For each part of the configuration its name and its settings as `key = value`.
+    cells
+        How many cells ran with it.
     """
 
     name: str
@@ -40,9 +43,15 @@ def _tables(config: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
     for part in ("method", "model", "dataset"):
         if told := fit.get(part):
             yield f"{part} {told.get('name')}", _said(told.get("settings") or {})
-    for table, values in (("train", fit.get("train")), ("validate", fit.get("validate")), ("evaluate", config.get("evaluate"))):
+    for table, values in (
+        ("train", fit.get("train")),
+        ("validate", fit.get("validate")),
+        ("evaluate", config.get("evaluate")),
+    ):
         yield table, _said(values or {})
 
 
 def _said(settings: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(f"{key} = {canonical(value)}" for key, value in settings.items() if value is not None)
+    return tuple(
+        f"{key} = {canonical(value)}" for key, value in settings.items() if value is not None
+    )

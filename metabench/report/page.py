@@ -28,7 +28,8 @@ SUITE = 4 * 2**20
 
 @dataclass(frozen=True)
 class Section:
-    """A row of panels under one heading: what they show, how to read them, and the panels themselves by the title of their block."""
+    """A row of panels under one heading: what they show, how to read them, and the panels
+    themselves by the title of their block."""
 
     title: str
     caption: str
@@ -36,19 +37,23 @@ class Section:
 
 
 def render(folder: Path, confidence: float | None = None) -> Path:
-    """Write `index.html` and `tables/*.csv` into a run folder, each whole or not at all. The same records give the same bytes.
+    """Write `index.html` and `tables/*.csv` into a run folder, each whole or not at all. The same
+    records give the same bytes.
 
     Parameters
     ----------
-    confidence : of all intervals and tests; by default that which the run declared.
+    confidence
+        Of all intervals and tests; by default that which the run declared.
 
     Returns
     -------
-    The path of the page.
+    Path
+        The path of the page.
 
     Raises
     ------
-    FolderError : `folder` is none of a run, or cannot be written.
+    FolderError
+        `folder` is none of a run, or cannot be written.
     """
     run = load(folder, confidence)
     run.write_csv()
@@ -64,7 +69,9 @@ def _content(run: Run) -> dict[str, Any]:
     found: Sequence[Trouble] = troubles(run)
     claims = claims_of(run, blocks)
     memory = memory_column(blocks)
-    machines = sorted({group["machine"] for block in blocks for group in block.groups if group["machine"]})
+    machines = sorted(
+        {group["machine"] for block in blocks for group in block.groups if group["machine"]}
+    )
     return {
         "info": run.info,
         "confidence": run.confidence,
@@ -73,13 +80,18 @@ def _content(run: Run) -> dict[str, Any]:
         "headline": [*headline(blocks, reference), *filter(None, [cost(blocks, reference)])],
         "memory": memory,
         "machines": machines,
-        "costs_compare": len(machines) <= 1 and all(block.costs_compare for block in blocks if block.scored),
+        "costs_compare": len(machines) <= 1
+        and all(block.costs_compare for block in blocks if block.scored),
         "claims": claims,
         "claims_tally": tally(claims),
         "sheets": sheets_of(run, blocks),
         "answers": {block.key: answer(block, reference) for block in blocks},
         "legend": figures.legend(blocks),
-        "seeds_panels": {block.key: Markup(figures.seeds_panel(block, run.cells)) for block in blocks if block.scored},
+        "seeds_panels": {
+            block.key: Markup(figures.seeds_panel(block, run.cells))
+            for block in blocks
+            if block.scored
+        },
         "sections": _sections(run, blocks, memory),
         "cells": len(run.cells),
         "seeds": run.cells["seed"].nunique(),
@@ -99,40 +111,86 @@ def _content(run: Run) -> dict[str, Any]:
 
 def _sections(run: Run, blocks: Sequence[Block], memory: str) -> dict[str, list[Section]]:
     told = curves(run)
-    band = f"Lines are means over completed seeds, bands their {100 * run.confidence:g} % t intervals at each point, thin lines single seeds."
-    where = "peak GPU memory in training (MiB)" if "gpu" in memory else "peak resident memory in training (MiB)"
+    band = (
+        f"Lines are means over completed seeds, bands their {100 * run.confidence:g} % "
+        "t intervals at each point, thin lines single seeds."
+    )
+    where = (
+        "peak GPU memory in training (MiB)"
+        if "gpu" in memory
+        else "peak resident memory in training (MiB)"
+    )
     kept = {
         "learning": [
-            ("Validation", band, [(block, figures.curve_panel(block, told, "validation", "iteration")) for block in blocks]),
+            (
+                "Validation",
+                band,
+                [
+                    (block, figures.curve_panel(block, told, "validation", "iteration"))
+                    for block in blocks
+                ],
+            ),
             (
                 "Training loss",
-                "Each method's own loss: its course can be read, its height cannot be compared between methods.",
-                [(block, figures.curve_panel(block, told, "loss", "iteration")) for block in blocks],
+                "Each method's own loss: its course can be read, its height cannot be compared "
+                "between methods.",
+                [
+                    (block, figures.curve_panel(block, told, "loss", "iteration"))
+                    for block in blocks
+                ],
             ),
         ],
-        "adaptation": [("", band, [(block, figures.curve_panel(block, told, "adaptation", "adaptation steps")) for block in blocks])],
+        "adaptation": [
+            (
+                "",
+                band,
+                [
+                    (block, figures.curve_panel(block, told, "adaptation", "adaptation steps"))
+                    for block in blocks
+                ],
+            )
+        ],
         "cost": [
             (
                 "Against time",
                 "Seconds of training, mean over completed seeds.",
-                [(block, figures.cost_panel(block, "training_seconds", "training time (s)", words.seconds, 1.0)) for block in blocks],
+                [
+                    (
+                        block,
+                        figures.cost_panel(
+                            block, "training_seconds", "training time (s)", words.seconds, 1.0
+                        ),
+                    )
+                    for block in blocks
+                ],
             ),
             (
                 "Against memory",
                 "Highest peak of any completed seed.",
-                [(block, figures.cost_panel(block, memory, where, words.size, 2.0**-20)) for block in blocks] if memory else [],
+                [
+                    (block, figures.cost_panel(block, memory, where, words.size, 2.0**-20))
+                    for block in blocks
+                ]
+                if memory
+                else [],
             ),
         ],
     }
     sections = {}
     for name, drawn in kept.items():
-        all_of_it = [Section(title, caption, [(block.title, Markup(panel)) for block, panel in panels if panel]) for title, caption, panels in drawn]
+        all_of_it = [
+            Section(
+                title, caption, [(block.title, Markup(panel)) for block, panel in panels if panel]
+            )
+            for title, caption, panels in drawn
+        ]
         sections[name] = [section for section in all_of_it if section.panels]
     return sections
 
 
 def _facts(run: Run) -> list[Row]:
-    """The environment with one entry a fact: its value, or all of its values with the number of cells that state each."""
+    """The environment with one entry a fact: its value, or all of its values with the number of
+    cells that state each."""
     facts: dict[str, list[Row]] = {}
     for row in rows(environment(run)):
         facts.setdefault(row["key"], []).append(row)
@@ -149,7 +207,11 @@ def _kept_suite(folder: Path) -> str | None:
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("metabench.report"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader("metabench.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     formats = (
         words.score,

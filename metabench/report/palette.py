@@ -1,6 +1,8 @@
-"""Colours and marks: one of each per algorithm, the same in every figure and legend, told apart without colour vision too.
+"""Colours and marks: one of each per algorithm, the same in every figure and legend, told apart
+without colour vision too.
 
-A figure is drawn in the light colours; each is then replaced by a CSS variable with that colour to fall back on, so the page can darken it.
+A figure is drawn in the light colours; each is then replaced by a CSS variable with that colour to
+fall back on, so the page can darken it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ SERIES = (
     ("#7d2440", "#e0879f"),  # wine
     ("#52626b", "#a5b4bc"),  # slate
 )
-"""(light, dark) colours of the algorithms: hues after Okabe and Ito, with at least 4:1 of contrast to the paper that they stand on."""
+"""(light, dark) colours of the algorithms: hues after Okabe and Ito, with at least 4:1 of contrast
+to the paper that they stand on."""
 
 INK = ("#1d2329", "#e4e7ea")
 MUTED = ("#5d6872", "#9ba6af")
@@ -35,11 +38,14 @@ SHAPES = (
 )
 """The markers once more, as drawn in a legend of 12 x 12."""
 
-VARIABLES = {"ink": INK, "muted": MUTED, "grid": GRID} | {f"series-{i + 1}": pair for i, pair in enumerate(SERIES)}
+VARIABLES = {"ink": INK, "muted": MUTED, "grid": GRID} | {
+    f"series-{i + 1}": pair for i, pair in enumerate(SERIES)
+}
 
 
 def colour(index: int) -> str:
-    """Light colour of the algorithm with this index; after eight they come round again, with other marks."""
+    """Light colour of the algorithm with this index; after eight they come round again, with other
+    marks."""
     return SERIES[index % len(SERIES)][0]
 
 

@@ -1,4 +1,5 @@
-"""Test episodes to look at: what each algorithm made of the same few waves, or of the same few images."""
+"""Test episodes to look at: what each algorithm made of the same few waves, or of the same few
+images."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ Labels = NDArray[np.generic]
 
 @dataclass(frozen=True)
 class Panel:
-    """One drawing of a sheet: whose it is (no mark: the examples that all learn from), what to know about it, and the `<svg>`."""
+    """One drawing of a sheet: whose it is (no mark: the examples that all learn from), what to know
+    about it, and the `<svg>`."""
 
     name: str
     mark: Mark | None
@@ -79,13 +81,17 @@ def _panels(block: Block, found: Sequence[Shown]) -> Iterator[Panel]:
     if found[0].images:
         yield from _image_panels(block.key, found, groups)
     elif plain := [one for one in found if one.query_x.shape[2] == 1]:
-        for one in found:  # a method that is told more has further columns after the one that all have
+        # a method that is told more has further columns after the one that all have
+        for one in found:
             if np.array_equal(one.query_x[:, :, 0], plain[0].query_x[:, :, 0]):
                 yield _waves_panel(block, one, groups[one.group], _limits(found))
 
 
-def _waves_panel(block: Block, one: Shown, group: Row, limits: Sequence[tuple[float, float]]) -> Panel:
-    """Up to four waves in a square: the true curve, the points that were given, and the prediction before, during and after adaptation."""
+def _waves_panel(
+    block: Block, one: Shown, group: Row, limits: Sequence[tuple[float, float]]
+) -> Panel:
+    """Up to four waves in a square: the true curve, the points that were given, and the prediction
+    before, during and after adaptation."""
     steps: list[tuple[int, Any]] = [(one.final, LAST)]
     steps += [(one.steps.index(1), FIRST)] if 1 in one.steps[: one.final] else []
     steps += [(0, BEFORE)] if one.steps[0] == 0 and one.final > 0 else []
@@ -99,8 +105,18 @@ def _waves_panel(block: Block, one: Shown, group: Row, limits: Sequence[tuple[fl
             scale(ax, "x", False, 3)
             scale(ax, "y", False, 3)
         told = _steps_told([one.steps[at] for at, _ in reversed(steps)])
-        described = f"{min(WAVES, len(limits))} test episodes: the true curve, {one.support_x.shape[1]} given points, and the prediction {told}"
-        drawing = Markup(svg.inline(figure, f"{block.key}-waves-{group['group']}", f"Predictions of {group['name']}, {block.title}", described))
+        described = (
+            f"{min(WAVES, len(limits))} test episodes: the true curve, "
+            f"{one.support_x.shape[1]} given points, and the prediction {told}"
+        )
+        drawing = Markup(
+            svg.inline(
+                figure,
+                f"{block.key}-waves-{group['group']}",
+                f"Predictions of {group['name']}, {block.title}",
+                described,
+            )
+        )
     return Panel(group["name"], group["mark"], told, drawing)
 
 
@@ -111,12 +127,23 @@ def _wave(ax: Axes, one: Shown, wave: int, steps: Sequence[tuple[int, Any]], col
     for at, dashes in steps:
         predicted = one.prediction[wave, at, order, 0].astype(np.float64)
         near = np.where(np.abs(predicted) < FAR, predicted, np.nan)
-        ax.plot(x[order], near, color=colour, linewidth=1.6 if dashes == LAST else 1.1, linestyle=dashes)
-    ax.plot(one.support_x[wave, :, 0], one.support_y[wave, :, 0], linestyle="", marker="o", markersize=3.4, color=INK[0], markeredgewidth=0)
+        ax.plot(
+            x[order], near, color=colour, linewidth=1.6 if dashes == LAST else 1.1, linestyle=dashes
+        )
+    ax.plot(
+        one.support_x[wave, :, 0],
+        one.support_y[wave, :, 0],
+        linestyle="",
+        marker="o",
+        markersize=3.4,
+        color=INK[0],
+        markeredgewidth=0,
+    )
 
 
 def _limits(found: Sequence[Shown]) -> list[tuple[float, float]]:
-    """The range of y of each wave, the same for all algorithms: that of the truth with room around, so that one wild prediction hides nothing."""
+    """The range of y of each wave, the same for all algorithms: that of the truth with room around,
+    so that one wild prediction hides nothing."""
     limits = []
     for wave in range(len(found[0].query_y)):
         true = found[0].query_y[wave].astype(np.float64)
@@ -137,16 +164,22 @@ def _step(step: int) -> str:
 
 
 def _image_panels(key: str, found: Sequence[Shown], groups: Mapping[str, Row]) -> Iterator[Panel]:
-    """The support images, then for each algorithm the queries with what they were taken for, class by class in rows."""
+    """The support images, then for each algorithm the queries with what they were taken for, class
+    by class in rows."""
     first = found[0]
-    support, query = _by_class(first.support_x, first.support_y), _by_class(first.query_x, first.query_y)
+    support, query = (
+        _by_class(first.support_x, first.support_y),
+        _by_class(first.query_x, first.query_y),
+    )
     if support is None or query is None or len(support[0]) != len(query[0]):
         return
     sprite = _Sprite(f"{key}-pixels", np.concatenate((support, query), axis=2).astype(np.uint8))
     shots = support.shape[2]
     tiles = sprite.panel(range(shots), None)
     described = f"{len(support)} episodes of {support.shape[1]} classes, {shots} images of each"
-    drawing = _svg(f"{key}-support", sprite, shots, sprite.definition() + tiles, "Support images", described)
+    drawing = _svg(
+        f"{key}-support", sprite, shots, sprite.definition() + tiles, "Support images", described
+    )
     yield Panel("Support images", None, "what all learn from", drawing)
     for one in found:
         group, taken = groups[one.group], _by_class(one.prediction[:, one.final], one.query_y)
@@ -156,19 +189,28 @@ def _image_panels(key: str, found: Sequence[Shown], groups: Mapping[str, Row]) -
         caption = f"{right} of {taken.size} shown are right"
         title = f"Queries as {group['name']} takes them: {caption}"
         tiles = sprite.panel(range(shots, sprite.columns), taken)
-        drawing = _svg(f"{key}-{one.group}", sprite, sprite.columns - shots, tiles, title, _mistakes(taken))
+        drawing = _svg(
+            f"{key}-{one.group}", sprite, sprite.columns - shots, tiles, title, _mistakes(taken)
+        )
         yield Panel(group["name"], group["mark"], caption, drawing)
 
 
 def _mistakes(taken: Labels) -> str:
     wrong = [(at, int(label)) for at, label in np.ndenumerate(taken) if label != at[1]]
-    return "; ".join(f"episode {at[0] + 1}, class {_letter(at[1])}: query {at[2] + 1} taken for {_letter(label)}" for at, label in wrong)
+    return "; ".join(
+        f"episode {at[0] + 1}, class {_letter(at[1])}: query {at[2] + 1} taken for {_letter(label)}"
+        for at, label in wrong
+    )
 
 
 def _by_class(values: Labels, labels: Labels) -> Labels | None:
-    """Values ``[e, n, ...]`` as ``[e, classes, n / classes, ...]``, where every class of every episode has as many; else None."""
+    """Values ``[e, n, ...]`` as ``[e, classes, n / classes, ...]``, where every class of every
+    episode has as many; else None."""
     classes = int(labels.max()) + 1
-    if labels.shape[1] % classes or any((np.bincount(episode, minlength=classes) != labels.shape[1] // classes).any() for episode in labels):
+    if labels.shape[1] % classes or any(
+        (np.bincount(episode, minlength=classes) != labels.shape[1] // classes).any()
+        for episode in labels
+    ):
         return None
     order = np.argsort(labels, axis=1, kind="stable")
     chosen = np.stack([value[at] for value, at in zip(values, order, strict=True)])
@@ -176,7 +218,8 @@ def _by_class(values: Labels, labels: Labels) -> Labels | None:
 
 
 class _Sprite:
-    """All images of a sheet as one picture, which is put into the page once and shown piece by piece."""
+    """All images of a sheet as one picture, which is put into the page once and shown piece by
+    piece."""
 
     def __init__(self, key: str, tiles: Pixels) -> None:
         """Take tiles ``[e, classes, columns, H, W, C]``."""
@@ -193,21 +236,35 @@ class _Sprite:
     def definition(self) -> str:
         """The picture, to be referred to and not shown itself."""
         episodes, classes, columns, height, width, _ = self.tiles.shape
-        whole = self.tiles.transpose(0, 1, 3, 2, 4, 5).reshape(episodes * classes * height, columns * width, -1)
+        whole = self.tiles.transpose(0, 1, 3, 2, 4, 5).reshape(
+            episodes * classes * height, columns * width, -1
+        )
         file = io.BytesIO()
-        Image.fromarray(whole.squeeze(-1) if whole.shape[-1] == 1 else whole).save(file, format="PNG", optimize=True)
+        Image.fromarray(whole.squeeze(-1) if whole.shape[-1] == 1 else whole).save(
+            file, format="PNG", optimize=True
+        )
         address = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-        size = f'width="{self.columns * TILE}" height="{self.rows * self.height}" preserveAspectRatio="none"'
-        return f'<defs><image id="{self.key}" {size} style="image-rendering: pixelated" href="{address}"/></defs>'
+        size = (
+            f'width="{self.columns * TILE}" height="{self.rows * self.height}" '
+            'preserveAspectRatio="none"'
+        )
+        return (
+            f'<defs><image id="{self.key}" {size} style="image-rendering: pixelated" '
+            f'href="{address}"/></defs>'
+        )
 
     def panel(self, columns: range, taken: Labels | None) -> str:
-        """The tiles of these columns, and what those that were taken for another class were taken for."""
+        """The tiles of these columns, and what those that were taken for another class were taken
+        for."""
         drawn = []
         for episode in range(self.tiles.shape[0]):
             for c in range(self.tiles.shape[1]):
                 row = episode * self.tiles.shape[1] + c
                 y = row * (self.height + GAP) + episode * BETWEEN
-                drawn.append(f'<text class="class" x="{MARGIN - 4}" y="{y + self.height / 2:g}">{_letter(c)}</text>')
+                drawn.append(
+                    f'<text class="class" x="{MARGIN - 4}" '
+                    f'y="{y + self.height / 2:g}">{_letter(c)}</text>'
+                )
                 for place, column in enumerate(columns):
                     x = MARGIN + place * (TILE + GAP)
                     drawn.append(self._tile(x, y, column, row))
@@ -217,23 +274,35 @@ class _Sprite:
 
     def _tile(self, x: int, y: int, column: int, row: int) -> str:
         part = f"{column * TILE} {row * self.height} {TILE} {self.height}"
-        return f'<svg x="{x}" y="{y}" width="{TILE}" height="{self.height}" viewBox="{part}" aria-hidden="true"><use href="#{self.key}"/></svg>'
+        return (
+            f'<svg x="{x}" y="{y}" width="{TILE}" height="{self.height}" '
+            f'viewBox="{part}" aria-hidden="true"><use href="#{self.key}"/></svg>'
+        )
 
     def _wrong(self, x: int, y: int, letter: str) -> str:
         """A frame, and a cross with the letter of the wrong class."""
         right, bottom = x + TILE, y + self.height
         return (
             f'<g class="wrong"><rect x="{x}" y="{y}" width="{TILE}" height="{self.height}"/>'
-            f'<path class="flag" d="M{right - 17} {bottom - 10}h17v10h-17z"/><path d="m{right - 14.5} {bottom - 7.2} 4.4 4.4m0-4.4-4.4 4.4"/>'
+            f'<path class="flag" d="M{right - 17} {bottom - 10}h17v10h-17z"/><path '
+            f'd="m{right - 14.5} {bottom - 7.2} 4.4 4.4m0-4.4-4.4 4.4"/>'
             f'<text x="{right - 5}" y="{bottom - 5}">{letter}</text></g>'
         )
 
 
-def _svg(key: str, sprite: _Sprite, columns: int, content: str, title: str, description: str) -> Markup:
+def _svg(
+    key: str, sprite: _Sprite, columns: int, content: str, title: str, description: str
+) -> Markup:
     width = MARGIN + columns * (TILE + GAP)
     height = sprite.rows * (sprite.height + GAP) + (sprite.tiles.shape[0] - 1) * BETWEEN
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="tiles" viewBox="0 0 {width} {height}" style="width: {MAGNIFIED * width:g}px" role="img"'
-    named = f'<title id="{key}-title">{escape(title)}</title><desc id="{key}-desc">{escape(description)}</desc>'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="tiles" viewBox="0 0 {width} '
+        f'{height}" style="width: {MAGNIFIED * width:g}px" role="img"'
+    )
+    named = (
+        f'<title id="{key}-title">{escape(title)}</title><desc '
+        f'id="{key}-desc">{escape(description)}</desc>'
+    )
     return Markup(f'{head} aria-labelledby="{key}-title {key}-desc">{named}{content}</svg>')
 
 

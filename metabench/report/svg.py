@@ -1,4 +1,5 @@
-"""From a matplotlib figure to inline SVG: the same bytes for the same figure, ids of its own, a text alternative, colours that the page may set."""
+"""From a matplotlib figure to inline SVG: the same bytes for the same figure, ids of its own, a
+text alternative, colours that the page may set."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ _LINK = "{http://www.w3.org/1999/xlink}href"
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 STYLE = {
-    "svg.fonttype": "path",  # looks the same everywhere; the text alternative is what gets read aloud
+    # looks the same everywhere; the text alternative is what gets read aloud
+    "svg.fonttype": "path",
     "svg.hashsalt": "metabench",
     "text.parse_math": False,
 }
@@ -23,7 +25,8 @@ STYLE = {
 
 
 def inline(figure: Figure, key: str, title: str, description: str) -> str:
-    """Return the figure as an `<svg>` element with `<title>` and `<desc>`, every id in it beginning with `key`."""
+    """Return the figure as an `<svg>` element with `<title>` and `<desc>`, every id in it beginning
+    with `key`."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     root = ElementTree.fromstring(buffer.getvalue())
@@ -42,7 +45,8 @@ def inline(figure: Figure, key: str, title: str, description: str) -> str:
 
 
 def _rename(root: ElementTree.Element, key: str) -> None:
-    """Prefix the ids that are referred to, drop the others, and round what needs no twelve digits."""
+    """Prefix the ids that are referred to, drop the others, and round what needs no twelve
+    digits."""
     used: set[str] = set()
     for element in root.iter():
         if target := element.attrib.pop(_LINK, None):

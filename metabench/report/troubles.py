@@ -1,4 +1,5 @@
-"""What did not go as planned: groups that are not whole, and cells that came to nothing, equal errors told once."""
+"""What did not go as planned: groups that are not whole, and cells that came to nothing, equal
+errors told once."""
 
 from __future__ import annotations
 
@@ -23,7 +24,12 @@ class Trouble:
 
     Attributes
     ----------
-    outcome, message : how, and why as far as it is known. stems : which cells. traceback, log : of the first of them; the log's last lines.
+    outcome, message
+        How, and why as far as it is known.
+    stems
+        Which cells.
+    traceback, log
+        Of the first of them; the log's last lines.
     """
 
     outcome: str
@@ -38,14 +44,25 @@ def troubles(run: Run) -> list[Trouble]:
     kinds: dict[tuple[str, str, str], list[Row]] = {}
     for cell in rows(run.cells):
         if cell["outcome"] not in QUIET:
-            message = ": ".join(part for part in (cell["error_type"], cell["error_message"]) if part)
-            kinds.setdefault((cell["algorithm"] if not message else "", cell["outcome"], message), []).append(cell)
-    return [_trouble(run, outcome, message, cells) for (_, outcome, message), cells in kinds.items()]
+            message = ": ".join(
+                part for part in (cell["error_type"], cell["error_message"]) if part
+            )
+            kinds.setdefault(
+                (cell["algorithm"] if not message else "", cell["outcome"], message), []
+            ).append(cell)
+    return [
+        _trouble(run, outcome, message, cells) for (_, outcome, message), cells in kinds.items()
+    ]
 
 
 def incomplete(blocks: Sequence[Block]) -> list[Row]:
     """Return the groups that lack a completed cell, with the title of their block."""
-    return [group | {"title": block.title} for block in blocks for group in block.groups if group["completed"] < group["seeds"]]
+    return [
+        group | {"title": block.title}
+        for block in blocks
+        for group in block.groups
+        if group["completed"] < group["seeds"]
+    ]
 
 
 def _trouble(run: Run, outcome: str, message: str, cells: list[Row]) -> Trouble:
@@ -55,13 +72,23 @@ def _trouble(run: Run, outcome: str, message: str, cells: list[Row]) -> Trouble:
             record = run.record(cells[0]["cell"])
         except RecordError:
             record = {"result": {}, "provenance": {}}
-        traceback = shortened((record["result"].get("error") or {}).get("traceback") or "", TRACEBACK) or None
+        traceback = (
+            shortened((record["result"].get("error") or {}).get("traceback") or "", TRACEBACK)
+            or None
+        )
         log_name = (record["provenance"] or {}).get("log") or log_name
-    return Trouble(outcome.replace("_", " "), message, [cell["stem"] for cell in cells], traceback, _tail(run, log_name))
+    return Trouble(
+        outcome.replace("_", " "),
+        message,
+        [cell["stem"] for cell in cells],
+        traceback,
+        _tail(run, log_name),
+    )
 
 
 def _tail(run: Run, name: str) -> str | None:
-    """The last lines of a log beside the records; None where there is nothing, or where the name leads elsewhere."""
+    """The last lines of a log beside the records; None where there is nothing, or where the name
+    leads elsewhere."""
     if "/" in name:
         return None
     try:

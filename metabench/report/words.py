@@ -11,7 +11,8 @@ NBSP = "\N{NO-BREAK SPACE}"
 
 
 def score(value: float | None, unit: str) -> str:
-    """A score without its unit: fractions in per cent with two decimals, others with three digits that count."""
+    """A score without its unit: fractions in per cent with two decimals, others with three digits
+    that count."""
     if value is None:
         return DASH
     return _signs(f"{100 * value:.2f}" if unit == "fraction" else _digits(value))
@@ -21,7 +22,11 @@ def difference(value: float | None, unit: str) -> str:
     """A difference of scores, with its sign: in points for fractions."""
     if value is None:
         return DASH
-    return _signs(f"{100 * value:+.2f}" if unit == "fraction" else f"{'+' if value >= 0 else ''}{_digits(value)}")
+    return _signs(
+        f"{100 * value:+.2f}"
+        if unit == "fraction"
+        else f"{'+' if value >= 0 else ''}{_digits(value)}"
+    )
 
 
 def interval(low: float | None, high: float | None, unit: str) -> str:
@@ -67,7 +72,13 @@ def seconds(value: float | None) -> str:
         return DASH
     if value == 0:
         return f"0{THIN}s"
-    for limit, factor, unit in ((1e-3, 1e6, "µs"), (1, 1e3, "ms"), (120, 1, "s"), (7200, 1 / 60, "min"), (float("inf"), 1 / 3600, "h")):
+    for limit, factor, unit in (
+        (1e-3, 1e6, "µs"),
+        (1, 1e3, "ms"),
+        (120, 1, "s"),
+        (7200, 1 / 60, "min"),
+        (float("inf"), 1 / 3600, "h"),
+    ):
         if value < limit:
             return f"{_digits(value * factor)}{THIN}{unit}"
     raise ValueError(f"{value} is no duration")
@@ -97,7 +108,8 @@ def amount(value: float | None, unit: str) -> str:
         return _digits(value)
     written = {"seconds": seconds, "bytes": size, "iterations": count}.get(unit)
     if written is not None:
-        return f"{'+' if value >= 0 else MINUS}{written(abs(value))}{' iterations' if unit == 'iterations' else ''}"
+        sign = "+" if value >= 0 else MINUS
+        return f"{sign}{written(abs(value))}{' iterations' if unit == 'iterations' else ''}"
     return f"{difference(value, unit)}{' points' if unit == 'fraction' else ''}"
 
 
@@ -128,7 +140,9 @@ def listed(names: list[str]) -> str:
 
 def _digits(value: float) -> str:
     """Three digits that count, and never an exponent where a plain number will do."""
-    if value and not 1e-4 <= abs(value) < 1e15:  # infinite too, as the end of a ratio's interval can be
+    if (
+        value and not 1e-4 <= abs(value) < 1e15
+    ):  # infinite too, as the end of a ratio's interval can be
         return f"{value:.2e}"
     if abs(value) < 1:
         return f"{value:#.3g}"

@@ -12,29 +12,43 @@ from metabench.identity import digest
 from metabench.runner.plan import Plan, PlannedCell
 
 
-def refuse_changed_data(plan: Plan, fits: Sequence[tuple[Fit, list[PlannedCell]]], data: Path) -> None:
+def refuse_changed_data(
+    plan: Plan, fits: Sequence[tuple[Fit, list[PlannedCell]]], data: Path
+) -> None:
     """See that datasets about to be used are those of the results that stay.
 
-    Cells that are not selected now count too: their results stand in the same tables. Only what is to be run and has finished records is loaded;
-    data that is missing is the matter of the fits that want it.
+    Cells that are not selected now count too: their results stand in the same tables. Only what is
+    to be run and has finished records is loaded; data that is missing is the matter of the fits
+    that want it.
 
     Raises
     ------
-    StaleError : the content of a dataset is not what finished records were made on.
+    StaleError
+        The content of a dataset is not what finished records were made on.
     """
-    wanted = {digest(part.identity()) for _, cells in fits for planned in cells for part, _ in _used(planned)}
+    wanted = {
+        digest(part.identity())
+        for _, cells in fits
+        for planned in cells
+        for part, _ in _used(planned)
+    }
     rerun = {planned.cell.id for _, cells in fits for planned in cells}
     stay = (planned for planned in (*plan.cells, *plan.others) if planned.cell.id not in rerun)
     if changed := changed_data(stay, data, wanted):
-        raise StaleError(f"{changed}. Put the former data back, or begin another run with --out FOLDER")
+        raise StaleError(
+            f"{changed}. Put the former data back, or begin another run with --out FOLDER"
+        )
 
 
-def changed_data(cells: Iterable[PlannedCell], data: Path, datasets: Container[str] | None = None) -> str:
+def changed_data(
+    cells: Iterable[PlannedCell], data: Path, datasets: Container[str] | None = None
+) -> str:
     """Say which dataset is not what the records of these cells were made on, or nothing.
 
     Parameters
     ----------
-    datasets : look at those alone whose digest of the identity is among these.
+    datasets
+        Look at those alone whose digest of the identity is among these.
     """
     now: dict[str, str | None] = {}
     for part, recorded in (used for planned in cells for used in _used(planned)):
@@ -45,7 +59,8 @@ def changed_data(cells: Iterable[PlannedCell], data: Path, datasets: Container[s
             now[key] = _content(part, data)
         if now[key] not in (None, recorded):
             return (
-                f"the data of '{part.name}' in {data} has changed: finished records were made on content {recorded[:12]}, "
+                f"the data of '{part.name}' in {data} has changed: finished records were made on "
+                f"content {recorded[:12]}, "
                 f"it is {str(now[key])[:12]} now"
             )
     return ""
@@ -59,7 +74,8 @@ def _used(planned: PlannedCell) -> Iterator[tuple[Part, str | None]]:
 
 
 def _content(part: Part, data: Path) -> str | None:
-    """Digest of a dataset's content; None where it cannot be had: that is the matter of the fits that want it."""
+    """Digest of a dataset's content; None where it cannot be had: that is the matter of the fits
+    that want it."""
     from metabench.experiment.fit import open_dataset
     from metabench.experiment.returned import checked_content
 

@@ -1,4 +1,5 @@
-"""How cells are written down: the configuration and metric in a record, and a suite's `cells.json`."""
+"""How cells are written down: the configuration and metric in a record, and a suite's
+`cells.json`."""
 
 from __future__ import annotations
 
@@ -16,7 +17,12 @@ SHOWN = 3
 """Scores of one fit that are shown in a line; more are counted."""
 
 
-def record_of(cell: Cell, result: Mapping[str, Any], measured: Mapping[str, Any], provenance: Mapping[str, Any]) -> dict[str, Any]:
+def record_of(
+    cell: Cell,
+    result: Mapping[str, Any],
+    measured: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+) -> dict[str, Any]:
     """The record of a cell, as it goes to disk."""
     return {
         "schema": SCHEMA,
@@ -34,8 +40,29 @@ def record_of(cell: Cell, result: Mapping[str, Any], measured: Mapping[str, Any]
 
 def failed_result(outcome: str, error: Mapping[str, Any]) -> dict[str, Any]:
     """The `result` of a cell that came to none: every field of a result, empty, and the error."""
-    empty: dict[str, Any] = dict.fromkeys(("score", "interval", "episodes", "iterations", "stopped", "best_iteration", "validation", "target"))
-    empty |= dict.fromkeys(("iterations_to_target", "training", "adaptation", "choice", "spent", "weights", "transductive"))
+    empty: dict[str, Any] = dict.fromkeys(
+        (
+            "score",
+            "interval",
+            "episodes",
+            "iterations",
+            "stopped",
+            "best_iteration",
+            "validation",
+            "target",
+        )
+    )
+    empty |= dict.fromkeys(
+        (
+            "iterations_to_target",
+            "training",
+            "adaptation",
+            "choice",
+            "spent",
+            "weights",
+            "transductive",
+        )
+    )
     return {"outcome": outcome, **empty, "error": dict(error)}
 
 
@@ -52,13 +79,21 @@ def config_of(cell: Cell) -> dict[str, Any]:
             "seed": fit.seed,
             "root_seed": fit.root_seed,
         },
-        "evaluate": {**dataclasses.asdict(dataclasses.replace(evaluate, on=None)), "on": _part(evaluate.on) if evaluate.on else None},
+        "evaluate": {
+            **dataclasses.asdict(dataclasses.replace(evaluate, on=None)),
+            "on": _part(evaluate.on) if evaluate.on else None,
+        },
     }
 
 
 def declaration_of(suite: Suite, confidence: float) -> dict[str, Any]:
-    """What has to be settled before the data: claims, reference and level of confidence, as they go to disk and into a digest."""
-    return {"claims": [plain(dataclasses.asdict(claim)) for claim in suite.claims], "reference": suite.reference, "confidence": confidence}
+    """What has to be settled before the data: claims, reference and level of confidence, as they go
+    to disk and into a digest."""
+    return {
+        "claims": [plain(dataclasses.asdict(claim)) for claim in suite.claims],
+        "reference": suite.reference,
+        "confidence": confidence,
+    }
 
 
 def metric_of(cell: Cell) -> dict[str, Any]:
@@ -68,18 +103,28 @@ def metric_of(cell: Cell) -> dict[str, Any]:
     name = (cell.evaluate.on or cell.fit.dataset).name
     metric = registry.get("datasets", name).metric
     with registry.blamed("datasets", name):
-        return {"name": metric.name, "unit": metric.unit, "higher_is_better": metric.higher_is_better, "chance": metric.chance(cell.evaluate.ways)}
+        return {
+            "name": metric.name,
+            "unit": metric.unit,
+            "higher_is_better": metric.higher_is_better,
+            "chance": metric.chance(cell.evaluate.ways),
+        }
 
 
 def score_text(metric: Mapping[str, Any], score: float | None) -> str:
     """A score for people: `accuracy 95.1 %`, `mse 0.412`."""
     if score is None:
         return f"{metric['name']} -"
-    return f"{metric['name']} {score:.1%}".replace("%", " %") if metric["unit"] == "fraction" else f"{metric['name']} {score:.4g}"
+    return (
+        f"{metric['name']} {score:.1%}".replace("%", " %")
+        if metric["unit"] == "fraction"
+        else f"{metric['name']} {score:.4g}"
+    )
 
 
 def score_lines(told: Sequence[tuple[Cell, str]]) -> str:
-    """The scores of a fit's cells in one line: `5w1s query: accuracy 95.1 %; 5w1s running: ...`; a single one needs no name."""
+    """The scores of a fit's cells in one line: `5w1s query: accuracy 95.1 %; 5w1s running: ...`; a
+    single one needs no name."""
     if len(told) < 2:
         return "".join(text for _, text in told)
     names = _apart([cell for cell, _ in told])
@@ -88,13 +133,16 @@ def score_lines(told: Sequence[tuple[Cell, str]]) -> str:
 
 
 def _apart(cells: Sequence[Cell]) -> list[str]:
-    """What tells cells of one fit apart, in a few words each: their shape, and whatever else is not the same for all of them."""
+    """What tells cells of one fit apart, in a few words each: their shape, and whatever else is not
+    the same for all of them."""
     words = [
         {
             "shape": cell.shape,
             "on": f"on {cell.labels.get('on')}",
             "batch_norm": str(cell.evaluate.batch_norm).replace("_", " "),
-            "steps": "own steps" if (steps := cell.evaluate.steps) is None else f"{steps} step{'s' if steps != 1 else ''}",
+            "steps": "own steps"
+            if (steps := cell.evaluate.steps) is None
+            else f"{steps} step{'s' if steps != 1 else ''}",
             "episodes": f"{cell.evaluate.episodes} episodes",
             "query_shots": f"{cell.evaluate.query_shots} queries",
             "sampling": cell.evaluate.sampling.replace("_", " "),
@@ -106,7 +154,8 @@ def _apart(cells: Sequence[Cell]) -> list[str]:
 
 
 def name_of(cell: Cell) -> str:
-    """What a fit is called on the screen: the stem of its first cell's record, with axes in place of the id."""
+    """What a fit is called on the screen: the stem of its first cell's record, with axes in place
+    of the id."""
     axes = [f"{key.rpartition('.')[2]}={value}" for key, value in cell.labels.items() if "." in key]
     return " ".join([cell.stem.rpartition("-")[0], *axes])
 
@@ -116,10 +165,15 @@ def _part(part: Part) -> dict[str, Any]:
 
 
 def plugin_targets(fit: Fit, on: Part | None = None) -> tuple[str, ...]:
-    """The `module:Class` of every part of a fit that comes from outside of this package, and of the dataset that it is tested `on`."""
+    """The `module:Class` of every part of a fit that comes from outside of this package, and of the
+    dataset that it is tested `on`."""
     from metabench import registry
 
-    parts = [("methods", fit.method.name), ("models", fit.model.name), ("datasets", fit.dataset.name)]
+    parts = [
+        ("methods", fit.method.name),
+        ("models", fit.model.name),
+        ("datasets", fit.dataset.name),
+    ]
     parts += [("datasets", on.name)] if on else []
     targets = {registry.target(group, name) for group, name in parts}  # type: ignore[arg-type]
     return tuple(sorted(target for target in targets if not target.startswith("metabench.")))

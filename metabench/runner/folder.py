@@ -19,7 +19,14 @@ from metabench.identity import digest
 from metabench.io.files import write_text
 from metabench.io.shapes import TEXT, absent, misshapen
 from metabench.io.untrusted import read_json
-from metabench.records import CELLS_SCHEMA, CHECKPOINTS, RecordStore, plain, read_cells, refuse_links
+from metabench.records import (
+    CELLS_SCHEMA,
+    CHECKPOINTS,
+    RecordStore,
+    plain,
+    read_cells,
+    refuse_links,
+)
 from metabench.runner.describe import declaration_of, metric_of, name_of
 
 if TYPE_CHECKING:
@@ -48,7 +55,9 @@ class RunFolder:
 
         Raises
         ------
-        FolderError : another run holds it (the message says who), something in it is a link, or it cannot be written.
+        FolderError
+            Another run holds it (the message says who), something in it is a link, or it cannot be
+            written.
         """
         lock = FileLock(self.path / ".lock", timeout=0)
         try:
@@ -57,9 +66,15 @@ class RunFolder:
             self.store.folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout:
-            raise FolderError(f"{self.path}: another run is at work there{self._who()}. Wait for it, or run into another folder with --out") from None
+            raise FolderError(
+                f"{self.path}: another run is at work there{self._who()}. Wait for it, or run into "
+                "another folder with --out"
+            ) from None
         except OSError as error:
-            raise FolderError(f"{self.path}: cannot be written: {error.strerror or error}. Choose another folder with --out") from error
+            raise FolderError(
+                f"{self.path}: cannot be written: {error.strerror or error}. Choose another folder "
+                "with --out"
+            ) from error
         try:
             self._prepare()
             yield
@@ -69,12 +84,19 @@ class RunFolder:
             lock.release()
 
     def tell_running(self, names: list[str]) -> None:
-        """Note which fits run now, for `metabench status` of another terminal. After a loss of power nobody asks, so nothing is flushed to disk."""
-        told = {"pid": os.getpid(), "host": socket.gethostname(), "since": self._since, "fits": names}
+        """Note which fits run now, for `metabench status` of another terminal. After a loss of
+        power nobody asks, so nothing is flushed to disk."""
+        told = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "since": self._since,
+            "fits": names,
+        }
         write_text(self._holder, json.dumps(told), durable=False)
 
     def holder(self) -> dict[str, Any] | None:
-        """Who runs here now: pid, host, since, fits. None where nobody does, or where a run on this host has died."""
+        """Who runs here now: pid, host, since, fits. None where nobody does, or where a run on this
+        host has died."""
         try:
             told, _ = read_json(self._holder, _HOLDER_BYTES)
             if misshapen(told, _HOLDER) or absent(told, _HOLDER) or told["pid"] < 1:
@@ -90,7 +112,8 @@ class RunFolder:
     def describe(self, suite: Suite, confidence: float) -> None:
         """Write `suite.toml` and `cells.json`: with these the folder speaks for itself.
 
-        The declaration is kept as it stood before the first record, beside that of now: what changed in between is post hoc.
+        The declaration is kept as it stood before the first record, beside that of now: what
+        changed in between is post hoc.
         """
         declaration = declaration_of(suite, confidence)
         described = {
@@ -105,13 +128,18 @@ class RunFolder:
             "declaration_digest": digest(declaration),
             "declared_before_data": self._declared_before_data(declaration),
         }
-        lines = [f"{json.dumps(key)}: {json.dumps(plain(value))}" for key, value in described.items()]
+        lines = [
+            f"{json.dumps(key)}: {json.dumps(plain(value))}" for key, value in described.items()
+        ]
         cells = ",\n".join(json.dumps(cell) for cell in _cell_entries(suite))
-        write_text(self.path / "cells.json", "{\n" + ",\n".join(lines) + f',\n"cells": [\n{cells}\n]\n}}\n')
+        write_text(
+            self.path / "cells.json", "{\n" + ",\n".join(lines) + f',\n"cells": [\n{cells}\n]\n}}\n'
+        )
         write_text(self.path / "suite.toml", suite.resolved)
 
     def sweep_checkpoints(self, plan: Plan) -> None:
-        """Delete the checkpoints of fits whose cells are all done; those of fits that the suite does not have now may be wanted again."""
+        """Delete the checkpoints of fits whose cells are all done; those of fits that the suite
+        does not have now may be wanted again."""
         cells = (*plan.cells, *plan.others)
         pending = {planned.cell.fit.id for planned in cells if planned.state != "done"}
         for fit in {planned.cell.fit.id for planned in cells} - pending:
@@ -119,15 +147,27 @@ class RunFolder:
                 (self.path / CHECKPOINTS / f"{fit}.safetensors").unlink(missing_ok=True)
 
     def refuse_other_suite(self, name: str) -> None:
-        """Raise FolderError where the folder holds the run of another suite: their reports would hide each other's cells."""
+        """Raise FolderError where the folder holds the run of another suite: their reports would
+        hide each other's cells."""
         held = self._described().get("suite", name)
         if held != name:
-            raise FolderError(f"{self.path}: holds the run of suite '{held}', not of '{name}'. Choose another folder with --out")
+            raise FolderError(
+                f"{self.path}: holds the run of suite '{held}', not of '{name}'. Choose another "
+                "folder with --out"
+            )
 
     def _refuse_foreign_files(self) -> None:
-        """A run writes its own index.html and suite.toml: into a new or empty folder, or one that a run has made."""
-        if self.path.is_dir() and not self.store.folder.is_dir() and any(entry.name != ".lock" for entry in self.path.iterdir()):
-            raise FolderError(f"{self.path}: has files in it and is no run folder. Choose a new or an empty folder with --out")
+        """A run writes its own index.html and suite.toml: into a new or empty folder, or one that a
+        run has made."""
+        if (
+            self.path.is_dir()
+            and not self.store.folder.is_dir()
+            and any(entry.name != ".lock" for entry in self.path.iterdir())
+        ):
+            raise FolderError(
+                f"{self.path}: has files in it and is no run folder. Choose a new or an empty "
+                "folder with --out"
+            )
 
     def _prepare(self) -> None:
         try:
@@ -137,9 +177,11 @@ class RunFolder:
             raise FolderError(f"{error}. Choose another folder with --out") from error
 
     def _declared_before_data(self, declaration: dict[str, Any]) -> dict[str, Any] | None:
-        """The declaration as it was when the first record was made; None where nobody knows it any more.
+        """The declaration as it was when the first record was made; None where nobody knows it any
+        more.
 
-        `cells.json` may have been lost or made anew since; then the earliest record tells whether that of now is the one.
+        `cells.json` may have been lost or made anew since; then the earliest record tells whether
+        that of now is the one.
         """
         if not self.store.index():
             return declaration
@@ -148,7 +190,9 @@ class RunFolder:
             kept: dict[str, Any] | None = described["declared_before_data"]
             return kept
         told = [record["provenance"] for record in self.store.scan().records.values()]
-        first: dict[str, Any] = min(told, key=lambda provenance: str(provenance.get("started")), default={})
+        first: dict[str, Any] = min(
+            told, key=lambda provenance: str(provenance.get("started")), default={}
+        )
         return declaration if first.get("declaration_digest") == digest(declaration) else None
 
     def _described(self) -> dict[str, Any]:
@@ -156,7 +200,11 @@ class RunFolder:
 
     def _who(self) -> str:
         holder = self.holder()
-        return f" (process {holder['pid']} on {holder['host']}, since {holder['since']})" if holder else ""
+        return (
+            f" (process {holder['pid']} on {holder['host']}, since {holder['since']})"
+            if holder
+            else ""
+        )
 
 
 def _cell_entries(suite: Suite) -> Iterator[Mapping[str, Any]]:

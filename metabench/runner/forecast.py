@@ -1,4 +1,5 @@
-"""How long fits will take: from records of earlier ones before a run, and from the run itself while it goes on."""
+"""How long fits will take: from records of earlier ones before a run, and from the run itself while
+it goes on."""
 
 from __future__ import annotations
 
@@ -28,11 +29,15 @@ class History:
 
     Parameters
     ----------
-    records : as `RecordStore.load` gives them, of any suite.
-    conditions, cpu : those of now; records of other hardware are left out.
+    records
+        As `RecordStore.load` gives them, of any suite.
+    conditions, cpu
+        Those of now; records of other hardware are left out.
     """
 
-    def __init__(self, records: Iterable[Mapping[str, Any]], conditions: Mapping[str, Any], cpu: str) -> None:
+    def __init__(
+        self, records: Iterable[Mapping[str, Any]], conditions: Mapping[str, Any], cpu: str
+    ) -> None:
         per_iteration: dict[Key, list[float]] = defaultdict(list)
         per_episode: dict[Key, list[float]] = defaultdict(list)
         for record in records:
@@ -41,37 +46,57 @@ class History:
             measured, result = record["measured"], record["result"]
             key = _key(record["labels"], record["config"].get("evaluate") or {})
             if iterations := result.get("iterations"):
-                spent = (measured.get("training_seconds") or 0.0) + (measured.get("validation_seconds") or 0.0)
+                spent = (measured.get("training_seconds") or 0.0) + (
+                    measured.get("validation_seconds") or 0.0
+                )
                 per_iteration[key].append(spent / iterations)
             elif result["outcome"] == "completed":
                 per_iteration[key].append(0.0)
             if episodes := result.get("episodes"):
                 spent = (
-                    (measured.get("test_seconds") or 0.0) + (measured.get("choice_seconds") or 0.0) if iterations else measured.get("wall_seconds")
+                    (measured.get("test_seconds") or 0.0) + (measured.get("choice_seconds") or 0.0)
+                    if iterations
+                    else measured.get("wall_seconds")
                 )
                 per_episode[key].append((spent or 0.0) / episodes)
-        self._per_iteration = {key: statistics.median(values) for key, values in per_iteration.items()}
+        self._per_iteration = {
+            key: statistics.median(values) for key, values in per_iteration.items()
+        }
         self._per_episode = {key: statistics.median(values) for key, values in per_episode.items()}
 
-    def seconds(self, fit: Fit, cells: Sequence[PlannedCell], *, trains: bool = True) -> float | None:
-        """Expected seconds of the test of these cells, and of their fit if it `trains`; None where nothing like it has been measured."""
+    def seconds(
+        self, fit: Fit, cells: Sequence[PlannedCell], *, trains: bool = True
+    ) -> float | None:
+        """Expected seconds of the test of these cells, and of their fit if it `trains`; None where
+        nothing like it has been measured."""
         keys = [key_of(planned.cell) for planned in cells]
         if not all(key in self._per_iteration and key in self._per_episode for key in keys):
             return None
         rate = self._per_iteration[keys[0]] if trains else 0.0
         training = (fit.train.seconds or rate * iterations_of(fit)) if rate else 0.0
-        return training + sum(self._per_episode[key] * planned.cell.evaluate.episodes for key, planned in zip(keys, cells, strict=True))
+        return training + sum(
+            self._per_episode[key] * planned.cell.evaluate.episodes
+            for key, planned in zip(keys, cells, strict=True)
+        )
 
 
 class Clock:
-    """Time left of a run, from the fits that it has finished, else from how fast those that run advance, else from history.
+    """Time left of a run, from the fits that it has finished, else from how fast those that run
+    advance, else from history.
 
     Parameters
     ----------
-    jobs : all that is to be run. workers : how many at once. expected : seconds by fit id where history knows them.
+    jobs
+        All that is to be run.
+    workers
+        How many at once.
+    expected
+        Seconds by fit id where history knows them.
     """
 
-    def __init__(self, jobs: Sequence[Job], workers: int, expected: Mapping[str, float | None]) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], workers: int, expected: Mapping[str, float | None]
+    ) -> None:
         self._waiting = {job.fit.id: job for job in jobs}
         self._workers = workers
         self._expected = expected
@@ -89,10 +114,13 @@ class Clock:
     def advance(self, job: Job, message: Advanced) -> None:
         """A fit has told where it is."""
         if message.phase == "train" and message.iteration:
-            begun = self._begun.setdefault(job.fit.id, message.iteration - 1)  # more than 0 where a training goes on from its checkpoint
+            # more than 0 where a training goes on from its checkpoint
+            begun = self._begun.setdefault(job.fit.id, message.iteration - 1)
             if message.total:
                 elapsed = time.monotonic() - self._started[job.fit.id]
-                self._projected[job.fit.id] = elapsed * (message.total - begun) / (message.iteration - begun)
+                self._projected[job.fit.id] = (
+                    elapsed * (message.total - begun) / (message.iteration - begun)
+                )
 
     def end(self, job: Job, seconds: float, finished: bool) -> None:
         """A fit has ended after `seconds`."""
@@ -105,12 +133,20 @@ class Clock:
         """Seconds until all fits are done, or None where nothing is known yet."""
         now = time.monotonic()
         queued = [self._guess(fit) for fit in self._waiting]
-        running = [max(0.0, guess - (now - begun)) if (guess := self._guess(fit)) is not None else None for fit, begun in self._started.items()]
+        running = [
+            max(0.0, guess - (now - begun)) if (guess := self._guess(fit)) is not None else None
+            for fit, begun in self._started.items()
+        ]
         known = [guess for guess in (*queued, *running) if guess is not None]
         if not known:
             return None
         total = sum(known) * (len(queued) + len(running)) / len(known)
-        return max([total / max(1, min(self._workers, len(queued) + len(running))), *(guess for guess in running if guess is not None)])
+        return max(
+            [
+                total / max(1, min(self._workers, len(queued) + len(running))),
+                *(guess for guess in running if guess is not None),
+            ]
+        )
 
     def _guess(self, fit: str) -> float | None:
         """Seconds of a whole fit."""
@@ -145,7 +181,13 @@ def duration(seconds: float) -> str:
 
 
 def _key(labels: Mapping[str, Any], evaluate: Mapping[str, Any]) -> Key:
-    return (labels.get("algorithm"), labels.get("dataset"), labels.get("model"), evaluate.get("ways"), evaluate.get("shots"))
+    return (
+        labels.get("algorithm"),
+        labels.get("dataset"),
+        labels.get("model"),
+        evaluate.get("ways"),
+        evaluate.get("shots"),
+    )
 
 
 def _comparable(record: Mapping[str, Any], conditions: Mapping[str, Any], cpu: str) -> bool:

@@ -1,4 +1,5 @@
-"""What passes through the pipe between a run and its fits: plain frozen data that unpickles without torch."""
+"""What passes through the pipe between a run and its fits: plain frozen data that unpickles without
+torch."""
 
 from __future__ import annotations
 
@@ -20,19 +21,36 @@ class Job:
 
     Attributes
     ----------
-    cells : the cells of the fit that are to be run, with the stems of their records.
-    name : what people read: the algorithm, the dataset, the shape, the seed.
-    folder : the run folder.
-    log : file that takes what the child prints.
-    data : the data folder.
-    plugins, root : the project's plugins and the folder they are found from, which a child must be told.
-    provenance : what of a record's provenance is known before the fit starts.
-    conditions : of each cell, by its id; fit_conditions : of the training.
-    workers : how many fits run at once.
-    keep_weights : whether the run folder keeps weights, and those that it has are used; any_weights : also those made under other conditions.
-    evaluates : whether there are weights, so that nothing is expected to be trained.
-    checkpoint_seconds : between two checkpoints; 0 for none.
-    package : where this package lies, which must be where the child finds it.
+    cells
+        The cells of the fit that are to be run, with the stems of their records.
+    name
+        What people read: the algorithm, the dataset, the shape, the seed.
+    folder
+        The run folder.
+    log
+        File that takes what the child prints.
+    data
+        The data folder.
+    plugins, root
+        The project's plugins and the folder they are found from, which a child must be told.
+    provenance
+        What of a record's provenance is known before the fit starts.
+    conditions
+        Of each cell, by its id;
+    fit_conditions
+        Of the training.
+    workers
+        How many fits run at once.
+    keep_weights
+        Whether the run folder keeps weights, and those that it has are used;
+    any_weights
+        Also those made under other conditions.
+    evaluates
+        Whether there are weights, so that nothing is expected to be trained.
+    checkpoint_seconds
+        Between two checkpoints; 0 for none.
+    package
+        Where this package lies, which must be where the child finds it.
     """
 
     fit: Fit
@@ -95,7 +113,8 @@ class Wrote:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a fit ended without a result. `outcome` is one of the outcomes of a record that are no result."""
+    """Why a fit ended without a result. `outcome` is one of the outcomes of a record that are no
+    result."""
 
     outcome: str
     type: str
@@ -124,7 +143,8 @@ class Done:
 
 @dataclass(frozen=True)
 class Ended:
-    """A fit's process is gone, after `seconds`; `failure` is None where all of its cells were written."""
+    """A fit's process is gone, after `seconds`; `failure` is None where all of its cells were
+    written."""
 
     failure: Failure | None
     seconds: float

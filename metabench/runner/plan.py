@@ -28,10 +28,16 @@ class PlannedCell:
 
     Attributes
     ----------
-    state : `done`, `stale` (finished, under other conditions), `failed` (ended without a result) or `missing`.
-    stem : of the record: that of the record there is, which may carry an earlier label, or of the one to be written.
-    record : the record without its curves, or None.
-    differences : what the conditions of a stale record were, and are.
+    state
+        `done`, `stale` (finished, under other conditions), `failed` (ended without a result) or
+        `missing`.
+    stem
+        Of the record: that of the record there is, which may carry an earlier label, or of the one
+        to be written.
+    record
+        The record without its curves, or None.
+    differences
+        What the conditions of a stale record were, and are.
     """
 
     cell: Cell
@@ -43,12 +49,16 @@ class PlannedCell:
 
 @dataclass(frozen=True)
 class Plan:
-    """The selected cells of a suite, in their order; its other cells; and what is wrong with their records.
+    """The selected cells of a suite, in their order; its other cells; and what is wrong with their
+    records.
 
     Attributes
     ----------
-    damaged, remarks : a line about each record that could not be read, and about each file that is not used.
-    unreadable : why one of them cannot be read here though it may be whole, so that nothing may take its place; None where there is none.
+    damaged, remarks
+        A line about each record that could not be read, and about each file that is not used.
+    unreadable
+        Why one of them cannot be read here though it may be whole, so that nothing may take its
+        place; None where there is none.
     """
 
     cells: tuple[PlannedCell, ...]
@@ -77,18 +87,31 @@ class Plan:
 
         Raises
         ------
-        StaleError : there are stale records, and nobody has said what to do about them.
-        UnreadableRecordError : a record cannot be read here though it may be whole, and running its cell again would replace it.
+        StaleError
+            There are stale records, and nobody has said what to do about them.
+        UnreadableRecordError
+            A record cannot be read here though it may be whole, and running its cell again would
+            replace it.
         """
         if self.unreadable is not None:
             raise self.unreadable
-        if stale is None and (found := [planned for planned in (*self.cells, *self.others) if planned.state == "stale"]):
-            what = "; ".join(sorted({difference for planned in found for difference in planned.differences}))
-            raise StaleError(
-                f"{len(found)} of {len(self.cells) + len(self.others)} cells have records made under other conditions ({what}). "
-                "Say --stale keep to let them count, --stale rerun to make them again, or --out FOLDER to begin another run"
+        if stale is None and (
+            found := [
+                planned for planned in (*self.cells, *self.others) if planned.state == "stale"
+            ]
+        ):
+            what = "; ".join(
+                sorted({difference for planned in found for difference in planned.differences})
             )
-        return self.fits(("failed", "missing", "stale") if stale == "rerun" else ("failed", "missing"))
+            raise StaleError(
+                f"{len(found)} of {len(self.cells) + len(self.others)} cells have records made "
+                f"under other conditions ({what}). "
+                "Say --stale keep to let them count, --stale rerun to make them again, or --out "
+                "FOLDER to begin another run"
+            )
+        return self.fits(
+            ("failed", "missing", "stale") if stale == "rerun" else ("failed", "missing")
+        )
 
 
 def survey(suite: Suite, store: RecordStore, conditions_of: Conditions) -> Plan:
@@ -100,34 +123,54 @@ def survey(suite: Suite, store: RecordStore, conditions_of: Conditions) -> Plan:
     unreadable: UnreadableRecordError | None = None
     for cell in suite.cells:
         found = store.find(cell.id, cell.stem, index)
-        unreadable = unreadable or (found.error if isinstance(found.error, UnreadableRecordError) else None)
+        unreadable = unreadable or (
+            found.error if isinstance(found.error, UnreadableRecordError) else None
+        )
         damaged += [str(found.error)] if found.error else []
         remarks += found.remarks
         stem = found.path.stem if found.path else cell.stem
-        planned.append(_planned(cell, stem, _slim(found.record) if found.record else None, conditions_of))
+        planned.append(
+            _planned(cell, stem, _slim(found.record) if found.record else None, conditions_of)
+        )
     selected = tuple(one for one in planned if one.cell.id in suite.selected)
     others = tuple(one for one in planned if one.cell.id not in suite.selected)
     return Plan(selected, others, tuple(damaged), tuple(remarks), unreadable)
 
 
 def fits_with_weights(
-    suite: Suite, store: RecordStore, fits: Iterable[Fit], conditions_of: Conditions, *, any_conditions: bool = False
+    suite: Suite,
+    store: RecordStore,
+    fits: Iterable[Fit],
+    conditions_of: Conditions,
+    *,
+    any_conditions: bool = False,
 ) -> frozenset[str]:
     """Ids of those of `fits` whose weights the store has kept: their cells need no training.
 
-    Judged by the first bytes of each file. Where the data has changed, or the file is damaged, the fit trains all the same.
+    Judged by the first bytes of each file. Where the data has changed, or the file is damaged, the
+    fit trains all the same.
     """
     from metabench.experiment.weights import has_weights, weights_path
 
     if not suite.keep_weights:
         return frozenset()
     folder = store.folder.with_name(WEIGHTS)
-    found = (fit for fit in fits if has_weights(weights_path(folder, fit.id), fit.id, conditions_of.fit(fit), any_conditions=any_conditions))
+    found = (
+        fit
+        for fit in fits
+        if has_weights(
+            weights_path(folder, fit.id),
+            fit.id,
+            conditions_of.fit(fit),
+            any_conditions=any_conditions,
+        )
+    )
     return frozenset(fit.id for fit in found)
 
 
 class Conditions:
-    """Conditions of each cell and fit under given threads and device; computed once for each set of plugins."""
+    """Conditions of each cell and fit under given threads and device; computed once for each set of
+    plugins."""
 
     def __init__(self, threads: int, device: str) -> None:
         self._threads = threads
@@ -150,11 +193,15 @@ class Conditions:
             except OSError as error:
                 why = error.strerror or str(error)
                 place = f"{error.filename}: " if error.filename else ""
-                raise ConfigError(f"the source of a plugin ({', '.join(plugins)}) cannot be read: {place}{why}") from error
+                raise ConfigError(
+                    f"the source of a plugin ({', '.join(plugins)}) cannot be read: {place}{why}"
+                ) from error
         return self._known[plugins]
 
 
-def _planned(cell: Cell, stem: str, record: Mapping[str, Any] | None, conditions_of: Conditions) -> PlannedCell:
+def _planned(
+    cell: Cell, stem: str, record: Mapping[str, Any] | None, conditions_of: Conditions
+) -> PlannedCell:
     if record is None:
         return PlannedCell(cell, "missing", stem)
     if record["result"]["outcome"] not in FINISHED:
@@ -163,18 +210,36 @@ def _planned(cell: Cell, stem: str, record: Mapping[str, Any] | None, conditions
     return PlannedCell(cell, "stale" if differences else "done", stem, record, differences)
 
 
-def differing_conditions(cell: Cell, record: Mapping[str, Any], conditions_of: Conditions) -> tuple[str, ...]:
-    """What was not as it is now when a record was made, or when the weights were made that it took; nothing where all was the same."""
+def differing_conditions(
+    cell: Cell, record: Mapping[str, Any], conditions_of: Conditions
+) -> tuple[str, ...]:
+    """What was not as it is now when a record was made, or when the weights were made that it took;
+    nothing where all was the same."""
     made_on = record["provenance"]
     pairs = [(made_on.get("conditions") or {}, conditions_of(cell))]
     if isinstance(made_on.get("training_conditions"), dict):
         pairs.append((made_on["training_conditions"], conditions_of.fit(cell.fit)))
-    differing = [(then, now) for then, now in pairs if then.get("conditions_digest") != now["conditions_digest"]]
-    told = tuple(dict.fromkeys(difference for then, now in differing for difference in environment.differences(then, now)))
+    differing = [
+        (then, now)
+        for then, now in pairs
+        if then.get("conditions_digest") != now["conditions_digest"]
+    ]
+    told = tuple(
+        dict.fromkeys(
+            difference
+            for then, now in differing
+            for difference in environment.differences(then, now)
+        )
+    )
     return told or (("conditions",) if differing else ())
 
 
 def _slim(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record without its curves and most of its configuration: thousands of them are held at once."""
+    """A record without its curves and most of its configuration: thousands of them are held at
+    once."""
     kept = ("outcome", "iterations", "episodes", "score")
-    return {**record, "config": {"evaluate": record["config"].get("evaluate")}, "result": {key: record["result"].get(key) for key in kept}}
+    return {
+        **record,
+        "config": {"evaluate": record["config"].get("evaluate")},
+        "result": {key: record["result"].get(key) for key in kept},
+    }

@@ -1,4 +1,5 @@
-"""How long fits of a kind that nobody has timed yet will take: a few iterations and one batch of episodes of each, run as fits are."""
+"""How long fits of a kind that nobody has timed yet will take: a few iterations and one batch of
+episodes of each, run as fits are."""
 
 from __future__ import annotations
 
@@ -41,9 +42,13 @@ class Rates:
 
     Attributes
     ----------
-    once : for loading, and whatever else comes once a fit.
-    iteration, validation : of an iteration, and of an episode of a validation within training.
-    choice, test : of a validation episode of what is chosen for a cell, and of a test episode, by how the cell is evaluated.
+    once
+        For loading, and whatever else comes once a fit.
+    iteration, validation
+        Of an iteration, and of an episode of a validation within training.
+    choice, test
+        Of a validation episode of what is chosen for a cell, and of a test episode, by how the cell
+        is evaluated.
     """
 
     once: float
@@ -53,58 +58,94 @@ class Rates:
     test: Mapping[str, float]
 
     def seconds(self, fit: Fit, cells: Sequence[PlannedCell], *, trains: bool = True) -> float:
-        """Expected seconds of a fit and the test of these cells. Patience may end a training earlier."""
+        """Expected seconds of a fit and the test of these cells. Patience may end a training
+        earlier."""
         episodes = fit.validate.episodes
         total = self.once
         if trains and self.iteration:
-            iterations = iterations_of(fit) or math.ceil((fit.train.seconds or 0.0) / self.iteration)
+            iterations = iterations_of(fit) or math.ceil(
+                (fit.train.seconds or 0.0) / self.iteration
+            )
             total += fit.train.seconds or self.iteration * iterations
             total += math.ceil(iterations / fit.validate.every) * episodes * self.validation
         for planned in cells:
             evaluate = planned.cell.evaluate
-            total += episodes * self.choice[_kind_of_test(evaluate)] + evaluate.episodes * self.test[_kind_of_test(evaluate)]
+            total += (
+                episodes * self.choice[_kind_of_test(evaluate)]
+                + evaluate.episodes * self.test[_kind_of_test(evaluate)]
+            )
         return total
 
 
-def probe(suite: Suite, project: Project, using: Resources, fits: Fits) -> tuple[dict[str, Rates], list[str]]:
-    """Run a few iterations of each kind of these fits, and one batch of episodes of each way to test it.
+def probe(
+    suite: Suite, project: Project, using: Resources, fits: Fits
+) -> tuple[dict[str, Rates], list[str]]:
+    """Run a few iterations of each kind of these fits, and one batch of episodes of each way to
+    test it.
 
-    Nothing is left on disk, and no score is shown. As many run at once as will in earnest, where there are so many kinds.
+    Nothing is left on disk, and no score is shown. As many run at once as will in earnest, where
+    there are so many kinds.
 
     Returns
     -------
-    The rates of each fit by its id, as far as there are any, and a line about each kind that failed.
+    tuple[dict[str, Rates], list[str]]
+        The rates of each fit by its id, as far as there are any, and a line about each kind that
+        failed.
     """
     from metabench.runner.run import run_suite
 
     kinds = _kinds(fits)
     probes = tuple(cell for cells in kinds.values() for cell in cells)
-    shortened = replace(suite, cells=probes, selected=frozenset(cell.id for cell in probes), keep_weights=False)
+    shortened = replace(
+        suite, cells=probes, selected=frozenset(cell.id for cell in probes), keep_weights=False
+    )
     print(f"trying {len(kinds)} kinds of fits", file=sys.stderr)
-    with tempfile.TemporaryDirectory(prefix="metabench-probe-") as folder, contextlib.redirect_stdout(io.StringIO()):
-        summary = run_suite(shortened, replace(project, checkpoint_seconds=0.0), using=using, out=Path(folder) / "run")
+    with (
+        tempfile.TemporaryDirectory(prefix="metabench-probe-") as folder,
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        summary = run_suite(
+            shortened,
+            replace(project, checkpoint_seconds=0.0),
+            using=using,
+            out=Path(folder) / "run",
+        )
         rates = {kind: _rates(cells, RecordStore(summary.folder)) for kind, cells in kinds.items()}
     failed = [f"{failed.name}: {failed.failure.line}" for failed in summary.failed]
     lost = {failed.name for failed in summary.failed}
-    failed += [f"{name}: diverged" for kind, cells in kinds.items() if rates[kind] is None and (name := name_of(cells[0])) not in lost]
+    failed += [
+        f"{name}: diverged"
+        for kind, cells in kinds.items()
+        if rates[kind] is None and (name := name_of(cells[0])) not in lost
+    ]
     return {fit.id: found for fit, _ in fits if (found := rates[_kind(fit)]) is not None}, failed
 
 
 def _kinds(fits: Fits) -> dict[str, list[Cell]]:
-    """One short fit of each kind, with a short cell for each way in which any of its kind is tested."""
+    """One short fit of each kind, with a short cell for each way in which any of its kind is
+    tested."""
     kinds: dict[str, dict[str, Cell]] = {}
     for fit, cells in fits:
         alike = kinds.setdefault(_kind(fit), {})
         for planned in cells:
             at = planned.cell.evaluate
             first = next(iter(alike.values())).fit if alike else _shortened_fit(fit)
-            alike.setdefault(_kind_of_test(at), replace(planned.cell, fit=first, evaluate=replace(at, episodes=min(EPISODES, at.episodes))))
+            alike.setdefault(
+                _kind_of_test(at),
+                replace(
+                    planned.cell,
+                    fit=first,
+                    evaluate=replace(at, episodes=min(EPISODES, at.episodes)),
+                ),
+            )
     return {kind: list(alike.values()) for kind, alike in kinds.items()}
 
 
 def _shortened_fit(fit: Fit) -> Fit:
     train = replace(fit.train, iterations=WARM_UP + TIMED, tasks=None, seconds=None)
-    validate = replace(fit.validate, every=WARM_UP, episodes=min(EPISODES, fit.validate.episodes), patience=None)
+    validate = replace(
+        fit.validate, every=WARM_UP, episodes=min(EPISODES, fit.validate.episodes), patience=None
+    )
     return replace(fit, train=train, validate=validate)
 
 
@@ -118,7 +159,12 @@ def _kind_of_test(evaluate: Evaluate) -> str:
 
 
 def _rates(cells: Sequence[Cell], store: RecordStore) -> Rates | None:
-    records = {cell.id: record for cell in cells if (record := store.read(cell.id)) is not None and record["result"]["outcome"] == "completed"}
+    records = {
+        cell.id: record
+        for cell in cells
+        if (record := store.read(cell.id)) is not None
+        and record["result"]["outcome"] == "completed"
+    }
     if len(records) < len(cells):
         return None
     first = records[cells[0].id]
@@ -130,12 +176,24 @@ def _rates(cells: Sequence[Cell], store: RecordStore) -> Rates | None:
     return Rates(
         once=max(0.0, first["measured"]["wall_seconds"] - _timed(first["measured"])),
         iteration=float(np.median(seconds[WARM_UP:])) if len(seconds) > WARM_UP else 0.0,
-        validation=first["measured"]["validation_seconds"] / (rounds * validate.episodes) if rounds else 0.0,
-        choice={_kind_of_test(cell.evaluate): records[cell.id]["measured"]["choice_seconds"] / validate.episodes for cell in cells},
-        test={_kind_of_test(cell.evaluate): records[cell.id]["measured"]["seconds_per_episode"] or 0.0 for cell in cells},
+        validation=first["measured"]["validation_seconds"] / (rounds * validate.episodes)
+        if rounds
+        else 0.0,
+        choice={
+            _kind_of_test(cell.evaluate): records[cell.id]["measured"]["choice_seconds"]
+            / validate.episodes
+            for cell in cells
+        },
+        test={
+            _kind_of_test(cell.evaluate): records[cell.id]["measured"]["seconds_per_episode"] or 0.0
+            for cell in cells
+        },
     )
 
 
 def _timed(measured: Mapping[str, Any]) -> float:
     """What of the wall time is told apart in a record."""
-    return sum(measured[name] or 0.0 for name in ("training_seconds", "validation_seconds", "choice_seconds", "test_seconds"))
+    return sum(
+        measured[name] or 0.0
+        for name in ("training_seconds", "validation_seconds", "choice_seconds", "test_seconds")
+    )

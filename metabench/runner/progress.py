@@ -21,7 +21,8 @@ LINES_EVERY = 10.0
 
 
 class Display(AbstractContextManager["Display"]):
-    """Told of everything that happens to fits; `results` are the scores of a finished fit, in words."""
+    """Told of everything that happens to fits; `results` are the scores of a finished fit, in
+    words."""
 
     def __init__(self, total: int, clock: Clock) -> None:
         self.total = total
@@ -54,14 +55,20 @@ class Display(AbstractContextManager["Display"]):
 
 
 class Lines(Display):
-    """Plain lines: the start and end of each fit, and every few seconds where the running ones are."""
+    """Plain lines: the start and end of each fit, and every few seconds where the running ones
+    are."""
 
     def __init__(self, total: int, clock: Clock) -> None:
         super().__init__(total, clock)
         self._running: dict[str, tuple[str, str]] = {}
         self._spoke = time.monotonic()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """There is nothing to put away."""
 
     def started(self, job: Job) -> None:
@@ -80,7 +87,10 @@ class Lines(Display):
         if time.monotonic() - self._spoke < LINES_EVERY or not self._running:
             return
         where = "; ".join(f"{name}: {text}" for name, text in self._running.values())
-        self._say(f"[{self.finished}/{self.total}] {where}" + (f"; {left}" if (left := self._time_left()) else ""))
+        self._say(
+            f"[{self.finished}/{self.total}] {where}"
+            + (f"; {left}" if (left := self._time_left()) else "")
+        )
 
     def _say(self, line: str) -> None:
         print(one_line(line), flush=True)
@@ -88,14 +98,25 @@ class Lines(Display):
 
 
 class Live(Display):
-    """A bar for all fits, a line for each that runs, and above them a line for each that has ended."""
+    """A bar for all fits, a line for each that runs, and above them a line for each that has
+    ended."""
 
     def __init__(self, total: int, clock: Clock, console: Console) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         super().__init__(total, clock)
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=30), MofNCompleteColumn())
-        self._progress = Progress(*columns, TextColumn("{task.fields[detail]}", markup=False), console=console, transient=True, refresh_per_second=4)
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+        )
+        self._progress = Progress(
+            *columns,
+            TextColumn("{task.fields[detail]}", markup=False),
+            console=console,
+            transient=True,
+            refresh_per_second=4,
+        )
         self._fits = self._progress.add_task("fits", total=total, detail="")
         self._lines: dict[str, TaskID] = {}
 
@@ -103,15 +124,27 @@ class Live(Display):
         self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._progress.stop()
 
     def started(self, job: Job) -> None:
-        self._lines[job.fit.id] = self._progress.add_task(one_line(job.name), total=None, detail="starting")
+        self._lines[job.fit.id] = self._progress.add_task(
+            one_line(job.name), total=None, detail="starting"
+        )
 
     def advanced(self, job: Job, message: Advanced) -> None:
         detail = message.phase + _loss(message)
-        self._progress.update(self._lines[job.fit.id], completed=message.iteration, total=message.total, detail=one_line(detail))
+        self._progress.update(
+            self._lines[job.fit.id],
+            completed=message.iteration,
+            total=message.total,
+            detail=one_line(detail),
+        )
 
     def ended(self, job: Job, message: Ended, results: str) -> None:
         self.finished += 1
@@ -129,7 +162,11 @@ def display_for(total: int, clock: Clock) -> Display:
     from metabench.terminal.console import console
 
     screen = console()
-    return Live(total, clock, screen) if screen.is_terminal and not screen.is_dumb_terminal else Lines(total, clock)
+    return (
+        Live(total, clock, screen)
+        if screen.is_terminal and not screen.is_dumb_terminal
+        else Lines(total, clock)
+    )
 
 
 def _where(message: Advanced) -> str:

@@ -1,4 +1,5 @@
-"""Runs what a suite lacks: plan, refuse or go on, one process a fit, a record for every cell, a summary."""
+"""Runs what a suite lacks: plan, refuse or go on, one process a fit, a record for every cell, a
+summary."""
 
 from __future__ import annotations
 
@@ -17,7 +18,15 @@ from metabench.identity import digest
 from metabench.provenance import environment
 from metabench.records import FINISHED
 from metabench.runner.data import refuse_changed_data
-from metabench.runner.describe import declaration_of, failed_result, metric_of, name_of, record_of, score_lines, score_text
+from metabench.runner.describe import (
+    declaration_of,
+    failed_result,
+    metric_of,
+    name_of,
+    record_of,
+    score_lines,
+    score_text,
+)
 from metabench.runner.folder import RunFolder
 from metabench.runner.forecast import Clock, History
 from metabench.runner.messages import Advanced, Ended, Failure, Job, Started, Wrote
@@ -32,7 +41,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Failed:
-    """A fit without a result: what it is called, how many of its cells are lost, why, and where its log lies, if it has said anything."""
+    """A fit without a result: what it is called, how many of its cells are lost, why, and where its
+    log lies, if it has said anything."""
 
     name: str
     cells: int
@@ -42,7 +52,8 @@ class Failed:
 
 @dataclass
 class RunSummary:
-    """What a run came to: cells written now (`finished`), found done before (`kept`), stale ones let count, and the fits that failed."""
+    """What a run came to: cells written now (`finished`), found done before (`kept`), stale ones
+    let count, and the fits that failed."""
 
     folder: Path
     finished: int = 0
@@ -80,12 +91,15 @@ def resources(device: str, workers: int, threads: int) -> Resources:
 
     Parameters
     ----------
-    device : `auto` (CUDA where there is any), `cpu`, `cuda` (every GPU) or `cuda:N`.
-    workers : fits at once, 0 for as many as fit: cores by threads on a CPU, one a GPU on CUDA.
+    device
+        `auto` (CUDA where there is any), `cpu`, `cuda` (every GPU) or `cuda:N`.
+    workers
+        Fits at once, 0 for as many as fit: cores by threads on a CPU, one a GPU on CUDA.
 
     Raises
     ------
-    ConfigError : there is no such device.
+    ConfigError
+        There is no such device.
     """
     if device == "cpu":
         return Resources(("cpu",) * (workers or max(1, environment.cores() // threads)), threads)
@@ -100,7 +114,10 @@ def resources(device: str, workers: int, threads: int) -> Resources:
     gpus = [f"cuda:{index}" for index in range(found)]
     chosen = [gpu for gpu in gpus if not number or gpu == f"cuda:{int(number)}"]
     if not chosen:
-        raise ConfigError(f"--device {device}: torch finds {', '.join(gpus) or 'no GPU'} here; `metabench doctor` says more")
+        raise ConfigError(
+            f"--device {device}: torch finds {', '.join(gpus) or 'no GPU'} here; `metabench "
+            "doctor` says more"
+        )
     return Resources(tuple(chosen[: workers or None]), threads)
 
 
@@ -118,15 +135,22 @@ def run_suite(
 
     Parameters
     ----------
-    timeout : seconds after which a fit is killed.
-    fail_fast : stop at the first fit that fails.
-    stale : what to do about records made under other conditions; None refuses to go on where there are any.
-    out : the run folder, instead of the suite's own in the project.
+    timeout
+        Seconds after which a fit is killed.
+    fail_fast
+        Stop at the first fit that fails.
+    stale
+        What to do about records made under other conditions; None refuses to go on where there are
+        any.
+    out
+        The run folder, instead of the suite's own in the project.
 
     Raises
     ------
-    FolderError, StaleError : nothing has been run.
-    UnwritableError : a record could not be written; what was finished before is safe.
+    FolderError, StaleError
+        Nothing has been run.
+    UnwritableError
+        A record could not be written; what was finished before is safe.
     """
     began = time.monotonic()
     folder = RunFolder(out or project.reports / suite.name)
@@ -140,22 +164,41 @@ def run_suite(
         for line in (*plan.damaged, *plan.remarks):
             print(f"warning: {line}")
         folder.sweep_checkpoints(plan)
-        kept = fits_with_weights(suite, folder.store, (fit for fit, _ in fits), conditions, any_conditions=stale == "keep")
+        kept = fits_with_weights(
+            suite,
+            folder.store,
+            (fit for fit, _ in fits),
+            conditions,
+            any_conditions=stale == "keep",
+        )
         jobs = _jobs(fits, kept, folder, suite, project, using, conditions, stale)
         summary = _summary(folder, plan, fits)
         print(_opening(suite, folder, plan, jobs, using), flush=True)
         if jobs:
             known = (planned.record for planned in (*plan.cells, *plan.others) if planned.record)
             history = History(known, conditions(jobs[0].cells[0][0]), environment.cpu_name())
-            expected = {fit.id: history.seconds(fit, cells, trains=fit.id not in kept) for fit, cells in fits}
+            expected = {
+                fit.id: history.seconds(fit, cells, trains=fit.id not in kept)
+                for fit, cells in fits
+            }
             clock = Clock(jobs, len(using.devices), expected)
-            with Pool(using.devices, using.threads, timeout) as pool, display_for(len(jobs), clock) as display:
+            with (
+                Pool(using.devices, using.threads, timeout) as pool,
+                display_for(len(jobs), clock) as display,
+            ):
                 _follow(pool, jobs, folder, display, summary, fail_fast)
     summary.seconds = time.monotonic() - began
     return summary
 
 
-def _follow(pool: Pool, jobs: Sequence[Job], folder: RunFolder, display: Display, summary: RunSummary, fail_fast: bool) -> None:
+def _follow(
+    pool: Pool,
+    jobs: Sequence[Job],
+    folder: RunFolder,
+    display: Display,
+    summary: RunSummary,
+    fail_fast: bool,
+) -> None:
     """Pass on what happens, and write the records of cells whose fit came to nothing."""
     running: dict[str, Job] = {}
     wrote: dict[str, dict[str, Wrote]] = {job.fit.id: {} for job in jobs}
@@ -176,7 +219,13 @@ def _follow(pool: Pool, jobs: Sequence[Job], folder: RunFolder, display: Display
             case job, Ended() as message:
                 del running[job.fit.id]
                 log = _log_of(job)
-                lost = _record_failure(job, message.failure, message.seconds, log, wrote[job.fit.id], folder) if message.failure else 0
+                lost = (
+                    _record_failure(
+                        job, message.failure, message.seconds, log, wrote[job.fit.id], folder
+                    )
+                    if message.failure
+                    else 0
+                )
                 summary.finished += len(job.cells) - lost
                 summary.missing -= len(job.cells)
                 display.clock.end(job, message.seconds, finished=message.failure is None)
@@ -189,22 +238,47 @@ def _follow(pool: Pool, jobs: Sequence[Job], folder: RunFolder, display: Display
                         return
 
 
-def _record_failure(job: Job, failure: Failure, seconds: float, log: Path | None, wrote: Mapping[str, Wrote], folder: RunFolder) -> int:
-    """Write a record of the failure, after `seconds`, for every cell without a result; return how many there are."""
+def _record_failure(
+    job: Job,
+    failure: Failure,
+    seconds: float,
+    log: Path | None,
+    wrote: Mapping[str, Wrote],
+    folder: RunFolder,
+) -> int:
+    """Write a record of the failure, after `seconds`, for every cell without a result; return how
+    many there are."""
     error = {"type": failure.type, "message": failure.message, "traceback": failure.traceback}
     ended = datetime.now(UTC)
-    times = {"started": (ended - timedelta(seconds=seconds)).isoformat(), "ended": ended.isoformat(), "log": log.name if log else None}
+    times = {
+        "started": (ended - timedelta(seconds=seconds)).isoformat(),
+        "ended": ended.isoformat(),
+        "log": log.name if log else None,
+    }
     measured = {"wall_seconds": seconds, "workers": job.workers}
-    lost = [(cell, stem) for cell, stem in job.cells if cell.id not in wrote and not _is_written(folder, stem, job)]
+    lost = [
+        (cell, stem)
+        for cell, stem in job.cells
+        if cell.id not in wrote and not _is_written(folder, stem, job)
+    ]
     for cell, stem in lost:
-        folder.store.write(stem, record_of(cell, failed_result(failure.outcome, error), measured, {**job.provenance_of(cell), **times}))
+        folder.store.write(
+            stem,
+            record_of(
+                cell,
+                failed_result(failure.outcome, error),
+                measured,
+                {**job.provenance_of(cell), **times},
+            ),
+        )
     return len(lost)
 
 
 def forget_checkpoint(job: Job, failure: Failure) -> None:
     """Delete the checkpoint of a fit that raised: what it raised over may lie in there.
 
-    One that was killed, or ran out of time or memory, goes on from it in the next run; so does one whose data is missing.
+    One that was killed, or ran out of time or memory, goes on from it in the next run; so does one
+    whose data is missing.
     """
     if failure.outcome == "failed" and failure.type != "DataError":
         with suppress(OSError):
@@ -229,7 +303,10 @@ def _is_written(folder: RunFolder, stem: str, job: Job) -> bool:
         record = folder.store.load(path)
     except RecordError:  # the record of the failure takes its place
         return False
-    return record["result"].get("outcome") in FINISHED and record["provenance"].get("run") == job.provenance["run"]
+    return (
+        record["result"].get("outcome") in FINISHED
+        and record["provenance"].get("run") == job.provenance["run"]
+    )
 
 
 def _results(job: Job, wrote: Mapping[str, Wrote]) -> str:
@@ -238,7 +315,9 @@ def _results(job: Job, wrote: Mapping[str, Wrote]) -> str:
     for cell, _ in job.cells:
         if message := wrote.get(cell.id):
             text = score_text(metric_of(cell), message.score)
-            told.append((cell, text if message.outcome == "completed" else f"{message.outcome}, {text}"))
+            told.append(
+                (cell, text if message.outcome == "completed" else f"{message.outcome}, {text}")
+            )
     return score_lines(told)
 
 
@@ -282,15 +361,26 @@ def _jobs(
     ]
 
 
-def _summary(folder: RunFolder, plan: Plan, fits: Sequence[tuple[Fit, list[PlannedCell]]]) -> RunSummary:
+def _summary(
+    folder: RunFolder, plan: Plan, fits: Sequence[tuple[Fit, list[PlannedCell]]]
+) -> RunSummary:
     """Before anything has run: all that is to be run is missing."""
     missing = sum(len(cells) for _, cells in fits)
-    stale = plan.counts["stale"] if not any(planned.state == "stale" for _, cells in fits for planned in cells) else 0
+    stale = (
+        plan.counts["stale"]
+        if not any(planned.state == "stale" for _, cells in fits for planned in cells)
+        else 0
+    )
     return RunSummary(folder.path, kept=plan.counts["done"], stale=stale, missing=missing)
 
 
-def _opening(suite: Suite, folder: RunFolder, plan: Plan, jobs: Sequence[Job], using: Resources) -> str:
+def _opening(
+    suite: Suite, folder: RunFolder, plan: Plan, jobs: Sequence[Job], using: Resources
+) -> str:
     counts = ", ".join(f"{number} {state}" for state, number in plan.counts.items() if number)
     kept = sum(job.evaluates for job in jobs)
     of_these = f" ({kept} of them from kept weights)" if kept else ""
-    return f"{suite.name}: {len(plan.cells)} cells ({counts}); {len(jobs)} fits to run{of_these}, {using}; in {folder.path}"
+    return (
+        f"{suite.name}: {len(plan.cells)} cells ({counts}); {len(jobs)} fits to "
+        f"run{of_these}, {using}; in {folder.path}"
+    )

@@ -1,7 +1,8 @@
 """A child process: runs one fit, writes the records of its cells, and dies with its parent.
 
-The child leads a process group of its own, and adopts what leaves that, so that whatever a fit starts ends with it (see `descendants`). It holds the
-read end of a pipe whose write end only the parent has: end of file means that the parent is gone, however it went.
+The child leads a process group of its own, and adopts what leaves that, so that whatever a fit
+starts ends with it (see `descendants`). It holds the read end of a pipe whose write end only the
+parent has: end of file means that the parent is gone, however it went.
 """
 
 from __future__ import annotations
@@ -20,7 +21,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metabench.errors import TRACEBACK, ConfigError, DataError, MetabenchError, PluginError, UnwritableError, message_of, shortened
+from metabench.errors import (
+    TRACEBACK,
+    ConfigError,
+    DataError,
+    MetabenchError,
+    PluginError,
+    UnwritableError,
+    message_of,
+    shortened,
+)
 from metabench.io.files import is_disk_full
 from metabench.records import WEIGHTS, RecordStore
 from metabench.runner.descendants import adopt_orphans, end_own
@@ -29,9 +39,11 @@ from metabench.runner.messages import Advanced, Done, Failure, Job, Message, Unw
 
 if TYPE_CHECKING:
     from metabench.experiment.fit import CellOutcome, Progress
+    from metabench.registry import Group
 
 _OWN_LIMITS = (errno.EMFILE, errno.EFBIG)
-"""What keeps this process from writing, and perhaps no other: a plugin that leaves files open, or that lowers its limits."""
+"""What keeps this process from writing, and perhaps no other: a plugin that leaves files open, or
+that lowers its limits."""
 
 PROGRESS_INTERVAL = 0.2
 """Seconds between two reports of progress within a phase."""
@@ -44,7 +56,8 @@ def work(job: Job, device: str, messages: Connection, lifeline: Connection) -> N
         _log_to(job.log)
         _run(job, device, messages)
         messages.send(Done())
-    except BaseException as error:  # SystemExit and KeyboardInterrupt of a plugin are failures of its fit like any other
+    # SystemExit and KeyboardInterrupt of a plugin are failures of its fit like any other
+    except BaseException as error:
         with suppress(OSError, ValueError):  # a plugin may have closed stderr
             print(_traceback(error), file=sys.stderr, flush=True)
         messages.send(_told(error, job))
@@ -59,8 +72,12 @@ def _run(job: Job, device: str, messages: Connection) -> None:
     from metabench.experiment import fit as experiment
     from metabench.experiment.weights import Keeping
 
-    if Path(__file__).parents[1] != job.package:  # its numbers would be recorded as those of other sources
-        raise RuntimeError(f"this process has imported metabench from {Path(__file__).parents[1]}, and the run from {job.package}")
+    # its numbers would be recorded as those of other sources
+    if Path(__file__).parents[1] != job.package:
+        raise RuntimeError(
+            f"this process has imported metabench from {Path(__file__).parents[1]}, and the run "
+            f"from {job.package}"
+        )
     torch.set_num_threads(job.threads)
     registry.use_plugins(job.plugins, job.root)
     store = RecordStore(job.folder)
@@ -70,7 +87,11 @@ def _run(job: Job, device: str, messages: Connection) -> None:
         weights=job.folder / WEIGHTS if job.keep_weights else None,
         checkpoints=job.checkpoint.parent,
         every=job.checkpoint_seconds,
-        provenance={**job.provenance, "conditions": dict(job.fit_conditions), "started": started.isoformat()},
+        provenance={
+            **job.provenance,
+            "conditions": dict(job.fit_conditions),
+            "started": started.isoformat(),
+        },
         stale=job.any_weights,
     )
     outcomes = experiment.run_fit(
@@ -88,17 +109,27 @@ def _run(job: Job, device: str, messages: Connection) -> None:
     job.checkpoint.unlink(missing_ok=True)
 
 
-def _write(store: RecordStore, stem: str, job: Job, outcome: CellOutcome, started: datetime) -> None:
+def _write(
+    store: RecordStore, stem: str, job: Job, outcome: CellOutcome, started: datetime
+) -> None:
     with suppress(OSError, ValueError):  # a plugin may have closed it
         sys.stdout.flush()
     times = {"started": started.isoformat(), "ended": datetime.now(UTC).isoformat()}
     log = job.log.name if job.log.stat().st_size else None
-    provenance = {**job.provenance_of(outcome.cell), **outcome.provenance_extra, **times, "log": log}
-    store.write(stem, record_of(outcome.cell, outcome.result, outcome.measured, provenance), outcome.arrays)
+    provenance = {
+        **job.provenance_of(outcome.cell),
+        **outcome.provenance_extra,
+        **times,
+        "log": log,
+    }
+    store.write(
+        stem, record_of(outcome.cell, outcome.result, outcome.measured, provenance), outcome.arrays
+    )
 
 
 class Throttled:
-    """Passes progress on at once when the phase changes or ends, and otherwise a few times a second: a pipe is no place for every iteration."""
+    """Passes progress on at once when the phase changes or ends, and otherwise a few times a
+    second: a pipe is no place for every iteration."""
 
     def __init__(self, messages: Connection) -> None:
         self._messages = messages
@@ -107,10 +138,16 @@ class Throttled:
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
-        if progress.phase == self._phase and now - self._sent < PROGRESS_INTERVAL and progress.iteration != progress.total:
+        if (
+            progress.phase == self._phase
+            and now - self._sent < PROGRESS_INTERVAL
+            and progress.iteration != progress.total
+        ):
             return
         self._phase, self._sent = progress.phase, now
-        self._messages.send(Advanced(progress.phase, progress.iteration, progress.total, progress.loss))
+        self._messages.send(
+            Advanced(progress.phase, progress.iteration, progress.total, progress.loss)
+        )
 
 
 def _detach(lifeline: Connection, mark: str) -> None:
@@ -118,7 +155,9 @@ def _detach(lifeline: Connection, mark: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setpgid(0, 0)
     adopt_orphans(mark)
-    threading.Thread(target=_die_with_parent, args=(lifeline,), name="lifeline", daemon=True).start()
+    threading.Thread(
+        target=_die_with_parent, args=(lifeline,), name="lifeline", daemon=True
+    ).start()
 
 
 def _die_with_parent(lifeline: Connection) -> None:
@@ -131,9 +170,11 @@ def _die_with_parent(lifeline: Connection) -> None:
 
 
 def _log_to(log: Path) -> None:
-    """Send what this process and libraries in C print to the log; SIGUSR1 adds where every thread stands, and so does a crash."""
+    """Send what this process and libraries in C print to the log; SIGUSR1 adds where every thread
+    stands, and so does a crash."""
     try:
-        log.unlink(missing_ok=True)  # whatever it is: nothing is written through a link, and nobody waited for behind a pipe
+        # whatever it is: nothing is written through a link, and nobody waited for behind a pipe
+        log.unlink(missing_ok=True)
         target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     except OSError as error:
         raise UnwritableError(f"{log}: cannot be written: {error.strerror}") from error
@@ -166,9 +207,14 @@ def _culprit(error: BaseException, job: Job) -> str:
     from metabench.registry import accused
 
     fit = job.fit
-    others = [("datasets", cell.evaluate.on.name) for cell, _ in job.cells if cell.evaluate.on]
+    parts: list[tuple[Group, str]] = [
+        ("methods", fit.method.name),
+        ("models", fit.model.name),
+        ("datasets", fit.dataset.name),
+        *(("datasets", cell.evaluate.on.name) for cell, _ in job.cells if cell.evaluate.on),
+    ]
     try:
-        return accused(error, [("methods", fit.method.name), ("models", fit.model.name), ("datasets", fit.dataset.name), *others])  # type: ignore[list-item]
+        return accused(error, parts)
     except ConfigError:  # the names themselves are what is wrong
         return ""
 
@@ -178,8 +224,11 @@ def _traceback(error: BaseException) -> str:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """A MemoryError, torch's own on a GPU, or what torch's allocator on a CPU and CUDA's libraries say in a RuntimeError."""
+    """A MemoryError, torch's own on a GPU, or what torch's allocator on a CPU and CUDA's libraries
+    say in a RuntimeError."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     message = message_of(error).lower()
-    return isinstance(error, RuntimeError) and any(words in message for words in ("allocate memory", "not enough memory", "out of memory"))
+    return isinstance(error, RuntimeError) and any(
+        words in message for words in ("allocate memory", "not enough memory", "out of memory")
+    )

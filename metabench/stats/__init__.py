@@ -1,6 +1,7 @@
 """Statistics: numbers in, frozen results out. No tables, no plots, no files.
 
-The training seed is the unit of replication, a test episode a subsample of one trained model; every function here takes one number a seed.
+The training seed is the unit of replication, a test episode a subsample of one trained model; every
+function here takes one number a seed.
 """
 
 from metabench.stats.contrasts import Verdict, contrast_interval, judge, judge_all

@@ -12,42 +12,63 @@ from scipy import stats
 from metabench.stats.results import DESCRIPTIVE, Estimate, Interval, checked, spread
 
 
-def t_interval(values: Sequence[float], *, confidence: float = 0.95, unit: str = "", scale: float | None = None) -> Estimate:
+def t_interval(
+    values: Sequence[float], *, confidence: float = 0.95, unit: str = "", scale: float | None = None
+) -> Estimate:
     """Student's t interval of a mean over seeds: mean ± t(n - 1) · sd / √n.
 
     One value, and values that are all the same, give no interval but a caveat.
 
     Parameters
     ----------
-    scale : size of the numbers that the values were computed from, which tells spread from rounding; by default their own.
+    scale
+        Size of the numbers that the values were computed from, which tells spread from rounding; by
+        default their own.
 
     Raises
     ------
-    ValueError : no values, or one that is not finite.
+    ValueError
+        No values, or one that is not finite.
     """
     array = checked(values)
     n, mean = array.size, float(array.mean())
     method = f"mean with Student t interval over {n} {'seed' if n == 1 else 'seeds'}"
     if n == 1:
-        return Estimate(mean, None, confidence, None, 1, method, unit, ("one seed: no interval over seeds",))
+        return Estimate(
+            mean, None, confidence, None, 1, method, unit, ("one seed: no interval over seeds",)
+        )
     sd = spread(array, float(np.abs(array).max()) if scale is None else scale)
     if sd == 0.0:
-        return Estimate(mean, None, confidence, 0.0, n, method, unit, (f"all {n} seeds gave the same value: their spread is unknown, not zero",))
+        return Estimate(
+            mean,
+            None,
+            confidence,
+            0.0,
+            n,
+            method,
+            unit,
+            (f"all {n} seeds gave the same value: their spread is unknown, not zero",),
+        )
     half = float(stats.t.isf((1 - confidence) / 2, n - 1)) * sd / n**0.5
     caveats = (f"{n} seeds: descriptive",) if n <= DESCRIPTIVE else ()
     return Estimate(mean, (mean - half, mean + half), confidence, sd, n, method, unit, caveats)
 
 
 def mean_interval(intervals: Sequence[Interval]) -> Interval:
-    """Return the typical interval of one model over its own episodes: lower and upper ends averaged over the models of a group.
+    """Return the typical interval of one model over its own episodes: lower and upper ends averaged
+    over the models of a group.
 
-    It says how far the test episodes pin down a given model, and nothing about what another seed would give.
+    It says how far the test episodes pin down a given model, and nothing about what another seed
+    would give.
 
     Raises
     ------
-    ValueError : no intervals, or an end that is not finite.
+    ValueError
+        No intervals, or an end that is not finite.
     """
-    return float(checked([low for low, _ in intervals]).mean()), float(checked([high for _, high in intervals]).mean())
+    return float(checked([low for low, _ in intervals]).mean()), float(
+        checked([high for _, high in intervals]).mean()
+    )
 
 
 @dataclass(frozen=True)
@@ -56,8 +77,12 @@ class Band:
 
     Attributes
     ----------
-    mean : ``[X]``. low, high : ``[X]``, or None for a single curve.
-    n : number of curves.
+    mean
+        ``[X]``.
+    low, high
+        ``[X]``, or None for a single curve.
+    n
+        Number of curves.
     """
 
     mean: NDArray[np.float64]
@@ -67,18 +92,23 @@ class Band:
 
 
 def t_band(curves: NDArray[np.float64], *, confidence: float = 0.95) -> Band:
-    """Student t intervals at every point of curves that share their x; pointwise, so not a band for the whole curve.
+    """Student t intervals at every point of curves that share their x; pointwise, so not a band for
+    the whole curve.
 
     Parameters
     ----------
-    curves : ``[S, X]``, one row a seed.
+    curves
+        ``[S, X]``, one row a seed.
 
     Raises
     ------
-    ValueError : not two-dimensional, no curve, or a value that is not finite.
+    ValueError
+        Not two-dimensional, no curve, or a value that is not finite.
     """
     if curves.ndim != 2 or curves.size == 0 or not np.isfinite(curves).all():
-        raise ValueError(f"expected finite curves of shape [seeds, points], got shape {curves.shape}")
+        raise ValueError(
+            f"expected finite curves of shape [seeds, points], got shape {curves.shape}"
+        )
     n, mean = curves.shape[0], curves.mean(0)
     if n == 1:
         return Band(mean, None, None, 1)

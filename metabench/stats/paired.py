@@ -16,20 +16,28 @@ Vector = NDArray[np.float64]
 
 
 def paired_t_test(
-    first: Sequence[float], second: Sequence[float], *, confidence: float = 0.95, unit: str = "", higher_is_better: bool = True
+    first: Sequence[float],
+    second: Sequence[float],
+    *,
+    confidence: float = 0.95,
+    unit: str = "",
+    higher_is_better: bool = True,
 ) -> PairedComparison:
     """Compare two algorithms by their differences, first minus second, seed by seed.
 
-    With one pair there is the difference alone. With two or three (`DESCRIPTIVE`) there is an interval and no test: so few seeds find only
-    differences of more than two standard deviations, and a p invites more. Pairs that all differ by the same amount are not tested either.
+    With one pair there is the difference alone. With two or three (`DESCRIPTIVE`) there is an
+    interval and no test: so few seeds find only differences of more than two standard deviations,
+    and a p invites more. Pairs that all differ by the same amount are not tested either.
 
     Parameters
     ----------
-    first, second : ``[n]``, in the same order of seeds.
+    first, second
+        ``[n]``, in the same order of seeds.
 
     Raises
     ------
-    ValueError : different lengths, no pairs, or a value that is not finite.
+    ValueError
+        Different lengths, no pairs, or a value that is not finite.
     """
     a, b = checked(first), checked(second)
     if a.size != b.size:
@@ -52,12 +60,21 @@ def paired_t_test(
     if sd is None:
         return replace(described, caveats=("one pair of seeds: no inference",))
     if sd == 0.0:
-        return replace(described, caveats=(f"all {n} pairs differ by the same amount: their spread is unknown, nothing is tested",))
+        return replace(
+            described,
+            caveats=(
+                f"all {n} pairs differ by the same amount: their spread is unknown, nothing is "
+                "tested",
+            ),
+        )
     test = stats.ttest_rel(a, b)
     low, high = test.confidence_interval(confidence)
     effect = mean / sd
     estimated = replace(
-        described, interval=(float(low), float(high)), effect=effect, effect_corrected=effect * (1 - 3 / (4 * (n - 1) - 1)) if n > 2 else None
+        described,
+        interval=(float(low), float(high)),
+        effect=effect,
+        effect_corrected=effect * (1 - 3 / (4 * (n - 1) - 1)) if n > 2 else None,
     )
     if n <= DESCRIPTIVE:
         return replace(estimated, caveats=(f"{n} pairs of seeds: descriptive, not tested",))
@@ -67,12 +84,14 @@ def paired_t_test(
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Return Holm's step-down adjusted p-values (1979), in the order given.
 
-    A comparison that was declared but not tested (None) keeps its place in the family, as if its p were 1, and stays None:
-    the correction depends on what was declared, not on what happened to finish.
+    A comparison that was declared but not tested (None) keeps its place in the family, as if its p
+    were 1, and stays None: the correction depends on what was declared, not on what happened to
+    finish.
 
     Raises
     ------
-    ValueError : a p outside [0, 1].
+    ValueError
+        A p outside [0, 1].
     """
     if any(p is not None and not 0 <= p <= 1 for p in p_values):
         raise ValueError(f"expected p-values between 0 and 1, got {list(p_values)}")
@@ -85,11 +104,14 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def correct_family(comparisons: Sequence[PairedComparison | None], family: str) -> list[PairedComparison | None]:
+def correct_family(
+    comparisons: Sequence[PairedComparison | None], family: str
+) -> list[PairedComparison | None]:
     """Correct the declared comparisons of one family, and say what each of them could have found.
 
-    `None` is a comparison that was declared and has no pairs; it counts for the family's size. The smallest detectable difference is that at
-    Holm's first, strictest step (level / size), at 80 % power, with the observed spread of the differences.
+    `None` is a comparison that was declared and has no pairs; it counts for the family's size. The
+    smallest detectable difference is that at Holm's first, strictest step (level / size), at 80 %
+    power, with the observed spread of the differences.
     """
     adjusted = holm([comparison.p if comparison else None for comparison in comparisons])
     corrected: list[PairedComparison | None] = []
@@ -99,8 +121,18 @@ def correct_family(comparisons: Sequence[PairedComparison | None], family: str) 
             continue
         detectable = None
         if comparison.sd:
-            detectable = comparison.sd * detectable_effect(comparison.n, alpha=(1 - comparison.confidence) / len(comparisons))
-        corrected.append(replace(comparison, family=family, family_size=len(comparisons), p_adjusted=p, detectable_difference=detectable))
+            detectable = comparison.sd * detectable_effect(
+                comparison.n, alpha=(1 - comparison.confidence) / len(comparisons)
+            )
+        corrected.append(
+            replace(
+                comparison,
+                family=family,
+                family_size=len(comparisons),
+                p_adjusted=p,
+                detectable_difference=detectable,
+            )
+        )
     return corrected
 
 

@@ -8,28 +8,39 @@ import numpy as np
 from scipy import optimize, stats
 
 NODES = 200
-"""Quadrature points over the chi-square law: four correct digits of the effect down to n = 2 at one twentieth of 5 %."""
+"""Quadrature points over the chi-square law: four correct digits of the effect down to n = 2 at one
+twentieth of 5 %."""
 
 
 @lru_cache(maxsize=1024)
 def detectable_effect(n: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """Return the smallest d_z that a two-sided paired t-test of `n` pairs finds at level `alpha` with the given power.
+    """Return the smallest d_z that a two-sided paired t-test of `n` pairs finds at level `alpha`
+    with the given power.
 
-    The noncentral t distribution is integrated over the sample's standard deviation: P(|T| > c) = E[Φ(δ - c·s) + Φ(-δ - c·s)] with
-    δ = d_z·√n and s² ~ χ²(n - 1) / (n - 1). Library solvers (scipy's `nct`, statsmodels' `TTestPower`) give NaN or stop short
-    where few seeds meet a strict level, which is where this number matters most.
+    The noncentral t distribution is integrated over the sample's standard deviation: P(|T| > c) =
+    E[Φ(δ - c·s) + Φ(-δ - c·s)] with δ = d_z·√n and s² ~ χ²(n - 1) / (n - 1). Library solvers
+    (scipy's `nct`, statsmodels' `TTestPower`) give NaN or stop short where few seeds meet a strict
+    level, which is where this number matters most.
 
     Raises
     ------
-    ValueError : fewer than two pairs, or a level or power outside (0, 1).
+    ValueError
+        Fewer than two pairs, or a level or power outside (0, 1).
     """
     if n < 2 or not 0 < alpha < 1 or not alpha < power < 1:
         raise ValueError(f"no detectable effect for n = {n}, alpha = {alpha}, power = {power}")
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    critical = stats.t.isf(alpha / 2, n - 1) * np.sqrt(stats.chi2.ppf((nodes + 1) / 2, n - 1) / (n - 1))
+    critical = stats.t.isf(alpha / 2, n - 1) * np.sqrt(
+        stats.chi2.ppf((nodes + 1) / 2, n - 1) / (n - 1)
+    )
 
     def shortfall(delta: float) -> float:
-        return float(weights @ (stats.norm.cdf(delta - critical) + stats.norm.cdf(-delta - critical)) / 2) - power
+        return (
+            float(
+                weights @ (stats.norm.cdf(delta - critical) + stats.norm.cdf(-delta - critical)) / 2
+            )
+            - power
+        )
 
     upper = 1.0
     while shortfall(upper) < 0:

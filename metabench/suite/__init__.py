@@ -1,7 +1,8 @@
-"""Suites: a TOML file, found, read, checked, and expanded to its cells. Nothing is run or written here, and no data is needed.
+"""Suites: a TOML file, found, read, checked, and expanded to its cells. Nothing is run or written
+here, and no data is needed.
 
-`load_suite` is the whole interface. What a suite may say is in `schema`, how a recipe comes together in `layers`, how grids become cells in
-`grids`.
+`load_suite` is the whole interface. What a suite may say is in `schema`, how a recipe comes
+together in `layers`, how grids become cells in `grids`.
 """
 
 from __future__ import annotations
@@ -36,17 +37,29 @@ class Suite:
 
     Attributes
     ----------
-    name : stem of the file, with `-<profile>` where one was chosen; names the run folder.
-    argument, profile : what `metabench run` is told to get this suite.
-    title, description : for the report.
-    reference : the algorithm that the others are tested against.
-    root_seed : root of every random stream.
-    keep_weights : whether the run folder keeps the weights of every fit.
-    cells : the whole suite, in the order to run: by seed, then point of the grid, then algorithm.
-    selected : ids of the cells that are wanted now (`--only`, `--seeds`); all, unless restricted.
-    claims : the hypotheses, fixed before the data.
-    resolved : the suite as TOML with the project's defaults and the profile worked in: it expands to the same cells without either.
-    source : the text as the user wrote it.
+    name
+        Stem of the file, with `-<profile>` where one was chosen; names the run folder.
+    argument, profile
+        What `metabench run` is told to get this suite.
+    title, description
+        For the report.
+    reference
+        The algorithm that the others are tested against.
+    root_seed
+        Root of every random stream.
+    keep_weights
+        Whether the run folder keeps the weights of every fit.
+    cells
+        The whole suite, in the order to run: by seed, then point of the grid, then algorithm.
+    selected
+        Ids of the cells that are wanted now (`--only`, `--seeds`); all, unless restricted.
+    claims
+        The hypotheses, fixed before the data.
+    resolved
+        The suite as TOML with the project's defaults and the profile worked in: it expands to the
+        same cells without either.
+    source
+        The text as the user wrote it.
     """
 
     name: str
@@ -75,30 +88,46 @@ class Suite:
 
 
 def load_suite(
-    name_or_path: str | None, project: Project, *, profile: str | None = None, seeds: Sequence[int] | None = None, only: Sequence[str] = ()
+    name_or_path: str | None,
+    project: Project,
+    *,
+    profile: str | None = None,
+    seeds: Sequence[int] | None = None,
+    only: Sequence[str] = (),
 ) -> Suite:
     """Load a suite by its name in the project's `suites` folder, or by path.
 
     Parameters
     ----------
-    name_or_path : None means the project's default suite.
-    profile : one of the suite's profiles.
-    seeds : of these seeds only, among those of the suite.
-    only : restrictions such as `algorithm=maml,fomaml` or `ways=5`; all of them must hold.
+    name_or_path
+        None means the project's default suite.
+    profile
+        One of the suite's profiles.
+    seeds
+        Of these seeds only, among those of the suite.
+    only
+        Restrictions such as `algorithm=maml,fomaml` or `ways=5`; all of them must hold.
 
     Raises
     ------
-    ConfigError : the suite cannot be found, or says something impossible; or a restriction leaves nothing.
+    ConfigError
+        The suite cannot be found, or says something impossible; or a restriction leaves nothing.
     """
     path = find_suite(name_or_path, project)
     document = normalised(read_document(path))
     table = parse(document, SuiteTable)
     if profile is not None and profile not in table.profiles:
         known = some(table.profiles, MANY) or "none"
-        raise ConfigError(f"{document.name}: there is no profile '{one_line(profile)}'; there are {known}{nearest(profile, table.profiles)}")
+        raise ConfigError(
+            f"{document.name}: there is no profile '{one_line(profile)}'; there are "
+            f"{known}{nearest(profile, table.profiles)}"
+        )
     name = path.stem if profile is None else f"{path.stem}-{profile}"
     if profile is not None and path.with_name(f"{name}.toml").exists():
-        raise ConfigError(f"{document.name}: profile '{profile}' and the suite '{name}' would share a run folder; rename one of them")
+        raise ConfigError(
+            f"{document.name}: profile '{profile}' and the suite '{name}' would share a run "
+            "folder; rename one of them"
+        )
     layers = suite_layers(document, table, project, profile)
     profile_seeds = table.profiles[profile].seeds if profile is not None else None
     cells = Expansion(document, table, layers, profile_seeds).cells()
@@ -125,7 +154,8 @@ def find_suite(name_or_path: str | None, project: Project) -> Path:
 
     Raises
     ------
-    ConfigError : there is none; the message lists those that there are.
+    ConfigError
+        There is none; the message lists those that there are.
     """
     known = suite_names(project)
     wanted = name_or_path if name_or_path is not None else project.suite
@@ -137,13 +167,18 @@ def find_suite(name_or_path: str | None, project: Project) -> Path:
     if name_or_path is None and is_path:
         path = project.root / path
     if not is_name(path.stem):
-        raise ConfigError(f"'{one_line(wanted)}' cannot name a suite: use letters, digits and _ . + - only, at most 64, with no . or - in front")
+        raise ConfigError(
+            f"'{one_line(wanted)}' cannot name a suite: use letters, digits and _ . + - only, at "
+            "most 64, with no . or - in front"
+        )
     try:
         found = path.is_file()
     except OSError as error:  # without permission, or too long
         raise ConfigError(f"'{one_line(wanted)}': cannot be read: {error.strerror}") from None
     if not found or path.suffix != ".toml":
-        raise ConfigError(f"'{one_line(wanted)}': {one_line(_no_such_file(path)) if is_path else f'no such suite; {there}{nearest(wanted, known)}'}")
+        no_suite = f"no such suite; {there}{nearest(wanted, known)}"
+        why = one_line(_no_such_file(path)) if is_path else no_suite
+        raise ConfigError(f"'{one_line(wanted)}': {why}")
     return path
 
 
@@ -152,14 +187,17 @@ def suite_names(project: Project) -> list[str]:
 
     Raises
     ------
-    ConfigError : the folder of the suites cannot be read.
+    ConfigError
+        The folder of the suites cannot be read.
     """
     try:
         files = [Path(entry.name) for entry in os.scandir(project.suites) if _is_file(entry)]
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise ConfigError(f"{project.suites}: the suites cannot be read: {error.strerror}") from None
+        raise ConfigError(
+            f"{project.suites}: the suites cannot be read: {error.strerror}"
+        ) from None
     return sorted(file.stem for file in files if file.suffix == ".toml" and is_name(file.stem))
 
 
@@ -172,7 +210,8 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
 
 
 def every_suite(project: Project) -> dict[str, Suite | MetabenchError]:
-    """Return the project's suites by name, sorted, and in place of one that cannot be loaded what is wrong with it."""
+    """Return the project's suites by name, sorted, and in place of one that cannot be loaded what
+    is wrong with it."""
     suites: dict[str, Suite | MetabenchError] = {}
     for name in suite_names(project):
         try:
@@ -187,7 +226,8 @@ def parse_seeds(text: str) -> list[int]:
 
     Raises
     ------
-    ConfigError : it names none.
+    ConfigError
+        It names none.
     """
     seeds: list[int] = []
     for part in text.split(","):
@@ -201,7 +241,9 @@ def parse_seeds(text: str) -> list[int]:
 
 def _argument(path: Path, project: Project) -> str:
     """What `metabench run` is told in the project's folder to get this suite."""
-    whole, suites = (Path(os.path.normpath(where.absolute())) for where in (path, project.suites))  # links keep their names
+    whole, suites = (
+        Path(os.path.normpath(where.absolute())) for where in (path, project.suites)
+    )  # links keep their names
     if whole.parent == suites:
         return path.stem
     return str(whole.relative_to(project.root)) if whole.is_relative_to(project.root) else str(path)
@@ -224,35 +266,63 @@ def _reference(document: Document, table: SuiteTable, cells: Iterable[Cell]) -> 
     return table.reference
 
 
-def _selected(cells: Sequence[Cell], seeds: Sequence[int] | None, only: Sequence[str]) -> frozenset[str]:
+def _selected(
+    cells: Sequence[Cell], seeds: Sequence[int] | None, only: Sequence[str]
+) -> frozenset[str]:
     """Return the ids of the cells that the restrictions leave."""
     there = sorted({cell.fit.seed for cell in cells})
     if seeds is not None and (strange := sorted(set(seeds) - set(there))):
-        raise ConfigError(f"--seeds: the suite has no seed {some(map(str, strange), MANY)}; it has {some(map(str, there), MANY)}")
+        raise ConfigError(
+            f"--seeds: the suite has no seed {some(map(str, strange), MANY)}; it has "
+            f"{some(map(str, there), MANY)}"
+        )
     selected = [cell for cell in cells if seeds is None or cell.fit.seed in seeds]
     for pattern in only:
         key, equals, wanted = pattern.partition("=")
         choices = {str(_coordinates(cell).get(key)) for cell in cells} - {"None"}
         if not equals or not choices:
             known = sorted({name for cell in cells for name in _coordinates(cell)})
-            raise ConfigError(f"--only {one_line(pattern)}: expected KEY=VALUE[,VALUE] with a key of {', '.join(known)}{nearest(key, known)}")
+            raise ConfigError(
+                f"--only {one_line(pattern)}: expected KEY=VALUE[,VALUE] with a key of "
+                f"{', '.join(known)}{nearest(key, known)}"
+            )
         for value in wanted.split(","):
             if value not in choices:
                 there_are = f"there are {some(sorted(choices), MANY)}{nearest(value, choices)}"
-                raise ConfigError(f"--only {one_line(pattern)}: no cell has {key}={one_line(value)}; {there_are}")
-        selected = [cell for cell in selected if str(_coordinates(cell).get(key)) in wanted.split(",")]
+                raise ConfigError(
+                    f"--only {one_line(pattern)}: no cell has {key}={one_line(value)}; {there_are}"
+                )
+        selected = [
+            cell for cell in selected if str(_coordinates(cell).get(key)) in wanted.split(",")
+        ]
     if not selected:
         raise ConfigError(f"--only {one_line(' '.join(only))}: no cell has all of this")
     return frozenset(cell.id for cell in selected)
 
 
 def _coordinates(cell: Cell) -> Mapping[str, Any]:
-    return {**cell.labels, "method": cell.fit.method.name, "ways": cell.evaluate.ways, "shots": cell.evaluate.shots}
+    return {
+        **cell.labels,
+        "method": cell.fit.method.name,
+        "ways": cell.evaluate.ways,
+        "shots": cell.evaluate.shots,
+    }
 
 
-def _resolved(document: Document, layers: Sequence[Layer], reference: str, profile: str | None, seeds: Sequence[int] | None) -> str:
-    """Write the suite as it stands after the project's defaults and the profile: those two are what a copy elsewhere would lack."""
-    data = {key: value for key, value in document.data.items() if key not in (*RECIPE_TABLES, "profiles", "reference")}
+def _resolved(
+    document: Document,
+    layers: Sequence[Layer],
+    reference: str,
+    profile: str | None,
+    seeds: Sequence[int] | None,
+) -> str:
+    """Write the suite as it stands after the project's defaults and the profile: those two are what
+    a copy elsewhere would lack."""
+    data = {
+        key: value
+        for key, value in document.data.items()
+        if key not in (*RECIPE_TABLES, "profiles", "reference")
+    }
     data["reference"] = reference
     project, suite = layers[:2]
     for section, table in RECIPE_TABLES.items():

@@ -24,24 +24,41 @@ METRICS = (
     "iterations_to_target",
     "gain_first_step",
 )
-"""The columns of the group table that a claim can be about. `gain_first_step` is the score after one adaptation step less that before."""
+"""The columns of the group table that a claim can be about. `gain_first_step` is the score after
+one adaptation step less that before."""
 
-BOUNDS = ("ratio_below", "ratio_above", "difference_above", "difference_below", "between", "equivalent_within")
+BOUNDS = (
+    "ratio_below",
+    "ratio_above",
+    "difference_above",
+    "difference_below",
+    "between",
+    "equivalent_within",
+)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A hypothesis about the group table: `metric` of the algorithm `of`, against something, within a bound.
+    """A hypothesis about the group table: `metric` of the algorithm `of`, against something, within
+    a bound.
 
     Attributes
     ----------
-    id, says, source : a short name, the hypothesis in words, and where it comes from.
-    metric : one of `METRICS`.
-    of : the algorithm that the claim is about.
-    against : another algorithm, or a number; None for the published figure (`published`).
-    where : coordinates of the groups that it is about; without any it must hold in every group.
-    versus_where : the claim is that the difference where `where` holds, less that where `versus_where` holds too, is within the bound.
-    bound, limits : one of `BOUNDS`, and its number (for `between`: both).
+    id, says, source
+        A short name, the hypothesis in words, and where it comes from.
+    metric
+        One of `METRICS`.
+    of
+        The algorithm that the claim is about.
+    against
+        Another algorithm, or a number; None for the published figure (`published`).
+    where
+        Coordinates of the groups that it is about; without any it must hold in every group.
+    versus_where
+        The claim is that the difference where `where` holds, less that where `versus_where` holds
+        too, is within the bound.
+    bound, limits
+        One of `BOUNDS`, and its number (for `between`: both).
     """
 
     id: str
@@ -57,12 +74,15 @@ class Claim:
     limits: tuple[float, ...]
 
 
-def make_claims(document: Document, tables: Iterable[ClaimTable], cells: Iterable[Cell]) -> tuple[Claim, ...]:
+def make_claims(
+    document: Document, tables: Iterable[ClaimTable], cells: Iterable[Cell]
+) -> tuple[Claim, ...]:
     """Return the claims of a suite.
 
     Raises
     ------
-    ConfigError : a claim that is not one, or is about nothing in the suite.
+    ConfigError
+        A claim that is not one, or is about nothing in the suite.
     """
     cells = list(cells)
     groups = list({canonical(group): group for group in (cell.group() for cell in cells)}.values())
@@ -82,11 +102,28 @@ def _claim(document: Document, path: KeyPath, table: ClaimTable) -> Claim:
     said = table.said()
     bounds = [bound for bound in BOUNDS if bound in said]
     if len(bounds) != 1:
-        raise document.error((path, f"says {' and '.join(bounds) or 'no bound'}; a claim has exactly one of {', '.join(BOUNDS)}"))
+        raise document.error(
+            (
+                path,
+                f"says {' and '.join(bounds) or 'no bound'}; a claim has exactly one of "
+                f"{', '.join(BOUNDS)}",
+            )
+        )
     if ("against" in said) == ("published" in said):
-        raise document.error((path, "a claim has exactly one of against (an algorithm or a number) and published = true"))
+        raise document.error(
+            (
+                path,
+                "a claim has exactly one of against (an algorithm or a number) and published = "
+                "true",
+            )
+        )
     if table.metric not in METRICS:
-        raise document.error(((*path, "metric"), f"expected one of {', '.join(METRICS)}{nearest(table.metric, METRICS)}"))
+        raise document.error(
+            (
+                (*path, "metric"),
+                f"expected one of {', '.join(METRICS)}{nearest(table.metric, METRICS)}",
+            )
+        )
     bound = bounds[0]
     limits = tuple(said[bound]) if bound == "between" else (said[bound],)
     if bound == "between" and not (len(limits) == 2 and limits[0] < limits[1]):
@@ -106,22 +143,46 @@ def _claim(document: Document, path: KeyPath, table: ClaimTable) -> Claim:
     )
 
 
-def _about_nothing(path: KeyPath, claim: Claim, groups: list[dict[str, Any]]) -> list[tuple[KeyPath, str]]:
+def _about_nothing(
+    path: KeyPath, claim: Claim, groups: list[dict[str, Any]]
+) -> list[tuple[KeyPath, str]]:
     """Say what in the claim is not in the suite."""
     algorithms = sorted({group["algorithm"] for group in groups})
     rivals = [claim.against] if isinstance(claim.against, str) else []
     problems: list[tuple[KeyPath, str]] = []
     for key, name in [("of", claim.of), *(("against", rival) for rival in rivals)]:
         if name not in algorithms:
-            problems.append(((*path, key), f"no algorithm of the grids; there are {', '.join(algorithms)}{nearest(name, algorithms)}"))
+            problems.append(
+                (
+                    (*path, key),
+                    "no algorithm of the grids; there are "
+                    f"{', '.join(algorithms)}{nearest(name, algorithms)}",
+                )
+            )
     known = sorted({key for group in groups for key in group})
-    wheres = [("where", claim.where), *([("versus_where", claim.versus_where)] if claim.versus_where is not None else [])]
+    wheres = [
+        ("where", claim.where),
+        *([("versus_where", claim.versus_where)] if claim.versus_where is not None else []),
+    ]
     for name, where in wheres:
-        problems += [((*path, name, key), f"unknown key; {name} takes {', '.join(known)}{nearest(key, known)}") for key in where if key not in known]
+        problems += [
+            (
+                (*path, name, key),
+                f"unknown key; {name} takes {', '.join(known)}{nearest(key, known)}",
+            )
+            for key in where
+            if key not in known
+        ]
     if problems:
         return problems
-    for name, where in [("where", claim.where), ("versus_where", {**claim.where, **(claim.versus_where or {})})]:
-        if not all(any(_matches(group, {**where, "algorithm": algorithm}) for group in groups) for algorithm in [claim.of, *rivals]):
+    for name, where in [
+        ("where", claim.where),
+        ("versus_where", {**claim.where, **(claim.versus_where or {})}),
+    ]:
+        if not all(
+            any(_matches(group, {**where, "algorithm": algorithm}) for group in groups)
+            for algorithm in [claim.of, *rivals]
+        ):
             return [((*path, name), f"matches no group of {' and '.join([claim.of, *rivals])}")]
     return []
 
@@ -130,7 +191,11 @@ def _undecidable(path: KeyPath, claim: Claim, cells: Iterable[Cell]) -> list[tup
     """Say what in the claim keeps any outcome from deciding it."""
     if claim.against == claim.of:
         return [((*path, "against"), "is the algorithm that the claim is about")]
-    targets = {cell.fit.validate.target for cell in cells if cell.labels["algorithm"] in (claim.of, claim.against)}
+    targets = {
+        cell.fit.validate.target
+        for cell in cells
+        if cell.labels["algorithm"] in (claim.of, claim.against)
+    }
     if claim.metric == "iterations_to_target" and targets == {None}:
         return [((*path, "metric"), "needs a target, and [validate] says none")]
     return []
@@ -139,6 +204,7 @@ def _undecidable(path: KeyPath, claim: Claim, cells: Iterable[Cell]) -> list[tup
 def _matches(group: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
     """Whether a group has these coordinates; a list means any of these."""
     return all(
-        canonical(group.get(key)) in [canonical(choice) for choice in (wanted if isinstance(wanted, list) else [wanted])]
+        canonical(group.get(key))
+        in [canonical(choice) for choice in (wanted if isinstance(wanted, list) else [wanted])]
         for key, wanted in where.items()
     )

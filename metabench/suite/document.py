@@ -1,8 +1,9 @@
 """TOML files as the user wrote them: reading, pointing at a line, writing back.
 
-A `Document` keeps the text beside the parsed data, so that every complaint can say which file, which line, which key and what stands there.
-`tomllib` knows lines for syntax errors alone; `Document.line` finds those of keys by reading headers and `key =` lines, which serves every
-usual way to write TOML and otherwise falls back to the nearest enclosing table.
+A `Document` keeps the text beside the parsed data, so that every complaint can say which file,
+which line, which key and what stands there. `tomllib` knows lines for syntax errors alone;
+`Document.line` finds those of keys by reading headers and `key =` lines, which serves every usual
+way to write TOML and otherwise falls back to the nearest enclosing table.
 """
 
 from __future__ import annotations
@@ -31,10 +32,13 @@ MAX_DEPTH = 12
 MAX_PROBLEMS = 12
 _INT64 = 2**63
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_UNQUOTABLE = re.compile(r"[\x7f-\x9f]")  # of the control characters those that JSON leaves as they are
+# of the control characters those that JSON leaves as they are
+_UNQUOTABLE = re.compile(r"[\x7f-\x9f]")
 _KEY_PART = r"(?:[A-Za-z0-9_-]+|\"(?:[^\"\\]|\\.)*\"|'[^']*')"
 _DOTTED_KEY = rf"{_KEY_PART}(?:\s*\.\s*{_KEY_PART})*"
-_ENDLESS_KEY = re.compile(r"(?m)(?:^|[\[{,])[ \t]*(?:(?:[A-Za-z0-9_-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+){20}")
+_ENDLESS_KEY = re.compile(
+    r"(?m)(?:^|[\[{,])[ \t]*(?:(?:[A-Za-z0-9_-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+){20}"
+)
 _HEADER = re.compile(rf"\s*(\[\[?)\s*({_DOTTED_KEY})\s*\]")
 _ASSIGNMENT = re.compile(rf"\s*({_DOTTED_KEY})\s*=")
 
@@ -48,23 +52,35 @@ class Document:
     data: dict[str, Any] = field(default_factory=dict)
 
     def error(self, *problems: tuple[KeyPath, str | Callable[[], str]]) -> ConfigError:
-        """Return one error for several problems of a kind, a line each: `file:line: [table] key = value: what is wrong`.
+        """Return one error for several problems of a kind, a line each: `file:line: [table] key =
+        value: what is wrong`.
 
-        Where finding the words takes time, a function may give them: it is called for the few problems that are told.
+        Where finding the words takes time, a function may give them: it is called for the few
+        problems that are told.
         """
         ordered = sorted(problems, key=lambda problem: self.line(problem[0]) or 0)[:MAX_PROBLEMS]
-        lines = [f"{self._where(path)}: {one_line(why() if callable(why) else why)}" for path, why in ordered]
+        lines = [
+            f"{self._where(path)}: {one_line(why() if callable(why) else why)}"
+            for path, why in ordered
+        ]
         if len(problems) > MAX_PROBLEMS:
             lines.append(f"{self.name}: ... and {len(problems) - MAX_PROBLEMS} more")
         return ConfigError("\n".join(lines))
 
     def line(self, path: KeyPath) -> int | None:
-        """Return the line (from 1) where the value at `path` is said, else that of the nearest table around it, else None."""
+        """Return the line (from 1) where the value at `path` is said, else that of the nearest
+        table around it, else None."""
         wanted = _tokens(path)
         found: list[tuple[int, int]] = []
-        for target in (wanted, [token for token in wanted if token != "0"]):  # one [grid] is the first of a list
-            depths = (depth for depth in range(len(target), 0, -1) if tuple(target[:depth]) in self._lines)
-            found += [(-depth, self._lines[tuple(target[:depth])]) for depth in itertools.islice(depths, 1)]
+        # one [grid] is the first of a list
+        for target in (wanted, [token for token in wanted if token != "0"]):
+            depths = (
+                depth for depth in range(len(target), 0, -1) if tuple(target[:depth]) in self._lines
+            )
+            found += [
+                (-depth, self._lines[tuple(target[:depth])])
+                for depth in itertools.islice(depths, 1)
+            ]
         return min(found)[1] if found else None
 
     @cached_property
@@ -106,7 +122,9 @@ def read_document(path: Path) -> Document:
 
     Raises
     ------
-    ConfigError : it cannot be read, is not UTF-8 or not TOML, or holds what no key of any file takes (dates, nan, 65-bit integers, deep nesting).
+    ConfigError
+        It cannot be read, is not UTF-8 or not TOML, or holds what no key of any file takes (dates,
+        nan, 65-bit integers, deep nesting).
     """
     name = _shown(path)
     try:
@@ -114,8 +132,11 @@ def read_document(path: Path) -> Document:
     except OSError as error:
         raise ConfigError(f"{name}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{name}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-    except ValueError as error:  # a path that no file system takes, such as one with a null character
+        raise ConfigError(
+            f"{name}: is not UTF-8 text (byte {error.start}); save it as UTF-8"
+        ) from None
+    # a path that no file system takes, such as one with a null character
+    except ValueError as error:
         raise ConfigError(f"{name!r}: cannot be read: {error}") from None
     if _ENDLESS_KEY.search(text):  # tomllib takes the square of the parts of a dotted key in time
         raise ConfigError(f"{name}: tables or lists are nested too deeply")
@@ -126,7 +147,9 @@ def read_document(path: Path) -> Document:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: is not valid TOML: {one_line(error)}") from None
     except ValueError:  # Python reads no decimal of thousands of digits
-        raise ConfigError(f"{name}: holds an integer of thousands of digits; 64 bits are the most") from None
+        raise ConfigError(
+            f"{name}: holds an integer of thousands of digits; 64 bits are the most"
+        ) from None
     document = Document(name, text, data)
     if problems := list(_impossible_values(data)):
         raise document.error(*problems)
@@ -147,7 +170,8 @@ def nested(table: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises
     ------
-    ValueError : two keys say the same thing; the message names it.
+    ValueError
+        Two keys say the same thing; the message names it.
     """
     result: dict[str, Any] = {}
     for key, value in flat(table):
@@ -164,15 +188,25 @@ def nested(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def toml_text(data: Mapping[str, Any]) -> str:
-    """Return `data` as TOML: plain keys first, then a `[header]` for each table and a `[[header]]` for each table of a list."""
-    blocks = ["\n".join(f"{toml_key(key)} = {toml_value(value)}" for key, value in data.items() if not _is_table(value))]
+    """Return `data` as TOML: plain keys first, then a `[header]` for each table and a `[[header]]`
+    for each table of a list."""
+    blocks = [
+        "\n".join(
+            f"{toml_key(key)} = {toml_value(value)}"
+            for key, value in data.items()
+            if not _is_table(value)
+        )
+    ]
     for key, value in data.items():
         if not _is_table(value):
             continue
         if isinstance(value, list):
             blocks += [_block(f"[[{toml_key(key)}]]", table) for table in value]
         elif value and all(isinstance(item, dict) for item in value.values()):
-            blocks += [_block(f"[{toml_key(key)}.{toml_key(name)}]", table) for name, table in value.items()]
+            blocks += [
+                _block(f"[{toml_key(key)}.{toml_key(name)}]", table)
+                for name, table in value.items()
+            ]
         else:
             blocks.append(_block(f"[{toml_key(key)}]", value))
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -183,12 +217,21 @@ def toml_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return _UNQUOTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))
+        return _UNQUOTABLE.sub(
+            lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False)
+        )
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{toml_key(key)} = {toml_value(item)}" for key, item in value.items()) + " }" if value else "{}"
+        return (
+            "{ "
+            + ", ".join(f"{toml_key(key)} = {toml_value(item)}" for key, item in value.items())
+            + " }"
+            if value
+            else "{}"
+        )
     if isinstance(value, list | tuple):
         return "[" + ", ".join(toml_value(item) for item in value) + "]"
-    if isinstance(value, int) and value.bit_length() > 1024:  # in a message that refuses it: Python writes no decimal of thousands of digits
+    # in a message that refuses it: Python writes no decimal of thousands of digits
+    if isinstance(value, int) and value.bit_length() > 1024:
         return hex(value)
     return str(value)  # numbers; dates too, in messages that refuse them
 
@@ -199,15 +242,20 @@ def toml_key(key: str) -> str:
 
 
 def _block(header: str, table: Mapping[str, Any]) -> str:
-    return "\n".join([header, *(f"{toml_key(key)} = {toml_value(value)}" for key, value in table.items())])
+    return "\n".join(
+        [header, *(f"{toml_key(key)} = {toml_value(value)}" for key, value in table.items())]
+    )
 
 
 def _is_table(value: Any) -> bool:
-    return isinstance(value, Mapping) or (isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value))
+    return isinstance(value, Mapping) or (
+        isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+    )
 
 
 def _impossible_values(data: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    """Find what TOML can say and no setting can mean. A stack, not recursion: nesting is one of the things looked for."""
+    """Find what TOML can say and no setting can mean. A stack, not recursion: nesting is one of the
+    things looked for."""
     stack: list[tuple[KeyPath, Any]] = [((), data)]
     while stack:
         path, value = stack.pop()
@@ -227,7 +275,8 @@ def _impossible_values(data: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _said_on_lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, tokens of the full key) for every header and assignment that begins a line outside of multi-line strings."""
+    """Yield (line number, tokens of the full key) for every header and assignment that begins a
+    line outside of multi-line strings."""
     header: list[str] = []
     counts: dict[tuple[str, ...], int] = {}
     quote = ""
@@ -251,7 +300,8 @@ def _said_on_lines(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _keys(dotted: str) -> list[str]:
-    """Split `a."b.c".d` into single words; quoted keys are split at their dots too, as `"train.iterations"` means what `train.iterations` does."""
+    """Split `a."b.c".d` into single words; quoted keys are split at their dots too, as
+    `"train.iterations"` means what `train.iterations` does."""
     return _tokens(part.strip("\"'") for part in re.findall(_KEY_PART, dotted))
 
 
@@ -265,7 +315,11 @@ def _split(path: KeyPath) -> tuple[str, str]:
     if len(path) >= 2 and isinstance(path[1], int):
         ordinal = f" number {path[1] + 1}" if path[1] else ""
         return f"[[{toml_key(names[0])}]]{ordinal}", _dotted(path[2:])
-    depth = 2 if names[:1] in (["algorithms"], ["models"], ["datasets"], ["profiles"], ["plugins"]) else 1
+    depth = (
+        2
+        if names[:1] in (["algorithms"], ["models"], ["datasets"], ["profiles"], ["plugins"])
+        else 1
+    )
     depth = min(depth, max(len(path) - 1, 0))
     return (f"[{_dotted(path[:depth])}]" if depth else ""), _dotted(path[depth:])
 
@@ -273,7 +327,9 @@ def _split(path: KeyPath) -> tuple[str, str]:
 def _dotted(path: KeyPath) -> str:
     text = ""
     for key in path:
-        text += f"[{key}]" if isinstance(key, int) else ("." if text else "") + preview(toml_key(key))
+        text += (
+            f"[{key}]" if isinstance(key, int) else ("." if text else "") + preview(toml_key(key))
+        )
     return text
 
 

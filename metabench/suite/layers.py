@@ -1,8 +1,10 @@
 """How the recipe of one point of a grid comes together from everything that was said about it.
 
-Each table that says something is a `Layer`: what it says, section by section, and for which points. All of them have the same form, so
-precedence is the order of one list, and later ones win: `benchmark.toml`, the suite's own recipe, `[models.X]`, `[datasets.X]`,
-`[algorithms.X]`, each `[[override]]` in the order of the file, the profile. The values of axes come last, being coordinates of the point.
+Each table that says something is a `Layer`: what it says, section by section, and for which points.
+All of them have the same form, so precedence is the order of one list, and later ones win:
+`benchmark.toml`, the suite's own recipe, `[models.X]`, `[datasets.X]`, `[algorithms.X]`, each
+`[[override]]` in the order of the file, the profile. The values of axes come last, being
+coordinates of the point.
 """
 
 from __future__ import annotations
@@ -18,9 +20,23 @@ from metabench.registry.settings import unknown_key, wrong_value
 from metabench.suite.document import Document, KeyPath
 from metabench.suite.parsing import keys
 from metabench.suite.project import Project
-from metabench.suite.schema import BUDGETS, SECTION_OF, SECTIONS, TABLE_OF, EvaluateTable, SuiteTable, Table, TrainTable, ValidateTable
+from metabench.suite.schema import (
+    BUDGETS,
+    SECTION_OF,
+    SECTIONS,
+    TABLE_OF,
+    EvaluateTable,
+    SuiteTable,
+    Table,
+    TrainTable,
+    ValidateTable,
+)
 
-RECIPE_TABLES: dict[str, type[Table]] = {"train": TrainTable, "validate": ValidateTable, "evaluate": EvaluateTable}
+RECIPE_TABLES: dict[str, type[Table]] = {
+    "train": TrainTable,
+    "validate": ValidateTable,
+    "evaluate": EvaluateTable,
+}
 EPISODES_OF_VALIDATION = ("episodes", "ways", "shots", "query_shots")
 
 
@@ -43,10 +59,15 @@ class Layer:
 
     Attributes
     ----------
-    document, path : where the table stands.
-    sections : section → key → value.
-    when : coordinate → the values it is for; empty means everywhere.
-    own : the section whose keys stand directly in the table (`algorithm` in `[algorithms.X]`), or `axes`, where keys are dotted.
+    document, path
+        Where the table stands.
+    sections
+        Section → key → value.
+    when
+        Coordinate → the values it is for; empty means everywhere.
+    own
+        The section whose keys stand directly in the table (`algorithm` in `[algorithms.X]`), or
+        `axes`, where keys are dotted.
     """
 
     document: Document
@@ -70,18 +91,41 @@ Said = dict[str, tuple[Any, Layer]]
 """The values that hold in a section after all layers, each with the layer that said it."""
 
 
-def suite_layers(document: Document, table: SuiteTable, project: Project, profile: str | None) -> list[Layer]:
-    """Return every layer of a suite, in order of precedence, and refuse those that would give an algorithm test episodes of its own."""
+def suite_layers(
+    document: Document, table: SuiteTable, project: Project, profile: str | None
+) -> list[Layer]:
+    """Return every layer of a suite, in order of precedence, and refuse those that would give an
+    algorithm test episodes of its own."""
     layers = [Layer(project.document, (), project.recipe), Layer(document, (), table.sections())]
     for name, model in table.models.items():
-        layers.append(Layer(document, ("models", name), {"model": model.settings()}, {"model": (name,)}, own="model"))
+        layers.append(
+            Layer(
+                document,
+                ("models", name),
+                {"model": model.settings()},
+                {"model": (name,)},
+                own="model",
+            )
+        )
     for name, dataset in table.datasets.items():
-        layers.append(Layer(document, ("datasets", name), dataset.sections() | {"dataset": dataset.settings()}, {"dataset": (name,)}, own="dataset"))
+        layers.append(
+            Layer(
+                document,
+                ("datasets", name),
+                dataset.sections() | {"dataset": dataset.settings()},
+                {"dataset": (name,)},
+                own="dataset",
+            )
+        )
     for name, entry in table.algorithms.items():
         sections = entry.sections() | {"algorithm": entry.settings()}
-        layers.append(Layer(document, ("algorithms", name), sections, {"algorithm": (name,)}, own="algorithm"))
+        layers.append(
+            Layer(document, ("algorithms", name), sections, {"algorithm": (name,)}, own="algorithm")
+        )
     for place, override in enumerate(table.override):
-        layers.append(Layer(document, ("override", place), override.sections(), override.when.said()))
+        layers.append(
+            Layer(document, ("override", place), override.sections(), override.when.said())
+        )
     if profile is not None:
         layers.append(Layer(document, ("profiles", profile), table.profiles[profile].sections()))
     _refuse_own_episodes(document, layers)
@@ -98,7 +142,8 @@ def axes_layer(document: Document, grid: int, axes: Mapping[str, Any]) -> Layer:
 
 
 def checked_axes(document: Document, grid: int, axes: Mapping[str, Sequence[Any]]) -> None:
-    """Refuse axes that are no settings, or whose values do not fit. Settings of methods, models and datasets are checked where they apply."""
+    """Refuse axes that are no settings, or whose values do not fit. Settings of methods, models and
+    datasets are checked where they apply."""
     problems: list[tuple[KeyPath, str]] = []
     for axis, values in axes.items():
         section, _, key = axis.partition(".")
@@ -110,13 +155,18 @@ def checked_axes(document: Document, grid: int, axes: Mapping[str, Sequence[Any]
             if key not in annotations:
                 problems.append((path, unknown_key(key, annotations, section)))
             else:
-                problems += [(path, wrong_value(annotations[key], value)) for value in values if not _fits(section, key, value)]
+                problems += [
+                    (path, wrong_value(annotations[key], value))
+                    for value in values
+                    if not _fits(section, key, value)
+                ]
     if problems:
         raise document.error(*problems)
 
 
 def merged(layers: Iterable[Layer], section: str) -> Said:
-    """Lay the layers over one another. A budget (iterations, tasks or seconds) replaces whichever was said before."""
+    """Lay the layers over one another. A budget (iterations, tasks or seconds) replaces whichever
+    was said before."""
     said: Said = {}
     for layer in layers:
         table = layer.sections.get(section, {})
@@ -132,7 +182,8 @@ def values(said: Said) -> dict[str, Any]:
 
 
 def resolve_part(group: Group, label: str, registered: str, layers: Sequence[Layer]) -> Part:
-    """Return the method, model or dataset behind `label`, with the settings that the layers give it."""
+    """Return the method, model or dataset behind `label`, with the settings that the layers give
+    it."""
     section = SECTION_OF[group]
     said = merged(layers, section)
     for key, (value, layer) in said.items():
@@ -147,38 +198,67 @@ def resolve_part(group: Group, label: str, registered: str, layers: Sequence[Lay
         raise document.error(((TABLE_OF[group], label), message_of(error))) from None
 
 
-def resolve_recipe(document: Document, point: Point, layers: Sequence[Layer]) -> tuple[Train, Validate]:
-    """Return the training and validation of a point, ways and shots being the point's unless said."""
+def resolve_recipe(
+    document: Document, point: Point, layers: Sequence[Layer]
+) -> tuple[Train, Validate]:
+    """Return the training and validation of a point, ways and shots being the point's unless
+    said."""
     train, validate = merged(layers, "train"), merged(layers, "validate")
     budgets = [key for key in BUDGETS if key in train]
     if len(budgets) != 1:
-        path, why = (("train",), "lacks its budget") if not budgets else (train[budgets[0]][1].place("train", budgets[0]), "is not the only budget")
-        raise document.error((path, f"{why} (for {point.algorithm} on {point.dataset}); say exactly one of {', '.join(BUDGETS)}"))
+        path, why = (
+            (("train",), "lacks its budget")
+            if not budgets
+            else (train[budgets[0]][1].place("train", budgets[0]), "is not the only budget")
+        )
+        raise document.error(
+            (
+                path,
+                f"{why} (for {point.algorithm} on {point.dataset}); say exactly one of "
+                f"{', '.join(BUDGETS)}",
+            )
+        )
     shape = {"ways": point.ways, "shots": point.shots}
     fixed = {"ways": None} if point.ways is None else {}
     return Train(**shape | values(train) | fixed), Validate(**shape | values(validate) | fixed)
 
 
 def refuse_shadowed_axes(layers: Iterable[Layer], axes: Mapping[str, Any]) -> None:
-    """Refuse an override or a profile that sets what an axis sets: one of the two would be ignored in silence."""
+    """Refuse an override or a profile that sets what an axis sets: one of the two would be ignored
+    in silence."""
     for layer in layers:
         for axis in axes:
             section, _, key = axis.partition(".")
-            if layer.path[:1] in (("override",), ("profiles",)) and key in layer.sections.get(section, {}):
-                raise layer.document.error((layer.place(section, key), f"'{axis}' is an axis of a grid that this applies to; say it in one place"))
+            if layer.path[:1] in (("override",), ("profiles",)) and key in layer.sections.get(
+                section, {}
+            ):
+                raise layer.document.error(
+                    (
+                        layer.place(section, key),
+                        f"'{axis}' is an axis of a grid that this applies to; say it in one place",
+                    )
+                )
 
 
 def refuse_vain_steps(document: Document, points: Iterable[Sequence[Layer]]) -> None:
-    """Refuse what the suite says of a schedule in steps where that reaches no such schedule; `points` are the layers of each."""
+    """Refuse what the suite says of a schedule in steps where that reaches no such schedule;
+    `points` are the layers of each."""
     heeded: dict[KeyPath, bool] = {}
     for layers in points:
         said = merged(layers, "train")
-        for layer, key in [(said[key][1], key) for key in ("step_every", "step_factor") if key in said]:
+        for layer, key in [
+            (said[key][1], key) for key in ("step_every", "step_factor") if key in said
+        ]:
             if layer.document is document:  # what benchmark.toml says is for other suites too
                 place = layer.place("train", key)
                 heeded[place] = heeded.get(place, False) or values(said).get("schedule") == "step"
     if vain := [place for place, is_heeded in heeded.items() if not is_heeded]:
-        raise document.error(*((place, 'is for schedule = "step", and nothing that this reaches has that') for place in vain))
+        raise document.error(
+            *(
+                (place, 'is for schedule = "step", and nothing that this reaches has that')
+                for place in vain
+            )
+        )
 
 
 def refuse_target_out_of_reach(point: Point, fit: Fit, layers: Sequence[Layer]) -> None:
@@ -186,7 +266,10 @@ def refuse_target_out_of_reach(point: Point, fit: Fit, layers: Sequence[Layer]) 
     metric, target = get("datasets", fit.dataset.name).metric, fit.validate.target
     if metric.unit == "fraction" and target is not None and target > 1:
         layer = merged(layers, "validate")["target"][1]
-        why = f"the score on '{point.dataset}' is {metric.name}, a fraction; expected at most 1, such as 0.95"
+        why = (
+            f"the score on '{point.dataset}' is {metric.name}, a fraction; expected at "
+            "most 1, such as 0.95"
+        )
         raise layer.document.error((layer.place("validate", "target"), why))
 
 
@@ -195,11 +278,22 @@ def _refuse_own_episodes(document: Document, layers: Iterable[Layer]) -> None:
     for layer in layers:
         if layer.when.keys().isdisjoint({"algorithm", "method"}):
             continue
-        forbidden = [("evaluate", key) for key in layer.sections.get("evaluate", {}) if key not in ("batch_norm", "steps")]
-        forbidden += [("validate", key) for key in layer.sections.get("validate", {}) if key in EPISODES_OF_VALIDATION]
+        forbidden = [
+            ("evaluate", key)
+            for key in layer.sections.get("evaluate", {})
+            if key not in ("batch_norm", "steps")
+        ]
+        forbidden += [
+            ("validate", key)
+            for key in layer.sections.get("validate", {})
+            if key in EPISODES_OF_VALIDATION
+        ]
         if layer.own != "dataset":
             forbidden += [("dataset", key) for key in layer.sections.get("dataset", {})]
-        why = "validation and test episodes belong to the data: one algorithm cannot have its own; say it for all"
+        why = (
+            "validation and test episodes belong to the data: one algorithm cannot have "
+            "its own; say it for all"
+        )
         problems += [(layer.place(section, key), why) for section, key in forbidden]
     if problems:
         raise document.error(*problems)

@@ -1,4 +1,5 @@
-"""Whether the networks of a suite can be made at all: settings of a model and of a dataset may each be right, and together impossible."""
+"""Whether the networks of a suite can be made at all: settings of a model and of a dataset may each
+be right, and together impossible."""
 
 from __future__ import annotations
 
@@ -19,17 +20,22 @@ SECTIONS: tuple[tuple[str, Group], ...] = (("model", "models"), ("dataset", "dat
 
 
 class Networks:
-    """Makes each network of a suite once, on torch's meta device: there weights have shapes, and take neither memory nor time."""
+    """Makes each network of a suite once, on torch's meta device: there weights have shapes, and
+    take neither memory nor time."""
 
     def __init__(self) -> None:
         self._made: set[str] = set()
 
-    def refuse_misfit(self, fit: Fit, layers: Sequence[Layer], document: Document, grid: KeyPath) -> None:
-        """Refuse a fit whose network cannot be made, at the setting without which it could be; at the grid's models where there is none.
+    def refuse_misfit(
+        self, fit: Fit, layers: Sequence[Layer], document: Document, grid: KeyPath
+    ) -> None:
+        """Refuse a fit whose network cannot be made, at the setting without which it could be; at
+        the grid's models where there is none.
 
         Raises
         ------
-        ConfigError : with what the model itself says.
+        ConfigError
+            With what the model itself says.
         """
         told = get("methods", fit.method.name).told
         key = canonical([fit.model.identity(), fit.dataset.identity(), fit.train.ways, told])
@@ -51,7 +57,10 @@ def misfit(model: Part, dataset: Part, ways: int | None, told: bool) -> str:
 
     Parameters
     ----------
-    ways : of the training episodes. told : whether inputs say what defines the task, as those of an oracle do.
+    ways
+        Of the training episodes.
+    told
+        Whether inputs say what defines the task, as those of an oracle do.
     """
     import torch
 
@@ -61,7 +70,8 @@ def misfit(model: Part, dataset: Part, ways: int | None, told: bool) -> str:
             make("models", model, task)
     except ValueError as error:
         return message_of(error)
-    except PluginError:  # a network of somebody else's that wants weights with values, it may be: its fit will tell
+    # a network of somebody else's that wants weights with values, it may be: its fit will tell
+    except PluginError:
         return ""
     return ""
 
@@ -71,7 +81,8 @@ def task_of(dataset: Part, ways: int | None, told: bool = False) -> Task:
 
     Raises
     ------
-    PluginError : the dataset breaks its contract.
+    PluginError
+        The dataset breaks its contract.
     """
     from metabench.experiment.returned import checked_task
 
@@ -81,8 +92,11 @@ def task_of(dataset: Part, ways: int | None, told: bool = False) -> Task:
 
 
 def _without(part: Part, group: Group, setting: str) -> Part:
-    """Return a part with one setting at its default; as it is where the others do not allow that."""
+    """Return a part with one setting at its default; as it is where the others do not allow
+    that."""
     try:
-        return configured(group, part.name, {key: value for key, value in part.settings.items() if key != setting})
+        return configured(
+            group, part.name, {key: value for key, value in part.settings.items() if key != setting}
+        )
     except ValueError:
         return part

@@ -1,4 +1,5 @@
-"""From a TOML document to the models of `schema`, with every refusal put in words: which key, what stands there, what may stand there."""
+"""From a TOML document to the models of `schema`, with every refusal put in words: which key, what
+stands there, what may stand there."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ SAID = ("name", "text", "duplicate", "budget")
 
 
 def normalised(document: Document) -> Document:
-    """Return a suite with every liberty of spelling taken out: one `[grid]` as a list of one, dotted keys as tables, axes as dotted keys.
+    """Return a suite with every liberty of spelling taken out: one `[grid]` as a list of one,
+    dotted keys as tables, axes as dotted keys.
 
     Values of a wrong type are left as they are, for `parse` to complain about.
     """
@@ -31,9 +33,14 @@ def normalised(document: Document) -> Document:
             data[key] = [data[key]]
     for key in ("algorithms", "models", "datasets", "profiles"):
         if isinstance(data.get(key), dict):
-            data[key] = {name: _nested(document, (key, name), table) for name, table in data[key].items()}
+            data[key] = {
+                name: _nested(document, (key, name), table) for name, table in data[key].items()
+            }
     if isinstance(data.get("override"), list):
-        data["override"] = [_nested(document, ("override", place), table) for place, table in enumerate(data["override"])]
+        data["override"] = [
+            _nested(document, ("override", place), table)
+            for place, table in enumerate(data["override"])
+        ]
     if isinstance(data.get("grid"), list):
         data["grid"] = [_flat_axes(grid) for grid in data["grid"]]
     return replace(document, data=data)
@@ -57,13 +64,20 @@ def parse(document: Document, model: type[M]) -> M:
 
     Raises
     ------
-    ConfigError : with a line for each thing that is wrong.
+    ConfigError
+        With a line for each thing that is wrong.
     """
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        found = {_what(document, details): details for details in reversed(error.errors(include_url=False, include_input=False))}
-        problems = ((path, partial(_complaint, document, model, path, details)) for (path, *_), details in reversed(found.items()))
+        found = {
+            _what(document, details): details
+            for details in reversed(error.errors(include_url=False, include_input=False))
+        }
+        problems = (
+            (path, partial(_complaint, document, model, path, details))
+            for (path, *_), details in reversed(found.items())
+        )
         raise document.error(*problems) from None
 
 
@@ -75,10 +89,15 @@ def keys(model: type[Table]) -> dict[str, Any]:
 
 
 def _what(document: Document, details: ErrorDetails) -> tuple[KeyPath, str, str]:
-    """Return what one pydantic error is about; what each member of a union has to say about one value is the same thing."""
+    """Return what one pydantic error is about; what each member of a union has to say about one
+    value is the same thing."""
     kind = details["type"]
     of = str(details["loc"][-1]) if kind == "missing" else details["msg"] if kind in SAID else ""
-    return _existing(document, details["loc"]), kind if kind in ("missing", "extra_forbidden", *SAID) else "value", of
+    return (
+        _existing(document, details["loc"]),
+        kind if kind in ("missing", "extra_forbidden", *SAID) else "value",
+        of,
+    )
 
 
 def _complaint(document: Document, model: type[Table], path: KeyPath, details: ErrorDetails) -> str:
@@ -88,7 +107,9 @@ def _complaint(document: Document, model: type[Table], path: KeyPath, details: E
         return f"lacks '{details['loc'][-1]}'"
     if kind == "extra_forbidden":
         table = _table_in(_annotation_at(model, path[:-1])) or model
-        owner = next((str(key) for key in reversed(path[:-1]) if isinstance(key, str)), document.name)
+        owner = next(
+            (str(key) for key in reversed(path[:-1]) if isinstance(key, str)), document.name
+        )
         return unknown_key(str(path[-1]), keys(table), preview(owner))
     if kind in SAID:
         return details["msg"]
@@ -96,7 +117,8 @@ def _complaint(document: Document, model: type[Table], path: KeyPath, details: E
 
 
 def _existing(document: Document, loc: tuple[str | int, ...]) -> KeyPath:
-    """Cut what pydantic adds to a location (members of unions, missing keys, '[key]') off the part that stands in the document."""
+    """Cut what pydantic adds to a location (members of unions, missing keys, '[key]') off the part
+    that stands in the document."""
     length = len(loc)
     while length and document.value(loc[:length]) is None:
         length -= 1
@@ -104,13 +126,15 @@ def _existing(document: Document, loc: tuple[str | int, ...]) -> KeyPath:
 
 
 def _annotation_at(annotation: Any, path: KeyPath) -> Any:
-    """Return the annotation that the value at `path` must fit, going down from that of the whole document."""
+    """Return the annotation that the value at `path` must fit, going down from that of the whole
+    document."""
     for key in path:
         annotation = _without_extras(annotation)
         if isinstance(key, str) and (table := _table_in(annotation)) is not None:
             annotation = keys(table).get(key, Any)
         else:
-            annotation = (get_args(annotation) or (Any,))[-1]  # of a list or of a table with free keys
+            # of a list or of a table with free keys
+            annotation = (get_args(annotation) or (Any,))[-1]
     return annotation
 
 

@@ -1,4 +1,5 @@
-"""`benchmark.toml`: what holds for every suite of a project. The file is optional, and so is each of its keys."""
+"""`benchmark.toml`: what holds for every suite of a project. The file is optional, and so is each
+of its keys."""
 
 from __future__ import annotations
 
@@ -24,16 +25,26 @@ class Project:
 
     Attributes
     ----------
-    root : the folder of `benchmark.toml`.
-    suite : name or path of the suite that is meant where none is named.
-    suites, reports, data : where suites are found, runs are written, datasets lie.
-    workers : processes at once; 0 means as many as cores.
-    threads : threads of each process.
-    confidence : of every interval.
-    checkpoint_seconds : between two checkpoints of a training; 0 means none.
-    train, validate, evaluate : the project's own defaults of the recipe: keys that were said, nothing else.
-    plugins : group → name → `module:Class`.
-    document : the file itself, for messages.
+    root
+        The folder of `benchmark.toml`.
+    suite
+        Name or path of the suite that is meant where none is named.
+    suites, reports, data
+        Where suites are found, runs are written, datasets lie.
+    workers
+        Processes at once; 0 means as many as cores.
+    threads
+        Threads of each process.
+    confidence
+        Of every interval.
+    checkpoint_seconds
+        Between two checkpoints of a training; 0 means none.
+    train, validate, evaluate
+        The project's own defaults of the recipe: keys that were said, nothing else.
+    plugins
+        Group → name → `module:Class`.
+    document
+        The file itself, for messages.
     """
 
     root: Path
@@ -62,11 +73,14 @@ def load_project(folder: Path | None = None) -> Project:
 
     Parameters
     ----------
-    folder : the project's. By default the nearest one with a `benchmark.toml`, from the current folder upwards, or else the current folder.
+    folder
+        The project's. By default the nearest one with a `benchmark.toml`, from the current folder
+        upwards, or else the current folder.
 
     Raises
     ------
-    ConfigError : the file says something impossible.
+    ConfigError
+        The file says something impossible.
     """
     root = find_root() if folder is None else folder.absolute()
     path = root / FILE_NAME
@@ -94,11 +108,13 @@ def load_project(folder: Path | None = None) -> Project:
 def find_root() -> Path:
     """Return the folder of the project that the current folder lies in.
 
-    A file of another user is passed over, unless it is in the current folder itself: its plugins are code that would run as this user.
+    A file of another user is passed over, unless it is in the current folder itself: its plugins
+    are code that would run as this user.
 
     Raises
     ------
-    ConfigError : the current folder is gone.
+    ConfigError
+        The current folder is gone.
     """
     try:
         here = Path.cwd()
@@ -114,7 +130,8 @@ def home_expanded(path: str | Path) -> Path:
 
     Raises
     ------
-    ConfigError : there is no such home folder.
+    ConfigError
+        There is no such home folder.
     """
     try:
         return Path(path).expanduser()

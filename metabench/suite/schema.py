@@ -1,8 +1,10 @@
-"""The shape of the TOML files, as pydantic models: which keys there are, and what may stand at each.
+"""The shape of the TOML files, as pydantic models: which keys there are, and what may stand at
+each.
 
-The models hold what was *said*: every recipe key is optional here, because a recipe comes together from several layers (see `layers`), and the
-defaults are those of the dataclasses in `cells`. Nothing is coerced: `"5"` is no 5 and `true` is no 1. A key that a model does not have is
-refused. `parsing` reads documents into these models, and puts every refusal in words.
+The models hold what was *said*: every recipe key is optional here, because a recipe comes together
+from several layers (see `layers`), and the defaults are those of the dataclasses in `cells`.
+Nothing is coerced: `"5"` is no 5 and `true` is no 1. A key that a model does not have is refused.
+`parsing` reads documents into these models, and puts every refusal in words.
 """
 
 from __future__ import annotations
@@ -25,25 +27,34 @@ BUDGETS = ("iterations", "tasks", "seconds")
 SECTIONS = ("train", "validate", "evaluate", "algorithm", "model", "dataset")
 TABLE_OF: dict[str, str] = {"methods": "algorithms", "models": "models", "datasets": "datasets"}
 SECTION_OF: dict[str, str] = {"methods": "algorithm", "models": "model", "datasets": "dataset"}
-"""Where a suite names what is registered in a group: `[algorithms.X]` is an entry, `algorithm.KEY` a setting."""
+"""Where a suite names what is registered in a group: `[algorithms.X]` is an entry, `algorithm.KEY`
+a setting."""
 _NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,63}")
 _CONTROL = re.compile(f"[{CONTROL}]")
 
 
 def is_name(text: str) -> bool:
-    """Whether `text` can name a suite, algorithm, dataset, model, profile or claim: such names become parts of file names."""
+    """Whether `text` can name a suite, algorithm, dataset, model, profile or claim: such names
+    become parts of file names."""
     return _NAME.fullmatch(text) is not None
 
 
 def _a_name(text: str) -> str:
     if not is_name(text):
-        raise PydanticCustomError("name", "a name has letters, digits and _ . + - only, at most 64, and begins with no . or -")
+        raise PydanticCustomError(
+            "name",
+            "a name has letters, digits and _ . + - only, at most 64, and begins with no . or -",
+        )
     return text
 
 
 def _a_text(text: str) -> str:
     if found := _CONTROL.search(text):
-        raise PydanticCustomError("text", "holds the control character {code}; take it out", {"code": f"U+{ord(found[0]):04X}"})
+        raise PydanticCustomError(
+            "text",
+            "holds the control character {code}; take it out",
+            {"code": f"U+{ord(found[0]):04X}"},
+        )
     return text
 
 
@@ -61,12 +72,15 @@ def _distinct(values: list[T]) -> list[T]:
     seen: set[str] = set()
     for value in values:
         if (text := canonical(value)) in seen:
-            raise PydanticCustomError("duplicate", "{value} stands there twice", {"value": toml_value(value)})
+            raise PydanticCustomError(
+                "duplicate", "{value} stands there twice", {"value": toml_value(value)}
+            )
         seen.add(text)
     return values
 
 
-# Upper bounds are for slips of the keyboard: what is beyond them would only fill the memory, or never end.
+# Upper bounds are for slips of the keyboard: what is beyond them would only fill the memory, or
+# never end.
 MAX_SEEDS = 10_000
 MAX_PROCESSES = 1_024
 LARGEST = 1_000_000_000_000
@@ -83,7 +97,11 @@ Threads = Annotated[int, Ge(1), Le(MAX_PROCESSES)]
 OneOrMore = Annotated[list[T], BeforeValidator(_listed), MinLen(1), AfterValidator(_distinct)]
 Seed = Annotated[int, Ge(0), Le(2**31)]
 Seeds = Annotated[
-    list[Seed], BeforeValidator(_first_integers), MinLen(1), AfterValidator(_distinct), "a number of seeds, at least 1, or a list of seeds from 0 up"
+    list[Seed],
+    BeforeValidator(_first_integers),
+    MinLen(1),
+    AfterValidator(_distinct),
+    "a number of seeds, at least 1, or a list of seeds from 0 up",
 ]
 BatchNorm = Literal["default", "query", "joint", "support", "support_plus_one", "running"]
 Steps = Literal["default"] | Annotated[int, Ge(0), Le(10_000)]
@@ -101,7 +119,8 @@ class Table(BaseModel):
 
 
 class TrainTable(Table):
-    """[train]: the training recipe; exactly one of iterations, tasks, seconds is the budget. Meanings: `cells.Train`."""
+    """[train]: the training recipe; exactly one of iterations, tasks, seconds is the budget.
+    Meanings: `cells.Train`."""
 
     iterations: Count | None = None
     tasks: Count | None = None
@@ -117,7 +136,11 @@ class TrainTable(Table):
     @model_validator(mode="after")
     def _one_budget(self) -> TrainTable:
         if len(budgets := [key for key in BUDGETS if key in self.model_fields_set]) > 1:
-            raise PydanticCustomError("budget", "{which} are each a budget; say one of iterations, tasks, seconds", {"which": " and ".join(budgets)})
+            raise PydanticCustomError(
+                "budget",
+                "{which} are each a budget; say one of iterations, tasks, seconds",
+                {"which": " and ".join(budgets)},
+            )
         return self
 
 
@@ -135,7 +158,8 @@ class ValidateTable(Table):
 
 
 class EvaluateTable(Table):
-    """[evaluate]: the test of finished weights. Each key takes one value or a list: cells that share a fit. Meanings: `cells.Evaluate`."""
+    """[evaluate]: the test of finished weights. Each key takes one value or a list: cells that
+    share a fit. Meanings: `cells.Evaluate`."""
 
     query_shots: OneOrMore[Size] | None = None
     episodes: OneOrMore[Episodes] | None = None
@@ -154,12 +178,17 @@ class Sections(Table):
 
     def sections(self) -> dict[str, dict[str, Any]]:
         """Return section → key → value, for what was said."""
-        recipe = {"train": self.train.said(), "validate": self.validate_.said(), "evaluate": self.evaluate.said()}
+        recipe = {
+            "train": self.train.said(),
+            "validate": self.validate_.said(),
+            "evaluate": self.evaluate.said(),
+        }
         return {section: table for section, table in recipe.items() if table}
 
 
 class Entry(Table):
-    """[models.X]: the registered name behind X (X itself if not said), and its settings: keys that the model's own dataclass checks."""
+    """[models.X]: the registered name behind X (X itself if not said), and its settings: keys that
+    the model's own dataclass checks."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -171,7 +200,8 @@ class Entry(Table):
 
 
 class AlgorithmEntry(Sections):
-    """[algorithms.X]: the method behind X (X itself if not said), its settings, and its own part of the recipe."""
+    """[algorithms.X]: the method behind X (X itself if not said), its settings, and its own part of
+    the recipe."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -183,7 +213,8 @@ class AlgorithmEntry(Sections):
 
 
 class DatasetEntry(Sections):
-    """[datasets.X]: the dataset behind X (X itself if not said), its settings, and its own part of the recipe."""
+    """[datasets.X]: the dataset behind X (X itself if not said), its settings, and its own part of
+    the recipe."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -225,7 +256,8 @@ class OverrideTable(Layered):
 
 
 class ProfileTable(Layered):
-    """[profiles.X]: another size of the whole suite, chosen by `--profile X`. Wins over everything but axes."""
+    """[profiles.X]: another size of the whole suite, chosen by `--profile X`. Wins over everything
+    but axes."""
 
     seeds: Seeds | None = None
 
@@ -243,7 +275,8 @@ class GridTable(Table):
 
 
 class ClaimTable(Table):
-    """[[claims]]: a hypothesis about the group table, fixed before the data. Meanings: `claims.Claim`."""
+    """[[claims]]: a hypothesis about the group table, fixed before the data. Meanings:
+    `claims.Claim`."""
 
     id: Name
     says: Text

@@ -1,4 +1,5 @@
-"""Records as tables: one row a cell, one row a group of seeds, one row a comparison. All of a report's statistics are computed here."""
+"""Records as tables: one row a cell, one row a group of seeds, one row a comparison. All of a
+report's statistics are computed here."""
 
 from metabench.tables.curves import Curves, curves
 from metabench.tables.environment import environment

@@ -10,10 +10,12 @@ from metabench.identity import canonical, digest
 from metabench.tables.frames import Row, first_seen
 
 VARIANT = ("model", "batch_norm", "steps")
-"""Coordinates in which several groups of one algorithm may differ on the same data, the weightier first."""
+"""Coordinates in which several groups of one algorithm may differ on the same data, the weightier
+first."""
 
 SUBJECT = frozenset({"algorithm", "method", *VARIANT})
-"""Coordinates that tell what is compared. The others tell on what; cells that agree in those form one block of the tables."""
+"""Coordinates that tell what is compared. The others tell on what; cells that agree in those form
+one block of the tables."""
 
 MEASURED = (
     "seconds_per_iteration",
@@ -24,11 +26,18 @@ MEASURED = (
     "test_seconds",
     "wall_seconds",
 )
-PEAKS = tuple(f"peak_{kind}_bytes_{phase}" for kind in ("resident", "gpu_allocated", "gpu_reserved") for phase in ("training", "test"))
+PEAKS = tuple(
+    f"peak_{kind}_bytes_{phase}"
+    for kind in ("resident", "gpu_allocated", "gpu_reserved")
+    for phase in ("training", "test")
+)
 SPENT = ("tasks", "images", "gradient_evaluations")
 DIFFERENT_DATA = "made on different data"
-DIFFERENT_MACHINES = "made on different machines, or with other numbers of threads or of cells at once"
-"""Caveats of what should not be compared or averaged: scores of the one kind, times and memory of the other."""
+DIFFERENT_MACHINES = (
+    "made on different machines, or with other numbers of threads or of cells at once"
+)
+"""Caveats of what should not be compared or averaged: scores of the one kind, times and memory of
+the other."""
 
 NUMBERS = (
     "score",
@@ -54,21 +63,37 @@ NUMBERS = (
 
 
 def coordinates(entry: Mapping[str, Any]) -> Row:
-    """Return the coordinates of a cell that cells of its group share; lists and tables as canonical text, so that they can be compared."""
-    return {key: canonical(value) if isinstance(value, list | dict) else value for key, value in entry["group"].items()}
+    """Return the coordinates of a cell that cells of its group share; lists and tables as canonical
+    text, so that they can be compared."""
+    return {
+        key: canonical(value) if isinstance(value, list | dict) else value
+        for key, value in entry["group"].items()
+    }
 
 
 def block_of(place: Mapping[str, Any]) -> Row:
-    """Return the coordinates of the data alone: data set, shape, test episodes, axes. Algorithms are compared within these."""
-    return {key: value for key, value in place.items() if key not in SUBJECT and not key.startswith("evaluate.")}
+    """Return the coordinates of the data alone: data set, shape, test episodes, axes. Algorithms
+    are compared within these."""
+    return {
+        key: value
+        for key, value in place.items()
+        if key not in SUBJECT and not key.startswith("evaluate.")
+    }
 
 
-def cell_row(entry: Mapping[str, Any], record: Mapping[str, Any] | None, problem: str | None) -> Row:
+def cell_row(
+    entry: Mapping[str, Any], record: Mapping[str, Any] | None, problem: str | None
+) -> Row:
     """Return the row of one cell.
 
     Parameters
     ----------
-    entry : the cell's entry in `cells.json`. record : its record, or None. problem : why there is none although there is a file, or None.
+    entry
+        The cell's entry in `cells.json`.
+    record
+        Its record, or None.
+    problem
+        Why there is none although there is a file, or None.
     """
     place = coordinates(entry)
     row = {
@@ -79,7 +104,10 @@ def cell_row(entry: Mapping[str, Any], record: Mapping[str, Any] | None, problem
         **place,
         "seed": entry["seed"],
         "told": entry.get("told", False),
-        **{f"metric_{key}" if key == "name" else key: value for key, value in entry["metric"].items()},
+        **{
+            f"metric_{key}" if key == "name" else key: value
+            for key, value in entry["metric"].items()
+        },
         "stem": entry["stem"],
         "outcome": "missing" if problem is None else "damaged",
         "error_message": problem,
@@ -88,12 +116,14 @@ def cell_row(entry: Mapping[str, Any], record: Mapping[str, Any] | None, problem
 
 
 def on_different_data(cells: Iterable[Row]) -> bool:
-    """Whether the datasets of these cells, which have records, differed in content. Data made on the fly has none to tell apart."""
+    """Whether the datasets of these cells, which have records, differed in content. Data made on
+    the fly has none to tell apart."""
     return len({cell["made_on"] for cell in cells}) > 1
 
 
 def machines_of(cells: Iterable[Row]) -> list[str]:
-    """Return what these cells ran on, each once: processor, device, threads, cells at once. Costs compare within one of them."""
+    """Return what these cells ran on, each once: processor, device, threads, cells at once. Costs
+    compare within one of them."""
     return first_seen(cell["machine"] for cell in cells if "machine" in cell)
 
 
@@ -101,7 +131,11 @@ def _numbers(record: Mapping[str, Any]) -> Row:
     result, measured = record["result"], record["measured"] or {}
     ends: list[float | None] = result.get("interval") or []
     low, high = ends if len(ends) == 2 else (None, None)
-    error, choice, made_on = result.get("error") or {}, result.get("choice") or {}, record["provenance"]
+    error, choice, made_on = (
+        result.get("error") or {},
+        result.get("choice") or {},
+        record["provenance"],
+    )
     weights, spent = result.get("weights") or {}, result.get("spent") or {}
     return {
         "outcome": result["outcome"],
@@ -124,22 +158,37 @@ def _numbers(record: Mapping[str, Any]) -> Row:
 
 
 def _machines(made_on: Mapping[str, Any], workers: int | None) -> str:
-    """What a cell was measured on; where its weights were kept from a training elsewhere, both machines."""
-    trained = {**made_on, **(made_on.get("training_machine") or {}), "conditions": made_on.get("training_conditions") or made_on.get("conditions")}
+    """What a cell was measured on; where its weights were kept from a training elsewhere, both
+    machines."""
+    trained = {
+        **made_on,
+        **(made_on.get("training_machine") or {}),
+        "conditions": made_on.get("training_conditions") or made_on.get("conditions"),
+    }
     return " and ".join(first_seen((_machine(trained, workers), _machine(made_on, workers))))
 
 
 def _machine(made_on: Mapping[str, Any], workers: int | None) -> str:
-    """All that times and memory depend on, and commits and libraries do not count among: those are what one compares."""
+    """All that times and memory depend on, and commits and libraries do not count among: those are
+    what one compares."""
     conditions = made_on.get("conditions") or {}
     threads = conditions.get("threads")
-    parts = [made_on.get("cpu"), made_on.get("gpu"), made_on.get("driver"), conditions.get("device")]
-    parts += [threads and f"{threads} thread{'s' if threads != 1 else ''}", workers and f"{workers} at once"]
+    parts = [
+        made_on.get("cpu"),
+        made_on.get("gpu"),
+        made_on.get("driver"),
+        conditions.get("device"),
+    ]
+    parts += [
+        threads and f"{threads} thread{'s' if threads != 1 else ''}",
+        workers and f"{workers} at once",
+    ]
     return ", ".join(str(part) for part in parts if part)
 
 
 def _gain(adaptation: Mapping[str, Any] | None) -> float | None:
-    """Score after the first adaptation step less that before any, in the metric's own direction; None where the curve has no points at 0 and 1."""
+    """Score after the first adaptation step less that before any, in the metric's own direction;
+    None where the curve has no points at 0 and 1."""
     told = adaptation or {}
     steps, scores = (told.get("steps") or [])[:2], (told.get("score") or [])[:2]
     if steps != [0, 1] or len(scores) < 2 or None in scores:

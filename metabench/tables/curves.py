@@ -30,8 +30,12 @@ class Curves:
 
     Attributes
     ----------
-    seeds : columns group, curve, cell, seed, x, y: every finished fit's own curve, diverged ones included as far as they go.
-    bands : columns group, curve, x, mean, low, high, n: pointwise t intervals over the completed seeds of a group.
+    seeds
+        Columns group, curve, cell, seed, x, y: every finished fit's own curve, diverged ones
+        included as far as they go.
+    bands
+        Columns group, curve, x, mean, low, high, n: pointwise t intervals over the completed seeds
+        of a group.
     """
 
     seeds: pd.DataFrame
@@ -39,9 +43,11 @@ class Curves:
 
 
 def curves(run: Run) -> Curves:
-    """Return the curves of every group: validation score and training loss by iteration, test score by adaptation step.
+    """Return the curves of every group: validation score and training loss by iteration, test score
+    by adaptation step.
 
-    A band ends where the first of its seeds stopped; seeds whose points lie elsewhere are interpolated onto those of that seed.
+    A band ends where the first of its seeds stopped; seeds whose points lie elsewhere are
+    interpolated onto those of that seed.
     """
     seeds: list[Row] = []
     complete: dict[tuple[str, str], list[Points]] = {}
@@ -56,7 +62,11 @@ def curves(run: Run) -> Curves:
             seeds += [head | {"x": float(a), "y": float(b)} for a, b in zip(x, y, strict=True)]
             if result["outcome"] == "completed":
                 complete.setdefault((row["group"], kind), []).append((x, y))
-    bands = [row for (group, kind), members in complete.items() for row in _band(group, kind, members, run.confidence)]
+    bands = [
+        row
+        for (group, kind), members in complete.items()
+        for row in _band(group, kind, members, run.confidence)
+    ]
     return Curves(
         frame(seeds, ["group", "curve", "cell", "seed", "x", "y"]),
         frame(bands, ["group", "curve", "x", "mean", "low", "high", "n"]),
@@ -68,7 +78,8 @@ def align(members: Sequence[Points]) -> Points:
 
     Returns
     -------
-    x ``[X]`` and y ``[S, X]``.
+    Points
+        X ``[X]`` and y ``[S, X]``.
     """
     shortest = min(members, key=lambda points: points[0][-1])[0]
     x = shortest[shortest >= max(points[0][0] for points in members)]
@@ -82,7 +93,15 @@ def _band(group: str, kind: str, members: Sequence[Points], confidence: float) -
     band = stats.t_band(y, confidence=confidence)
     table: list[Row] = []
     for i, place in enumerate(x):
-        row = {"group": group, "curve": kind, "x": float(place), "mean": float(band.mean[i]), "low": None, "high": None, "n": band.n}
+        row = {
+            "group": group,
+            "curve": kind,
+            "x": float(place),
+            "mean": float(band.mean[i]),
+            "low": None,
+            "high": None,
+            "n": band.n,
+        }
         if band.low is not None and band.high is not None:
             row |= {"low": float(band.low[i]), "high": float(band.high[i])}
         table.append(row)
@@ -93,6 +112,10 @@ def _points(result: Mapping[str, Any], kind: str) -> Points:
     """The finite points of one curve; empty arrays where a method has none."""
     part, x_name, y_name = KINDS[kind]
     told = result.get(part) or {}
-    pairs = [(x, y) for x, y in zip(told.get(x_name) or [], told.get(y_name) or [], strict=False) if x is not None and y is not None]
+    pairs = [
+        (x, y)
+        for x, y in zip(told.get(x_name) or [], told.get(y_name) or [], strict=False)
+        if x is not None and y is not None
+    ]
     points = np.array(pairs, dtype=np.float64).reshape(-1, 2)
     return points[:, 0], points[:, 1]

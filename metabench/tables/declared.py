@@ -13,13 +13,18 @@ def declared(described: Mapping[str, Any], confidence: float) -> Row:
 
     Parameters
     ----------
-    described : `cells.json`. Where it does not know what was declared before the data, everything is post hoc.
-    confidence : the level in use, which may differ from the one that the folder names.
+    described
+        `cells.json`. Where it does not know what was declared before the data, everything is post
+        hoc.
+    confidence
+        The level in use, which may differ from the one that the folder names.
 
     Returns
     -------
-    `reference_post_hoc` and `confidence_post_hoc`; `claims`, each with `post_hoc`; `withdrawn`, the claims that were declared and are no more.
-    A claim that has been reworded or given another bound is one withdrawn and one post hoc.
+    Row
+        `reference_post_hoc` and `confidence_post_hoc`; `claims`, each with `post_hoc`; `withdrawn`,
+        the claims that were declared and are no more. A claim that has been reworded or given
+        another bound is one withdrawn and one post hoc.
     """
     before = described.get("declared_before_data") or {}
     claims, former = described.get("claims") or [], before.get("claims") or []

@@ -15,7 +15,8 @@ PER_FIT = frozenset({"log"})
 
 
 def environment(run: Run) -> pd.DataFrame:
-    """Return columns key, value, cells: each fact that records state, and how many state it. A fact with two rows changed during the run.
+    """Return columns key, value, cells: each fact that records state, and how many state it. A fact
+    with two rows changed during the run.
 
     Times are not facts of this kind: of `started` there is the first, of `ended` the last.
     """
@@ -27,7 +28,9 @@ def environment(run: Run) -> pd.DataFrame:
         ended.append(provenance.pop("ended", None))
         counts.update((key, value) for key, value in _flat(provenance) if key not in PER_FIT)
     order = first_seen(key for key, _ in counts)
-    table: list[Row] = [{"key": key, "value": value, "cells": count} for (key, value), count in counts.items()]
+    table: list[Row] = [
+        {"key": key, "value": value, "cells": count} for (key, value), count in counts.items()
+    ]
     table.sort(key=lambda row: order.index(row["key"]))
     for key, times, choose in (("started", started, min), ("ended", ended, max)):
         if told := [time for time in times if time]:

@@ -1,4 +1,5 @@
-"""Between lists of plain rows, in which all arithmetic happens, and the data frames that users meet."""
+"""Between lists of plain rows, in which all arithmetic happens, and the data frames that users
+meet."""
 
 from __future__ import annotations
 
@@ -21,9 +22,13 @@ _FORMULA = re.compile(r"'*[=+\-@\t]")
 def frame(table: Sequence[Row], columns: Sequence[str]) -> pd.DataFrame:
     """Return rows as a data frame that has `columns` even when there are no rows.
 
-    Whole numbers stay whole where some are missing (`Int64`), truth values likewise (`boolean`), and other numbers are `float64`.
+    Whole numbers stay whole where some are missing (`Int64`), truth values likewise (`boolean`),
+    and other numbers are `float64`.
     """
-    return pd.DataFrame({column: _series([row.get(column) for row in table]) for column in columns}, columns=list(columns))
+    return pd.DataFrame(
+        {column: _series([row.get(column) for row in table]) for column in columns},
+        columns=list(columns),
+    )
 
 
 def rows(table: pd.DataFrame) -> list[Row]:
@@ -37,9 +42,11 @@ def first_seen(keys: Iterable[str]) -> list[str]:
 
 
 def printable(value: Any) -> Any:
-    """Return text, or JSON of any depth, without the characters that no page and no table should hold.
+    """Return text, or JSON of any depth, without the characters that no page and no table should
+    hold.
 
-    These are control characters, those that turn the direction of writing, and halves of surrogate pairs.
+    These are control characters, those that turn the direction of writing, and halves of surrogate
+    pairs.
     """
     if isinstance(value, str):
         return UNPRINTABLE.sub("", value)
@@ -49,28 +56,43 @@ def printable(value: Any) -> Any:
 
 
 def csv_text(table: pd.DataFrame) -> str:
-    """Return a data frame as CSV that a spreadsheet may open: no text in it is run as a formula (see `read_csv`)."""
-    return _texts(table, lambda value: _guarded(printable(value))).to_csv(index=False, lineterminator="\n")
+    """Return a data frame as CSV that a spreadsheet may open: no text in it is run as a formula
+    (see `read_csv`)."""
+    return _texts(table, lambda value: _guarded(printable(value))).to_csv(
+        index=False, lineterminator="\n"
+    )
 
 
 def read_csv(path: str | Path) -> pd.DataFrame:
-    """Read a table that `csv_text` has written. Plain `pandas.read_csv` does too, but for the apostrophe before what looks like a formula."""
+    """Read a table that `csv_text` has written. Plain `pandas.read_csv` does too, but for the
+    apostrophe before what looks like a formula."""
     return _texts(pd.read_csv(path), _unguarded)
 
 
 def _texts(table: pd.DataFrame, change: Callable[[Any], Any]) -> pd.DataFrame:
-    """A data frame with every text in it changed, in the names of its columns too; numbers stay as they are."""
-    columns = {name: table[name] if is_numeric_dtype(table[name]) else table[name].map(change, na_action="ignore") for name in table.columns}
+    """A data frame with every text in it changed, in the names of its columns too; numbers stay as
+    they are."""
+    columns = {
+        name: table[name]
+        if is_numeric_dtype(table[name])
+        else table[name].map(change, na_action="ignore")
+        for name in table.columns
+    }
     return pd.DataFrame({change(name): values for name, values in columns.items()})
 
 
 def _guarded(value: Any) -> Any:
-    """Text with an apostrophe before it where a spreadsheet would take it for a formula, or where it could be taken for text with one."""
+    """Text with an apostrophe before it where a spreadsheet would take it for a formula, or where
+    it could be taken for text with one."""
     return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 def _unguarded(value: Any) -> Any:
-    return value[1:] if isinstance(value, str) and value.startswith("'") and _FORMULA.match(value[1:]) else value
+    return (
+        value[1:]
+        if isinstance(value, str) and value.startswith("'") and _FORMULA.match(value[1:])
+        else value
+    )
 
 
 def _series(values: list[Any]) -> pd.Series[Any]:

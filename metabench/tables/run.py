@@ -32,17 +32,30 @@ class Run:
 
     Attributes
     ----------
-    folder : where it lies.
-    info : what `cells.json` says of the suite (`suite`, `title`, `description`, `reference`, `claims` ...), without the cells, and what of it was
-        declared only after the first data (see `declared`).
-    confidence : of every interval and test here.
-    cells : one row a cell of the suite, with `outcome` "missing" or "damaged" where there is no record to read.
-    groups : one row a group of cells that differ in seed alone.
-    comparisons : one row a declared comparison with the reference (see `comparison_rows`).
-    claims : one row a claim of the suite and setting that it is about (see `claim_rows`).
-    blocks : for each value of the column `block` the coordinates of the data that it stands for.
-    records : path of the record of every cell that has one, by cell id.
-    foreign : files among the records that belong to no cell of the suite, or are second files of one. They are listed and not used.
+    folder
+        Where it lies.
+    info
+        What `cells.json` says of the suite (`suite`, `title`, `description`, `reference`, `claims`
+        ...), without the cells, and what of it was declared only after the first data (see
+        `declared`).
+    confidence
+        Of every interval and test here.
+    cells
+        One row a cell of the suite, with `outcome` "missing" or "damaged" where there is no record
+        to read.
+    groups
+        One row a group of cells that differ in seed alone.
+    comparisons
+        One row a declared comparison with the reference (see `comparison_rows`).
+    claims
+        One row a claim of the suite and setting that it is about (see `claim_rows`).
+    blocks
+        For each value of the column `block` the coordinates of the data that it stands for.
+    records
+        Path of the record of every cell that has one, by cell id.
+    foreign
+        Files among the records that belong to no cell of the suite, or are second files of one.
+        They are listed and not used.
     """
 
     folder: Path
@@ -61,16 +74,23 @@ class Run:
 
         Raises
         ------
-        KeyError : it has none. RecordError : it has become unreadable since.
+        KeyError
+            It has none.
+        RecordError
+            It has become unreadable since.
         """
         return RecordStore(self.folder).load(self.records[cell])
 
     def arrays(self, cell: str) -> Arrays:
-        """Open the arrays of a cell (`result/scores`, `result/prediction` ...); each is read when it is asked for.
+        """Open the arrays of a cell (`result/scores`, `result/prediction` ...); each is read when
+        it is asked for.
 
         Raises
         ------
-        KeyError : the cell has no record. RecordError : the file is damaged.
+        KeyError
+            The cell has no record.
+        RecordError
+            The file is damaged.
         """
         return RecordStore(self.folder).arrays(self.records[cell])
 
@@ -80,11 +100,15 @@ class Run:
             yield cell, self.record(cell)
 
     def write_csv(self) -> None:
-        """Write `tables/cells.csv`, `groups.csv`, `comparisons.csv` and `claims.csv` beside the records, each whole or not at all.
+        """Write `tables/cells.csv`, `groups.csv`, `comparisons.csv` and `claims.csv` beside the
+        records, each whole or not at all.
 
         Raises
         ------
-        UnwritableError : the disk is full, or the folder is read-only. FolderError : something in it is a link.
+        UnwritableError
+            The disk is full, or the folder is read-only.
+        FolderError
+            Something in it is a link.
         """
         refuse_links(self.folder)
         folder = self.folder / TABLES
@@ -99,11 +123,13 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
 
     Parameters
     ----------
-    confidence : of the intervals; by default that which the run declared.
+    confidence
+        Of the intervals; by default that which the run declared.
 
     Raises
     ------
-    FolderError : `folder` is none of a run.
+    FolderError
+        `folder` is none of a run.
     """
     folder = Path(folder)
     described = printable(read_cells(folder))
@@ -122,14 +148,29 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
     for row in (*comparisons, *claims):
         row |= blocks.get(row.get("block"), {})
     metric = ["metric_name", "unit", "higher_is_better", "chance"]
-    cell_columns = ["cell", "fit", "group", "block", *places, "seed", *metric, "stem", "outcome", *NUMBERS, "error_type", "error_message"]
+    cell_columns = [
+        "cell",
+        "fit",
+        "group",
+        "block",
+        *places,
+        "seed",
+        *metric,
+        "stem",
+        "outcome",
+        *NUMBERS,
+        "error_type",
+        "error_message",
+    ]
     return Run(
         folder=folder,
         info=info,
         confidence=level,
         cells=frame(cells, cell_columns),
         groups=frame(groups, ["group", "block", *places, *metric, *SUMMARY]),
-        comparisons=frame(comparisons, [*COMPARED, *data, *(f"reference_{key}" for key in REFERENCE), *RESULT]),
+        comparisons=frame(
+            comparisons, [*COMPARED, *data, *(f"reference_{key}" for key in REFERENCE), *RESULT]
+        ),
         claims=frame(claims, [*CLAIM, *ABOUT, *data, *FOUND]),
         blocks=blocks,
         records=records,
@@ -137,19 +178,42 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
     )
 
 
-def _read(store: RecordStore, index: Index, entries: list[Row]) -> tuple[dict[str, Path], list[Row]]:
-    """Read the record of every entry; a cell whose labels changed since keeps its record under the old stem."""
+def _read(
+    store: RecordStore, index: Index, entries: list[Row]
+) -> tuple[dict[str, Path], list[Row]]:
+    """Read the record of every entry; a cell whose labels changed since keeps its record under the
+    old stem."""
     records: dict[str, Path] = {}
     cells = []
     for entry in entries:
         found = store.find(entry["cell"], entry["stem"], index)
-        cells.append(cell_row(entry, found.record, str(found.error).replace(f"{store.folder}/", "") if found.error else None))
+        cells.append(
+            cell_row(
+                entry,
+                found.record,
+                str(found.error).replace(f"{store.folder}/", "") if found.error else None,
+            )
+        )
         records |= {entry["cell"]: found.path} if found.path and found.record else {}
     return records, cells
 
 
-def _foreign(store: RecordStore, index: Index, entries: list[Row], records: Mapping[str, Path]) -> tuple[Path, ...]:
-    """Files that are no record of the suite's cells, further ones of a cell that has a record among them."""
-    damaged = (path for entry in entries if entry["cell"] not in records for path in index.get(entry["cell"][:12], ()))
+def _foreign(
+    store: RecordStore, index: Index, entries: list[Row], records: Mapping[str, Path]
+) -> tuple[Path, ...]:
+    """Files that are no record of the suite's cells, further ones of a cell that has a record among
+    them."""
+    damaged = (
+        path
+        for entry in entries
+        if entry["cell"] not in records
+        for path in index.get(entry["cell"][:12], ())
+    )
     own = {*records.values(), *damaged}
-    return tuple(sorted(path for path in store.folder.glob("*.json") if path not in own and not path.name.startswith(".")))
+    return tuple(
+        sorted(
+            path
+            for path in store.folder.glob("*.json")
+            if path not in own and not path.name.startswith(".")
+        )
+    )

@@ -8,12 +8,14 @@ import numpy as np
 from torch import Tensor
 
 Draw = dict[str, np.ndarray]
-"""Episodes drawn but not gathered: named arrays whose first axis is the episode (image indices, or amplitudes and phases)."""
+"""Episodes drawn but not gathered: named arrays whose first axis is the episode (image indices, or
+amplitudes and phases)."""
 
 
 @dataclass(frozen=True)
 class EpisodeShape:
-    """How large an episode is. `ways` is None for regression, where `shots` and `query_shots` count points."""
+    """How large an episode is. `ways` is None for regression, where `shots` and `query_shots` count
+    points."""
 
     ways: int | None
     shots: int
@@ -26,9 +28,13 @@ class Task:
 
     Attributes
     ----------
-    kind : ``"classification"`` or ``"regression"``.
-    input_shape : shape of one input without the batch axis: ``(channels, height, width)`` or ``(features,)``.
-    outputs : number of scores per query: the ways of an episode, or the dimensions of the regressed value.
+    kind
+        ``"classification"`` or ``"regression"``.
+    input_shape
+        Shape of one input without the batch axis: ``(channels, height, width)`` or ``(features,)``.
+    outputs
+        Number of scores per query: the ways of an episode, or the dimensions of the regressed
+        value.
     """
 
     kind: str
@@ -42,10 +48,15 @@ class Episodes:
 
     Attributes
     ----------
-    support_x : ``[E, N*K, ...]`` float32. Classification: class-major order (all shots of class 0, then of class 1, ...).
-    support_y : ``[E, N*K]`` int64 labels 0 ... N-1, or ``[E, K, 1]`` float32 for regression.
-    query_x : ``[E, N*Q, ...]`` float32, in an order that carries no information about the class.
-    query_y : as `support_y`.
+    support_x
+        ``[E, N*K, ...]`` float32. Classification: class-major order (all shots of class 0, then of
+        class 1, ...).
+    support_y
+        ``[E, N*K]`` int64 labels 0 ... N-1, or ``[E, K, 1]`` float32 for regression.
+    query_x
+        ``[E, N*Q, ...]`` float32, in an order that carries no information about the class.
+    query_y
+        As `support_y`.
 
     Which class is called 0 is drawn anew for each episode: before adaptation accuracy is chance.
     """
@@ -61,12 +72,15 @@ class Episodes:
 
 @dataclass(frozen=True)
 class Examples:
-    """A batch of B training examples of no episode in particular, for methods that train as anybody trains a network.
+    """A batch of B training examples of no episode in particular, for methods that train as anybody
+    trains a network.
 
     Attributes
     ----------
-    x : ``[B, ...]`` float32.
-    y : ``[B]`` int64 numbers of classes of the training split, or ``[B, 1]`` float32 values.
+    x
+        ``[B, ...]`` float32.
+    y
+        ``[B]`` int64 numbers of classes of the training split, or ``[B, 1]`` float32 values.
     """
 
     x: Tensor

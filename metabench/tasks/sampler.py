@@ -1,7 +1,8 @@
 """The sampler of classification episodes: NumPy, many episodes at once, image numbers only.
 
-Numbers of a class are drawn by a partial Fisher-Yates shuffle, vectorised over rows: exact, and in uniformly random order, so neither the place of a
-class in an episode nor that of an image among its shots says anything.
+Numbers of a class are drawn by a partial Fisher-Yates shuffle, vectorised over rows: exact, and in
+uniformly random order, so neither the place of a class in an episode nor that of an image among its
+shots says anything.
 """
 
 from __future__ import annotations
@@ -24,11 +25,16 @@ class ClassTable:
 
     Attributes
     ----------
-    title : what messages call it (``Omniglot's test split``).
-    names : ``[C]`` names of the classes.
-    classes : ``[C]`` their labels.
-    members : image numbers, class by class.
-    starts, sizes : ``[C]`` the images of class c are ``members[starts[c] : starts[c] + sizes[c]]``.
+    title
+        What messages call it (``Omniglot's test split``).
+    names
+        ``[C]`` names of the classes.
+    classes
+        ``[C]`` their labels.
+    members
+        Image numbers, class by class.
+    starts, sizes
+        ``[C]`` the images of class c are ``members[starts[c] : starts[c] + sizes[c]]``.
     """
 
     title: str
@@ -39,7 +45,9 @@ class ClassTable:
     sizes: Integers
 
     @classmethod
-    def from_labels(cls, title: str, labels: Integers, class_names: Sequence[str], classes: Integers) -> ClassTable:
+    def from_labels(
+        cls, title: str, labels: Integers, class_names: Sequence[str], classes: Integers
+    ) -> ClassTable:
         """Build the table of `classes` from the label of every image."""
         order = np.argsort(labels, kind="stable")
         ends = np.searchsorted(labels[order], classes, side="right")
@@ -47,30 +55,38 @@ class ClassTable:
         return cls(title, [class_names[c] for c in classes], classes, order, starts, ends - starts)
 
     def check(self, shape: EpisodeShape) -> int:
-        """Return the ways of `shape`, or raise `DataError` where an episode of it cannot be filled."""
+        """Return the ways of `shape`, or raise `DataError` where an episode of it cannot be
+        filled."""
         if shape.ways is None:
             raise ValueError("a classification episode has ways")
         if shape.ways > len(self.classes):
-            raise DataError(f"{self.title} has {len(self.classes)} classes, too few for {shape.ways}-way episodes")
+            raise DataError(
+                f"{self.title} has {len(self.classes)} classes, too few for {shape.ways}-way "
+                "episodes"
+            )
         if (needed := shape.shots + shape.query_shots) > self.sizes.min():
             smallest = int(self.sizes.argmin())
             raise DataError(
-                f"{self.title}: class {self.names[smallest]!r} has {self.sizes[smallest]} images, too few for episodes of "
+                f"{self.title}: class {self.names[smallest]!r} has {self.sizes[smallest]} images, "
+                "too few for episodes of "
                 f"{shape.shots} shots and {shape.query_shots} queries a class ({needed} images)"
             )
         return shape.ways
 
 
 def choose(rng: np.random.Generator, sizes: Integers, k: int) -> Integers:
-    """Draw k of the numbers 0 ... n-1 without replacement, in uniformly random order, for many n at once.
+    """Draw k of the numbers 0 ... n-1 without replacement, in uniformly random order, for many n at
+    once.
 
     Parameters
     ----------
-    sizes : ``[R]`` the n of every row, each at least k.
+    sizes
+        ``[R]`` the n of every row, each at least k.
 
     Returns
     -------
-    ``[R, k]``.
+    Integers
+        ``[R, k]``.
     """
     rows, widest = len(sizes), int(sizes.max(initial=0))
     partner = np.ascontiguousarray(rng.integers(np.arange(k), sizes[:, None]).T)
@@ -84,60 +100,88 @@ def choose(rng: np.random.Generator, sizes: Integers, k: int) -> Integers:
     return np.ascontiguousarray(hands.T)
 
 
-def draw_episodes(rng: np.random.Generator, table: ClassTable, shape: EpisodeShape, count: int) -> Draw:
-    """Draw `count` episodes, each anew: classes without replacement, then the images of each class without replacement.
+def draw_episodes(
+    rng: np.random.Generator, table: ClassTable, shape: EpisodeShape, count: int
+) -> Draw:
+    """Draw `count` episodes, each anew: classes without replacement, then the images of each class
+    without replacement.
 
     Returns
     -------
-    ``classes`` ``[E, N]`` labels, ``support`` ``[E, N*K]`` and ``query`` ``[E, N*Q]`` image numbers, ``query_y`` ``[E, N*Q]`` in 0 ... N-1.
+    Draw
+        ``classes`` ``[E, N]`` labels, ``support`` ``[E, N*K]`` and ``query`` ``[E, N*Q]`` image
+        numbers, ``query_y`` ``[E, N*Q]`` in 0 ... N-1.
 
     Raises
     ------
-    DataError : the split has too few classes, or a class too few images.
+    DataError
+        The split has too few classes, or a class too few images.
     """
     ways, images = table.check(shape), shape.shots + shape.query_shots
     rows = choose(rng, np.full(count, len(table.classes)), ways).ravel()
     within = choose(rng, table.sizes[rows], images)
     drawn = table.members[table.starts[rows, None] + within]
-    return _episodes(rng, table.classes[rows].reshape(count, ways), drawn.reshape(count, ways, images), shape.shots)
+    return _episodes(
+        rng,
+        table.classes[rows].reshape(count, ways),
+        drawn.reshape(count, ways, images),
+        shape.shots,
+    )
 
 
-def draw_disjoint(rng: np.random.Generator, table: ClassTable, shape: EpisodeShape, count: int) -> Draw:
+def draw_disjoint(
+    rng: np.random.Generator, table: ClassTable, shape: EpisodeShape, count: int
+) -> Draw:
     """Draw `count` episodes of which no two share an image.
 
-    Every class is shuffled and cut into chunks of K + Q images; each episode takes one chunk of the N classes that have most left, ties broken at
-    random. Taking from the fullest wastes none: as many episodes as `most_disjoint` says can be drawn.
+    Every class is shuffled and cut into chunks of K + Q images; each episode takes one chunk of the
+    N classes that have most left, ties broken at random. Taking from the fullest wastes none: as
+    many episodes as `most_disjoint` says can be drawn.
 
     Returns
     -------
-    As `draw_episodes`.
+    Draw
+        As `draw_episodes`.
 
     Raises
     ------
-    DataError : as `draw_episodes`, and where there are not so many such episodes; says how many there are.
+    DataError
+        As `draw_episodes`, and where there are not so many such episodes; says how many there are.
     """
     ways, images = table.check(shape), shape.shots + shape.query_shots
     if count > (most := most_disjoint(table.sizes, shape)):
         raise DataError(
-            f"{table.title} holds at most {most} disjoint episodes of {ways} ways, {shape.shots} shots and {shape.query_shots} queries a class; "
+            f"{table.title} holds at most {most} disjoint episodes of {ways} ways, {shape.shots} "
+            f"shots and {shape.query_shots} queries a class; "
             f"{count} were asked for (fewer queries a class leave room for more)"
         )
-    shuffled = [table.members[start + rng.permutation(size)] for start, size in zip(table.starts, table.sizes, strict=True)]
+    shuffled = [
+        table.members[start + rng.permutation(size)]
+        for start, size in zip(table.starts, table.sizes, strict=True)
+    ]
     left = table.sizes // images
-    classes, drawn = np.empty((count, ways), dtype=np.int64), np.empty((count, ways, images), dtype=np.int64)
+    classes, drawn = (
+        np.empty((count, ways), dtype=np.int64),
+        np.empty((count, ways, images), dtype=np.int64),
+    )
     for episode in range(count):
         fullest = np.lexsort((rng.random(len(left)), -left))[:ways]
-        rows = rng.permutation(fullest)  # or the place in the episode would tell large classes from small
+        # or the place in the episode would tell large classes from small
+        rows = rng.permutation(fullest)
         left[rows] -= 1
         classes[episode] = table.classes[rows]
-        drawn[episode] = [shuffled[row][left[row] * images : (left[row] + 1) * images] for row in rows]
+        drawn[episode] = [
+            shuffled[row][left[row] * images : (left[row] + 1) * images] for row in rows
+        ]
     return _episodes(rng, classes, drawn, shape.shots)
 
 
 def most_disjoint(sizes: Integers, shape: EpisodeShape) -> int:
-    """Return how many episodes of `shape` can be had from classes of `sizes` images when no two may share an image.
+    """Return how many episodes of `shape` can be had from classes of `sizes` images when no two may
+    share an image.
 
-    E episodes fit if and only if the classes' chunks, at most E of each class, fill their E * N places.
+    E episodes fit if and only if the classes' chunks, at most E of each class, fill their E * N
+    places.
     """
     assert shape.ways is not None
     chunks = sizes // (shape.shots + shape.query_shots)
@@ -150,7 +194,8 @@ def most_disjoint(sizes: Integers, shape: EpisodeShape) -> int:
 
 
 def _episodes(rng: np.random.Generator, classes: Integers, drawn: Integers, shots: int) -> Draw:
-    """Part ``[E, N, K + Q]`` image numbers into support and query, and shuffle the queries of each episode."""
+    """Part ``[E, N, K + Q]`` image numbers into support and query, and shuffle the queries of each
+    episode."""
     count, ways, images = drawn.shape
     queries = ways * (images - shots)
     order = rng.permuted(np.tile(np.arange(queries), (count, 1)), axis=1)

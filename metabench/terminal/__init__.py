@@ -1,1 +1,2 @@
-"""What a program owes its terminal: streams that may be closed, signals, and text without control characters."""
+"""What a program owes its terminal: streams that may be closed, signals, and text without control
+characters."""

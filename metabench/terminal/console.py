@@ -13,14 +13,24 @@ from metabench.text import shown
 
 
 class ShownConsole(Console):
-    """Shows what is unprintable in texts; its own control characters, which move the cursor, are left."""
+    """Shows what is unprintable in texts; its own control characters, which move the cursor, are
+    left."""
 
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
         """Render an object, as rich does, its texts as they are shown."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(shown(segment.text), segment.style)
 
 
 def console(**options: Any) -> Console:
-    """Return a console on stdout, past the stream that would show what draws; texts mean themselves, with no markup in them."""
-    return ShownConsole(file=getattr(sys.stdout, "stream", sys.stdout), markup=False, emoji=False, highlight=False, **options)
+    """Return a console on stdout, past the stream that would show what draws; texts mean
+    themselves, with no markup in them."""
+    return ShownConsole(
+        file=getattr(sys.stdout, "stream", sys.stdout),
+        markup=False,
+        emoji=False,
+        highlight=False,
+        **options,
+    )

@@ -1,4 +1,5 @@
-"""What the command line prints on: streams that are there, that show control characters as such, and that may fail without a traceback."""
+"""What the command line prints on: streams that are there, that show control characters as such,
+and that may fail without a traceback."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ class Shown:
 
     Attributes
     ----------
-    stream : where it goes, for what draws on a terminal and has to pass control characters on.
+    stream
+        Where it goes, for what draws on a terminal and has to pass control characters on.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -53,7 +55,8 @@ class Shown:
 
 
 class Resigned(Shown):
-    """One for messages: where they can go nowhere they are lost, and the exit status is left to speak."""
+    """One for messages: where they can go nowhere they are lost, and the exit status is left to
+    speak."""
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -65,10 +68,14 @@ class Resigned(Shown):
 
 @contextmanager
 def shown_streams() -> Iterator[None]:
-    """Have good streams within the block, and none afterwards that Python could not flush at its end."""
+    """Have good streams within the block, and none afterwards that Python could not flush at its
+    end."""
     open_descriptors()
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (cast("TextIO", kind(_mended(stream))) for kind, stream in zip((Shown, Resigned), before, strict=True))
+    sys.stdout, sys.stderr = (
+        cast("TextIO", kind(_mended(stream)))
+        for kind, stream in zip((Shown, Resigned), before, strict=True)
+    )
     kept = cast("Shown", sys.stdout).stream, cast("Shown", sys.stderr).stream
     try:
         yield
@@ -79,16 +86,19 @@ def shown_streams() -> Iterator[None]:
 
 
 def open_descriptors() -> None:
-    """Open those of the standard descriptors that are closed on nothing, for children too: else the next file or pipe is printed on."""
+    """Open those of the standard descriptors that are closed on nothing, for children too: else the
+    next file or pipe is printed on."""
     for number in range(len(STANDARD)):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number that is free
+            # takes the lowest number that is free
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 def silence(stream: TextIO) -> None:
-    """Let a stream whose reader has gone, or whose disk is full, go nowhere; what it still holds too."""
+    """Let a stream whose reader has gone, or whose disk is full, go nowhere; what it still holds
+    too."""
     with suppress(OSError, ValueError, AttributeError):  # a stand-in without a descriptor
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())
@@ -96,7 +106,8 @@ def silence(stream: TextIO) -> None:
 
 
 def _mended(stream: TextIO | None) -> TextIO:
-    """A stream that is closed goes nowhere; characters that a terminal's encoding lacks are shown by their number."""
+    """A stream that is closed goes nowhere; characters that a terminal's encoding lacks are shown
+    by their number."""
     if stream is None:
         stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for as long as the process lives
     with suppress(AttributeError):  # a stand-in of somebody's

@@ -1,4 +1,5 @@
-"""Being stopped from outside, by Ctrl-C or `kill`, at any moment: with a word, an exit status that says so, and no traceback."""
+"""Being stopped from outside, by Ctrl-C or `kill`, at any moment: with a word, an exit status that
+says so, and no traceback."""
 
 from __future__ import annotations
 
@@ -26,12 +27,17 @@ class Terminated(SystemExit):
 
 @contextmanager
 def stopped_well() -> Iterator[None]:
-    """Within the block SIGTERM and SIGHUP end the process as Ctrl-C does: with what is to be cleaned up, by an exception.
+    """Within the block SIGTERM and SIGHUP end the process as Ctrl-C does: with what is to be
+    cleaned up, by an exception.
 
-    A Ctrl-C that is ignored, as that of a shell's background is, stays so, and so does a terminal that closes behind `nohup`.
+    A Ctrl-C that is ignored, as that of a shell's background is, stays so, and so does a terminal
+    that closes behind `nohup`.
     """
     usual = (signal.default_int_handler, signal.SIG_DFL)
-    heeded = [signal.SIGTERM, *(number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) in usual)]
+    heeded = [
+        signal.SIGTERM,
+        *(number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) in usual),
+    ]
     before = {number: signal.signal(number, _stop) for number in heeded}
     try:
         yield
@@ -41,7 +47,8 @@ def stopped_well() -> Iterator[None]:
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
-    """Raise what ends the process; during an import, in which an exception would be lost or come out as another one, as soon as that is over."""
+    """Raise what ends the process; during an import, in which an exception would be lost or come
+    out as another one, as soon as that is over."""
     if _is_importing(frame):
         _tell(signum)
         _stop_after_import(signum, time.monotonic() + PATIENCE)
@@ -53,7 +60,8 @@ def _stop(signum: int, frame: FrameType | None) -> None:
 
 
 def _stop_after_import(signum: int, deadline: float) -> None:
-    """Look again in a moment; an import that takes too long is not waited for, and leaves to the system what there is to clean up."""
+    """Look again in a moment; an import that takes too long is not waited for, and leaves to the
+    system what there is to clean up."""
 
     def look(number: int, frame: FrameType | None) -> None:
         if not _is_importing(frame):
@@ -67,12 +75,17 @@ def _stop_after_import(signum: int, deadline: float) -> None:
 
 
 def is_wanted(error: BaseException) -> bool:
-    """Whether the user wants this process to stop; otherwise somebody's code has raised what only looks like it.
+    """Whether the user wants this process to stop; otherwise somebody's code has raised what only
+    looks like it.
 
-    Where nobody listens to signals, in a notebook's process, every KeyboardInterrupt may be the user's.
+    Where nobody listens to signals, in a notebook's process, every KeyboardInterrupt may be the
+    user's.
     """
     if isinstance(error, KeyboardInterrupt):
-        return isinstance(error, Interrupted) or signal.getsignal(signal.SIGINT) not in (_stop, signal.SIG_IGN)
+        return isinstance(error, Interrupted) or signal.getsignal(signal.SIGINT) not in (
+            _stop,
+            signal.SIG_IGN,
+        )
     return isinstance(error, Terminated)
 
 
@@ -85,6 +98,7 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 
 def _tell(signum: int) -> None:
-    """Say it past Python's streams: the signal may have struck while one of them was being written."""
+    """Say it past Python's streams: the signal may have struck while one of them was being
+    written."""
     with suppress(OSError):
         os.write(2, f"\nmetabench: {_WORDS[signal.Signals(signum)]}; {GOES_ON}\n".encode())

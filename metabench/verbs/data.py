@@ -1,4 +1,5 @@
-"""`metabench data`: where each dataset stands, as the project's suites use it, and how to get it."""
+"""`metabench data`: where each dataset stands, as the project's suites use it, and how to get
+it."""
 
 from __future__ import annotations
 
@@ -24,7 +25,10 @@ class Use:
 
     Attributes
     ----------
-    labels : what suites call it. suites : those that use it so. Without any, it is a registered dataset with its default settings.
+    labels
+        What suites call it.
+    suites
+        Those that use it so. Without any, it is a registered dataset with its default settings.
     """
 
     part: Part
@@ -33,9 +37,14 @@ class Use:
 
     @property
     def title(self) -> str:
-        """The registered name, who uses it, and which settings differ from the defaults, lists left out."""
+        """The registered name, who uses it, and which settings differ from the defaults, lists left
+        out."""
         facts = [f"suite{'s' * (len(self.suites) > 1)} {some(self.suites)}"] if self.suites else []
-        facts += [f"{key} = {toml_value(value)}" for key, value in self.part.said.items() if not isinstance(value, list | tuple)]
+        facts += [
+            f"{key} = {toml_value(value)}"
+            for key, value in self.part.said.items()
+            if not isinstance(value, list | tuple)
+        ]
         return self.part.name + (f" ({', '.join(facts)})" if facts else "")
 
     def open(self, data: Path) -> str | None:
@@ -43,7 +52,8 @@ class Use:
 
         Raises
         ------
-        DataError, ConfigError : it is not ready, or a plugin that cannot be used.
+        DataError, ConfigError
+            It is not ready, or a plugin that cannot be used.
         """
         from metabench.experiment.fit import open_dataset
         from metabench.experiment.returned import checked_content
@@ -52,13 +62,18 @@ class Use:
             with registry.blamed("datasets", self.part.name, OSError):
                 return checked_content(open_dataset(self.part, data))
         except OSError as error:
-            raise DataError(f"dataset '{self.part.name}': {error.filename or data}: cannot be read: {error.strerror or error}") from error
+            raise DataError(
+                f"dataset '{self.part.name}': {error.filename or data}: cannot be read: "
+                f"{error.strerror or error}"
+            ) from error
 
 
 def data(options: argparse.Namespace) -> int:
     """The verb: `list`, or `prepare` and `check` of one dataset."""
     project = current_project()
-    suites = [suite for suite in every_suite(project).values() if isinstance(suite, Suite)]  # a broken one is the matter of those who run it
+    suites = [
+        suite for suite in every_suite(project).values() if isinstance(suite, Suite)
+    ]  # a broken one is the matter of those who run it
     if options.action == "list":
         return _list(project, suites)
     found = uses(options.name, suites)
@@ -77,7 +92,8 @@ def _list(project: Project, suites: Sequence[Suite]) -> int:
             continue
         for use in uses(name, suites):
             problem = standing(use, project).partition("\n")[0]
-            print(f"{use.title}: {f'not ready: {problem} (`metabench data check {name}` says what to do)' if problem else 'ready'}")
+            advice = f"(`metabench data check {name}` says what to do)"
+            print(f"{use.title}: {f'not ready: {problem} {advice}' if problem else 'ready'}")
         for remark in remarks(name, suites, project):
             print(f"    {remark}")
         print(f"    {registered.kind}; source: {registered.source}; licence: {registered.licence}")
@@ -97,7 +113,8 @@ def _prepared(use: Use, project: Project) -> str:
 
 
 def _check(found: Iterable[Use], said: Iterable[str], project: Project) -> int:
-    """A line for each use, what is `said` of the data, and then, once, what each kind of problem asks for."""
+    """A line for each use, what is `said` of the data, and then, once, what each kind of problem
+    asks for."""
     problems: list[str] = []
     for use in found:
         try:
@@ -115,19 +132,26 @@ def _check(found: Iterable[Use], said: Iterable[str], project: Project) -> int:
 
 
 def uses(name: str, suites: Iterable[Suite]) -> list[Use]:
-    """Return every configuration in which suites use a dataset of this name, registered or their own; the default one where none does.
+    """Return every configuration in which suites use a dataset of this name, registered or their
+    own; the default one where none does.
 
     Raises
     ------
-    ConfigError : nothing is called so.
+    ConfigError
+        Nothing is called so.
     """
     everything = _all_uses(suites)
     found = [use for use in everything if name == use.part.name or name in use.labels]
     if not found and name in registry.names("datasets"):
         return [Use(registry.configured("datasets", name, {}))]
     if not found:
-        known = sorted({*registry.names("datasets"), *(label for use in everything for label in use.labels)})
-        raise ConfigError(f"no dataset, nor an entry of a suite, is called '{name}'; there are {', '.join(known)}{nearest(name, known)}")
+        known = sorted(
+            {*registry.names("datasets"), *(label for use in everything for label in use.labels)}
+        )
+        raise ConfigError(
+            f"no dataset, nor an entry of a suite, is called '{name}'; there are "
+            f"{', '.join(known)}{nearest(name, known)}"
+        )
     return found
 
 
@@ -141,7 +165,8 @@ def standing(use: Use, project: Project) -> str:
 
 
 def remarks(name: str, suites: Iterable[Suite], project: Project) -> list[str]:
-    """What there is to say of the data of a dataset, however it is used; nothing of one that cannot be used, which `standing` speaks of."""
+    """What there is to say of the data of a dataset, however it is used; nothing of one that cannot
+    be used, which `standing` speaks of."""
     try:
         part = uses(name, suites)[0].part
         with registry.blamed("datasets", part.name):
@@ -155,7 +180,10 @@ def _all_uses(suites: Iterable[Suite]) -> list[Use]:
     for suite in suites:
         for label, part in _datasets_of(suite):
             use = found.setdefault(digest(part.identity()), Use(part))
-            labels, names = dict.fromkeys((*use.labels, label)), dict.fromkeys((*use.suites, suite.name))
+            labels, names = (
+                dict.fromkeys((*use.labels, label)),
+                dict.fromkeys((*use.suites, suite.name)),
+            )
             found[digest(part.identity())] = replace(use, labels=tuple(labels), suites=tuple(names))
     return list(found.values())
 
@@ -164,6 +192,9 @@ def _datasets_of(suite: Suite) -> list[tuple[str, Part]]:
     """The datasets that a suite trains and tests on, each once, with what it calls them."""
     found: dict[tuple[str, int], tuple[str, Part]] = {}
     for cell in suite.cells:
-        named = [(cell.labels["dataset"], cell.fit.dataset), *([(cell.labels["on"], cell.evaluate.on)] if cell.evaluate.on else [])]
+        named = [
+            (cell.labels["dataset"], cell.fit.dataset),
+            *([(cell.labels["on"], cell.evaluate.on)] if cell.evaluate.on else []),
+        ]
         found |= {(label, id(part)): (label, part) for label, part in named}
     return list(found.values())

@@ -1,4 +1,5 @@
-"""`metabench doctor`: versions, devices, threads, folders and data, and what to do about what is wrong."""
+"""`metabench doctor`: versions, devices, threads, folders and data, and what to do about what is
+wrong."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ LOW_DISK = 2 * 2**30
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. `remedy` says what to do, and is empty where all is well; `fatal` findings keep runs from working."""
+    """One thing that was looked at. `remedy` says what to do, and is empty where all is well;
+    `fatal` findings keep runs from working."""
 
     what: str
     found: str
@@ -40,7 +42,10 @@ def doctor(options: argparse.Namespace) -> int:
         mark = "ok" if not finding.remedy else "BAD" if finding.fatal else "note"
         print(f"{mark:<4} {finding.what:<{width}}  {finding.found}")
         if finding.remedy:
-            print(f"     {'':<{width}}  -> " + finding.remedy.replace("\n", f"\n     {'':<{width}}     "))
+            print(
+                f"     {'':<{width}}  -> "
+                + finding.remedy.replace("\n", f"\n     {'':<{width}}     ")
+            )
     return 2 if any(finding.fatal and finding.remedy for finding in findings) else 0
 
 
@@ -49,11 +54,16 @@ def examine() -> Iterator[Finding]:
     yield Finding("python", platform.python_version())
     project = _project(find_root())
     yield from _torch(project.root if isinstance(project, Project) else environment.PACKAGE)
-    yield Finding("cpu", f"{environment.cpu_name()}, {environment.cores()} cores to use, {environment.cpu_capability()}")
+    yield Finding(
+        "cpu",
+        f"{environment.cpu_name()}, {environment.cores()} cores to use, "
+        f"{environment.cpu_capability()}",
+    )
     if not isinstance(project, Project):
         yield Finding("project", "is wrong", str(project), fatal=True)
         return
-    yield Finding("project", f"{project.root}{'' if project.document.text else ', without a benchmark.toml: all as by default'}")
+    without = "" if project.document.text else ", without a benchmark.toml: all as by default"
+    yield Finding("project", f"{project.root}{without}")
     yield _threads(project)
     yield _folder("reports", project.reports)
     yield _folder("temporary files", Path(tempfile.gettempdir()))
@@ -76,19 +86,39 @@ def _project(root: Path) -> Project | ConfigError:
 
 def _torch(project: Path) -> Iterator[Finding]:
     facts = environment.provenance("cpu", project)
-    yield Finding("metabench", f"{facts['metabench']}, commit {facts['commit'] or 'unknown'}{' (changed since)' if facts['dirty'] else ''}")
+    yield Finding(
+        "metabench",
+        f"{facts['metabench']}, commit "
+        f"{facts['commit'] or 'unknown'}{' (changed since)' if facts['dirty'] else ''}",
+    )
     try:
         import torch
     except Exception as error:  # a broken install may raise anything
-        yield Finding("torch", f"cannot be imported: {error}", "install it again: pip install --force-reinstall torch", fatal=True)
+        yield Finding(
+            "torch",
+            f"cannot be imported: {error}",
+            "install it again: pip install --force-reinstall torch",
+            fatal=True,
+        )
         return
-    yield Finding("torch", f"{torch.__version__}, built for {f'CUDA {torch.version.cuda}' if torch.version.cuda else 'CPU only'}")
-    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    yield Finding(
+        "torch",
+        f"{torch.__version__}, built for "
+        f"{f'CUDA {torch.version.cuda}' if torch.version.cuda else 'CPU only'}",
+    )
+    names = (
+        [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        if torch.cuda.is_available()
+        else []
+    )
     gpu = environment.gpu()
     if names:
         yield Finding("cuda", f"{', '.join(names)}; driver {gpu['driver']}")
     elif gpu["gpu"]:
-        remedy = f"torch cannot use it: install a driver for CUDA {torch.version.cuda or '(torch here is built for CPU only)'} or later"
+        remedy = (
+            "torch cannot use it: install a driver for CUDA "
+            f"{torch.version.cuda or '(torch here is built for CPU only)'} or later"
+        )
         yield Finding("cuda", f"{gpu['gpu']}, driver {gpu['driver']}", remedy)
     else:
         yield Finding("cuda", "no GPU; runs use the CPU")
@@ -99,9 +129,18 @@ def _threads(project: Project) -> Finding:
     found = f"{workers} fits at once, {project.threads} each"
     wanted = workers * project.threads
     if wanted > environment.cores():
-        return Finding("threads", found, f"that is {wanted} threads on {environment.cores()} cores: set workers = 0 in benchmark.toml")
+        return Finding(
+            "threads",
+            found,
+            f"that is {wanted} threads on {environment.cores()} cores: set workers = 0 in "
+            "benchmark.toml",
+        )
     chosen = os.environ.get("ATEN_CPU_CAPABILITY")
-    return Finding("threads", found, f"ATEN_CPU_CAPABILITY={chosen} slows torch down: unset it" if chosen else "")
+    return Finding(
+        "threads",
+        found,
+        f"ATEN_CPU_CAPABILITY={chosen} slows torch down: unset it" if chosen else "",
+    )
 
 
 def _folder(what: str, folder: Path) -> Finding:
@@ -111,16 +150,32 @@ def _folder(what: str, folder: Path) -> Finding:
         with tempfile.NamedTemporaryFile(dir=there):
             free = shutil.disk_usage(there).free
     except OSError as error:
-        return Finding(what, str(folder), f"cannot be written: {error.strerror}; make it writable, or name another with --out", fatal=True)
-    return Finding(what, f"{folder}, {free / 2**30:.0f} GiB free", "the disk is nearly full" if free < LOW_DISK else "")
+        return Finding(
+            what,
+            str(folder),
+            f"cannot be written: {error.strerror}; make it writable, or name another with --out",
+            fatal=True,
+        )
+    return Finding(
+        what,
+        f"{folder}, {free / 2**30:.0f} GiB free",
+        "the disk is nearly full" if free < LOW_DISK else "",
+    )
 
 
 def _suites(project: Project, suites: Mapping[str, Suite | MetabenchError]) -> Iterator[Finding]:
     if not suites:
-        yield Finding("suites", f"none in {project.suites}", "write one, or run one by its path: metabench run PATH")
+        yield Finding(
+            "suites",
+            f"none in {project.suites}",
+            "write one, or run one by its path: metabench run PATH",
+        )
     for name, suite in suites.items():
         if isinstance(suite, Suite):
-            yield Finding(f"suite {name}", f"{len({cell.fit.id for cell in suite.cells})} fits, {len(suite.cells)} cells")
+            yield Finding(
+                f"suite {name}",
+                f"{len({cell.fit.id for cell in suite.cells})} fits, {len(suite.cells)} cells",
+            )
         else:
             yield Finding(f"suite {name}", "is wrong", str(suite))
 
@@ -136,7 +191,11 @@ def _datasets(project: Project, suites: Sequence[Suite]) -> Iterator[Finding]:
         for use in found:
             problem = standing(use, project)
             ready = f"{'not ' if problem else ''}ready"
-            yield Finding(f"data {name}", f"{ready}{use.title.removeprefix(name)}", "as above" if problem and problem in told else problem)
+            yield Finding(
+                f"data {name}",
+                f"{ready}{use.title.removeprefix(name)}",
+                "as above" if problem and problem in told else problem,
+            )
             told.add(problem)
         for remark in remarks(name, suites, project):
             yield Finding(f"data {name}", remark)

@@ -26,7 +26,11 @@ def listing(options: argparse.Namespace) -> int:
         lines = _suites(project) if kind == "suites" else registry.describe(kind)
         if len(kinds) > 1:
             print(f"{kind}:")
-        _print(lines, indent="  " if len(kinds) > 1 else "", none=f"none in {project.suites}" if kind == "suites" else "none")
+        _print(
+            lines,
+            indent="  " if len(kinds) > 1 else "",
+            none=f"none in {project.suites}" if kind == "suites" else "none",
+        )
     return 0
 
 
@@ -43,11 +47,14 @@ def _suites(project: Project) -> dict[str, str]:
 
 
 def _title(path: Path) -> str:
-    """Title of a suite in one line, and its profiles; of a file that is no TOML, what is wrong with it."""
+    """Title of a suite in one line, and its profiles; of a file that is no TOML, what is wrong with
+    it."""
     try:
         table = read_document(path).data
     except ConfigError as error:
         return str(error).partition("\n")[0]
-    title = "".join(letter if letter.isprintable() else " " for letter in str(table.get("title", "")))
+    title = "".join(
+        letter if letter.isprintable() else " " for letter in str(table.get("title", ""))
+    )
     profiles = ", ".join(table["profiles"]) if isinstance(table.get("profiles"), dict) else ""
     return title + (f" (profiles: {profiles})" if profiles else "")

@@ -38,12 +38,18 @@ def _not_empty(text: str) -> str:
 
 @dataclass(frozen=True)
 class Options:
-    """The annotations are the whole of the check (see `settings`); None means that nothing was said."""
+    """The annotations are the whole of the check (see `settings`); None means that nothing was
+    said."""
 
     suite: Annotated[str | Path | None, "a suite by name or path"] = None
     profile: str | None = None
-    seeds: Annotated[Annotated[tuple[Seed, ...], MinLen(1)] | str | None, "a list of seeds such as [0, 1], or '0-4'"] = None
-    only: Annotated[tuple[str, ...] | str, "restrictions such as 'algorithm=maml', or a list of them"] = ()
+    seeds: Annotated[
+        Annotated[tuple[Seed, ...], MinLen(1)] | str | None,
+        "a list of seeds such as [0, 1], or '0-4'",
+    ] = None
+    only: Annotated[
+        tuple[str, ...] | str, "restrictions such as 'algorithm=maml', or a list of them"
+    ] = ()
     workers: Workers | None = None
     threads: Threads | None = None
     device: Annotated[str, AfterValidator(_a_device), "auto, cpu, cuda or cuda:N"] = "auto"
@@ -54,11 +60,13 @@ class Options:
 
 
 def settle(options: Options, project: Project) -> tuple[Suite, Resources, Path]:
-    """Return the suite that is meant, what to run it on, and its run folder; what is not said is as `benchmark.toml` has it.
+    """Return the suite that is meant, what to run it on, and its run folder; what is not said is as
+    `benchmark.toml` has it.
 
     Raises
     ------
-    ConfigError : there is no such suite or device, or the suite says something impossible.
+    ConfigError
+        There is no such suite or device, or the suite says something impossible.
     """
     seeds = parse_seeds(options.seeds) if isinstance(options.seeds, str) else options.seeds
     only = (options.only,) if isinstance(options.only, str) else options.only
@@ -66,7 +74,11 @@ def settle(options: Options, project: Project) -> tuple[Suite, Resources, Path]:
     suite = load_suite(named, project, profile=options.profile, seeds=seeds, only=only)
     workers = project.workers if options.workers is None else options.workers
     using = resources(options.device, workers, options.threads or project.threads)
-    return suite, using, home_expanded(options.out).absolute() if options.out else project.reports / suite.name
+    return (
+        suite,
+        using,
+        home_expanded(options.out).absolute() if options.out else project.reports / suite.name,
+    )
 
 
 def of_command_line(parsed: argparse.Namespace) -> Options:
@@ -74,20 +86,32 @@ def of_command_line(parsed: argparse.Namespace) -> Options:
 
     Raises
     ------
-    ConfigError : names the option, what stands there, and what may.
+    ConfigError
+        Names the option, what stands there, and what may.
     """
-    said = {field.name: getattr(parsed, field.name) for field in fields(Options) if hasattr(parsed, field.name)}
-    return _checked(said, lambda option, value: f"--{option.replace('_', '-')} {one_line(value) or repr('')}")
+    said = {
+        field.name: getattr(parsed, field.name)
+        for field in fields(Options)
+        if hasattr(parsed, field.name)
+    }
+    return _checked(
+        said, lambda option, value: f"--{option.replace('_', '-')} {one_line(value) or repr('')}"
+    )
 
 
 def of_python(said: Mapping[str, Any]) -> Options:
-    """Return options as they were said by keyword; ranges, and the arrays and numbers of NumPy, are as good as Python's own.
+    """Return options as they were said by keyword; ranges, and the arrays and numbers of NumPy, are
+    as good as Python's own.
 
     Raises
     ------
-    ConfigError : names the option, what stands there, and what may.
+    ConfigError
+        Names the option, what stands there, and what may.
     """
-    return _checked({option: _plain(value) for option, value in said.items()}, lambda option, value: f"{option} = {shortened(value)}")
+    return _checked(
+        {option: _plain(value) for option, value in said.items()},
+        lambda option, value: f"{option} = {shortened(value)}",
+    )
 
 
 def _plain(value: Any) -> Any:

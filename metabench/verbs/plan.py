@@ -37,13 +37,21 @@ def plan(options: argparse.Namespace) -> int:
     found = survey(suite, store, conditions)
     pending = found.fits(("failed", "missing", "stale"))
     kept = fits_with_weights(suite, store, (fit for fit, _ in pending), conditions)
-    history = History(_records(folder, project), conditions(found.cells[0].cell), environment.cpu_name())
-    expected = {fit.id: history.seconds(fit, cells, trains=fit.id not in kept) for fit, cells in pending}
+    history = History(
+        _records(folder, project), conditions(found.cells[0].cell), environment.cpu_name()
+    )
+    expected = {
+        fit.id: history.seconds(fit, cells, trains=fit.id not in kept) for fit, cells in pending
+    }
     unknown = [(fit, cells) for fit, cells in pending if expected[fit.id] is None]
     failed: list[str] = []
     if options.probe and unknown:
         rates, failed = probe(suite, project, using, unknown)
-        expected |= {fit.id: rates[fit.id].seconds(fit, cells, trains=fit.id not in kept) for fit, cells in unknown if fit.id in rates}
+        expected |= {
+            fit.id: rates[fit.id].seconds(fit, cells, trains=fit.id not in kept)
+            for fit, cells in unknown
+            if fit.id in rates
+        }
     facts = _facts(suite, folder, found, kept, expected, using) | {"failed_probes": failed}
     if options.json:
         print(json.dumps(facts, indent=2))
@@ -60,7 +68,14 @@ def _records(folder: Path, project: Project) -> Iterator[dict[str, Any]]:
             yield from RecordStore(run).scan().records.values()
 
 
-def _facts(suite: Suite, folder: Path, found: Plan, kept: frozenset[str], expected: Mapping[str, float | None], using: Resources) -> dict[str, Any]:
+def _facts(
+    suite: Suite,
+    folder: Path,
+    found: Plan,
+    kept: frozenset[str],
+    expected: Mapping[str, float | None],
+    using: Resources,
+) -> dict[str, Any]:
     seconds = [told for told in expected.values() if told is not None]
     known = len(seconds) == len(expected)
     at_once = max(1, min(len(using.devices), len(expected)))
@@ -71,16 +86,25 @@ def _facts(suite: Suite, folder: Path, found: Plan, kept: frozenset[str], expect
         "cells": found.counts,
         "fits": len(found.fits()),
         "fits_to_run": len(expected),
-        "fits_to_train": sum(_action(fit, kept) == "train" for fit, _ in found.fits() if fit.id in expected),
+        "fits_to_train": sum(
+            _action(fit, kept) == "train" for fit, _ in found.fits() if fit.id in expected
+        ),
         "expected_seconds": max([sum(seconds) / at_once, *seconds]) if known else None,
         "damaged": list(found.damaged),
         "remarks": list(found.remarks),
-        "differences": sorted({difference for planned in found.cells for difference in planned.differences}),
+        "differences": sorted(
+            {difference for planned in found.cells for difference in planned.differences}
+        ),
         "plan": [_fit_facts(fit, cells, kept, expected) for fit, cells in found.fits()],
     }
 
 
-def _fit_facts(fit: Fit, cells: Sequence[PlannedCell], kept: frozenset[str], expected: Mapping[str, float | None]) -> dict[str, Any]:
+def _fit_facts(
+    fit: Fit,
+    cells: Sequence[PlannedCell],
+    kept: frozenset[str],
+    expected: Mapping[str, float | None],
+) -> dict[str, Any]:
     states = Counter(planned.state for planned in cells)
     return {
         "fit": fit.id,
@@ -93,7 +117,8 @@ def _fit_facts(fit: Fit, cells: Sequence[PlannedCell], kept: frozenset[str], exp
 
 
 def _action(fit: Fit, kept: frozenset[str]) -> Literal["train", "evaluate"]:
-    """What a run will do about a fit: nothing is trained where its weights are there, or where its method trains nothing."""
+    """What a run will do about a fit: nothing is trained where its weights are there, or where its
+    method trains nothing."""
     trains = registry.get("methods", fit.method.name).trains
     return "train" if trains and fit.id not in kept else "evaluate"
 
@@ -103,7 +128,10 @@ def _show(facts: Mapping[str, Any]) -> None:
 
     from metabench.terminal.console import console
 
-    table = Table(title=f"{facts['suite']}: {facts['fits']} fits, {sum(facts['cells'].values())} cells", title_justify="left")
+    table = Table(
+        title=f"{facts['suite']}: {facts['fits']} fits, {sum(facts['cells'].values())} cells",
+        title_justify="left",
+    )
     table.add_column("fit", overflow="fold")
     for state in STATES:
         table.add_column(state, justify="right")
@@ -111,20 +139,32 @@ def _show(facts: Mapping[str, Any]) -> None:
     table.add_column("expected", justify="right")
     for fit in facts["plan"]:
         counts = (str(fit["cells"].get(state, "")) for state in STATES)
-        table.add_row(one_line(fit["name"]), *counts, fit["to_do"] or "", _expected(fit["expected_seconds"]) if fit["to_do"] else "")
-    screen = console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)  # a pipe has no width to keep to
+        table.add_row(
+            one_line(fit["name"]),
+            *counts,
+            fit["to_do"] or "",
+            _expected(fit["expected_seconds"]) if fit["to_do"] else "",
+        )
+    # a pipe has no width to keep to
+    screen = console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
     screen.print(table)
     for line in (*facts["damaged"], *facts["remarks"]):
         screen.print(f"warning: {one_line(line)}")
     cells = ", ".join(f"{number} {state}" for state, number in facts["cells"].items() if number)
     screen.print(f"cells: {cells}; {facts['using']}; in {one_line(facts['folder'])}")
     if facts["differences"]:
-        screen.print(f"stale because: {'; '.join(facts['differences'])}. `metabench run` wants --stale keep or --stale rerun")
+        screen.print(
+            f"stale because: {'; '.join(facts['differences'])}. `metabench run` wants --stale keep "
+            "or --stale rerun"
+        )
     for line in facts["failed_probes"]:
         screen.print(f"probe failed: {one_line(line)}")
     if facts["fits_to_run"]:
         expected, train = _expected(facts["expected_seconds"]), facts["fits_to_train"]
-        screen.print(f"{facts['fits_to_run']} fits to run, {train} of them to train; expected time: {expected}")
+        screen.print(
+            f"{facts['fits_to_run']} fits to run, {train} of them to train; expected time: "
+            f"{expected}"
+        )
     else:
         screen.print("nothing to run")
 

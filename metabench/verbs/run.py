@@ -31,29 +31,45 @@ def run_project(suite: str | Path | None = None, **said: Any) -> RunSummary:
 
     Parameters
     ----------
-    said : fields of `Options`; what is not said is as `benchmark.toml` has it.
+    said
+        Fields of `Options`; what is not said is as `benchmark.toml` has it.
 
     Raises
     ------
-    MetabenchError : as the command line would say it.
+    MetabenchError
+        As the command line would say it.
     """
     return _run(of_python({"suite": suite, **said}), current_project())
 
 
 def _run(options: Options, project: Project) -> RunSummary:
     suite, using, folder = settle(options, project)
-    return run_suite(suite, project, using=using, timeout=options.timeout, fail_fast=options.fail_fast, stale=options.stale, out=folder)
+    return run_suite(
+        suite,
+        project,
+        using=using,
+        timeout=options.timeout,
+        fail_fast=options.fail_fast,
+        stale=options.stale,
+        out=folder,
+    )
 
 
 def _tell(summary: RunSummary) -> None:
-    """The end of a run in words; failures last, where they are seen, those that are alike together."""
-    counts = [f"{summary.finished} cell{'s' * (summary.finished != 1)} finished", f"{summary.kept} done before"]
+    """The end of a run in words; failures last, where they are seen, those that are alike
+    together."""
+    counts = [
+        f"{summary.finished} cell{'s' * (summary.finished != 1)} finished",
+        f"{summary.kept} done before",
+    ]
     counts += [f"{summary.stale} stale ones kept"] if summary.stale else []
     counts += [f"{summary.missing} not run"] if summary.missing else []
     print(f"{', '.join(counts)}, in {duration(summary.seconds)}")
     alike: dict[tuple[str, str, str], list[Failed]] = {}
     for failed in summary.failed:
-        alike.setdefault((failed.failure.outcome, failed.failure.type, failed.failure.message.strip()), []).append(failed)
+        alike.setdefault(
+            (failed.failure.outcome, failed.failure.type, failed.failure.message.strip()), []
+        ).append(failed)
     for (outcome, kind, message), fits in alike.items():
         _tell_failure(outcome, f"{kind}: {message}" if message else kind, fits)
     if summary.failed:
@@ -61,7 +77,8 @@ def _tell(summary: RunSummary) -> None:
 
 
 def _tell_failure(outcome: str, why: str, fits: Sequence[Failed]) -> None:
-    """One failure of one or several fits: all of its message, which may say which files to put where, and the log of the first."""
+    """One failure of one or several fits: all of its message, which may say which files to put
+    where, and the log of the first."""
     cells = sum(failed.cells for failed in fits)
     who = f"{len(fits)} fits" if len(fits) > 1 else fits[0].name
     first, *more = why.splitlines()

@@ -1,4 +1,5 @@
-"""`metabench status`: what a run folder says of itself, from `cells.json` and the records alone. Never imports torch."""
+"""`metabench status`: what a run folder says of itself, from `cells.json` and the records alone.
+Never imports torch."""
 
 from __future__ import annotations
 
@@ -32,12 +33,23 @@ def status(options: argparse.Namespace) -> int:
     )
     if holder:
         fits = ", ".join(map(str, holder.get("fits") or [])) or "about to start"
-        print(f"running since {holder.get('since')} (process {holder['pid']} on {holder['host']}): {fits}")
+        print(
+            f"running since {holder.get('since')} (process {holder['pid']} on {holder['host']}): "
+            f"{fits}"
+        )
     alike: dict[str, list[str]] = {}
     for entry in cells:
         if outcomes[entry["cell"]] not in {*FINISHED, "missing"}:
-            alike.setdefault(f"{outcomes[entry['cell']]}: {_error(scan.records[entry['cell']])}", []).append(entry["stem"])
-    _print_first([f"{one_line(why)}\n    {len(stems)} cell{'s' * (len(stems) > 1)}: {one_line(some(stems))}" for why, stems in alike.items()])
+            alike.setdefault(
+                f"{outcomes[entry['cell']]}: {_error(scan.records[entry['cell']])}", []
+            ).append(entry["stem"])
+    _print_first(
+        [
+            f"{one_line(why)}\n    {len(stems)} cell{'s' * (len(stems) > 1)}: "
+            f"{one_line(some(stems))}"
+            for why, stems in alike.items()
+        ]
+    )
     _print_first([f"warning: {one_line(line)}" for line in (*scan.damaged, *scan.remarks)])
     return 0 if done == len(cells) else 3
 

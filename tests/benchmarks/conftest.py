@@ -1,4 +1,5 @@
-"""Ratios that a noisy machine cannot blur: two ways of doing one thing in turns, A B A B ..., and a table of all of them at the end."""
+"""Ratios that a noisy machine cannot blur: two ways of doing one thing in turns, A B A B ..., and a
+table of all of them at the end."""
 
 from __future__ import annotations
 
@@ -16,9 +17,17 @@ _rows: list[tuple[str, str, str]] = []
 
 @pytest.fixture
 def against(benchmark: BenchmarkFixture) -> Compare:
-    """``against(name, ours, theirs, rounds=...)`` times both in turns; the ratio is the median over pairs."""
+    """``against(name, ours, theirs, rounds=...)`` times both in turns; the ratio is the median over
+    pairs."""
 
-    def compare(name: str, ours: Callable[[], object], theirs: Callable[[], object], *, rounds: int, goal: str) -> None:
+    def compare(
+        name: str,
+        ours: Callable[[], object],
+        theirs: Callable[[], object],
+        *,
+        rounds: int,
+        goal: str,
+    ) -> None:
         other: list[float] = []
 
         def their_turn() -> None:
@@ -30,7 +39,14 @@ def against(benchmark: BenchmarkFixture) -> Compare:
         own = benchmark.stats.stats.data
         ratio = median(a / b for a, b in zip(own, other[-len(own) :], strict=True))
         benchmark.extra_info.update(ours_over_theirs=ratio, goal=goal)
-        _rows.append((name, f"{median(own) * 1e3:.2f} ms against {median(other[-len(own) :]) * 1e3:.2f} ms: {ratio:.3f} ({1 / ratio:.1f} x)", goal))
+        _rows.append(
+            (
+                name,
+                f"{median(own) * 1e3:.2f} ms against {median(other[-len(own) :]) * 1e3:.2f} ms: "
+                f"{ratio:.3f} ({1 / ratio:.1f} x)",
+                goal,
+            )
+        )
 
     return compare
 

@@ -35,16 +35,25 @@ episodes = 2
 """
 
 
-@pytest.mark.parametrize(("verb", "goal"), [("--help", "0.5 s"), ("list", "1.5 s"), ("status", "1.5 s")])
-def test_answer(benchmark: BenchmarkFixture, pace: Pace, tmp_path: Path, verb: str, goal: str) -> None:
+@pytest.mark.parametrize(
+    ("verb", "goal"), [("--help", "0.5 s"), ("list", "1.5 s"), ("status", "1.5 s")]
+)
+def test_answer(
+    benchmark: BenchmarkFixture, pace: Pace, tmp_path: Path, verb: str, goal: str
+) -> None:
     run(tmp_path, 1)
     command = [sys.executable, "-m", "metabench", verb] + (["few"] if verb == "status" else [])
-    benchmark.pedantic(lambda: subprocess.run(command, cwd=tmp_path, check=False, capture_output=True), rounds=5, warmup_rounds=1)
+    benchmark.pedantic(
+        lambda: subprocess.run(command, cwd=tmp_path, check=False, capture_output=True),
+        rounds=5,
+        warmup_rounds=1,
+    )
     pace(f"metabench {verb}", f"{benchmark.stats.stats.median:.2f} s", f"under {goal}")
 
 
 def test_cost_of_a_fit(benchmark: BenchmarkFixture, pace: Pace, tmp_path: Path) -> None:
-    """Two runs that differ by twenty fits, with one worker; what the fits themselves took is taken off."""
+    """Two runs that differ by twenty fits, with one worker; what the fits themselves took is taken
+    off."""
     folders = iter(range(1000))
     few = run(tmp_path / "few", 2)
 

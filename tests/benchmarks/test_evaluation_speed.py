@@ -17,15 +17,23 @@ from tests.benchmarks.test_meta_gradient_speed import CPU, Characters
 
 
 @pytest.mark.parametrize("threads", [2], indirect=True, ids=lambda n: f"{n} threads")
-def test_ten_thousand_episodes(benchmark: BenchmarkFixture, pace: Callable[[str, str, str], None], threads: int) -> None:
+def test_ten_thousand_episodes(
+    benchmark: BenchmarkFixture, pace: Callable[[str, str, str], None], threads: int
+) -> None:
     dataset = Characters(None)
     dataset.load()
     method = PrototypicalNetworks(PrototypicalNetworks.Settings())
-    state = method.init(Conv4(Conv4.Settings(), dataset.task(5)), dataset.task(5), torch.Generator())
+    state = method.init(
+        Conv4(Conv4.Settings(), dataset.task(5)), dataset.task(5), torch.Generator()
+    )
 
     def run() -> None:
         stream = EpisodeStream(dataset, {}, "test", EpisodeShape(5, 1, 15), root_seed=0, seed=0)
         evaluate(method, state, stream, 10_000, "running", CPU, point=0)
 
     benchmark.pedantic(run, rounds=3, warmup_rounds=1)
-    pace("10,000 episodes of prototypes, 5-way 1-shot, conv4-64", f"{benchmark.stats.stats.median:.2f} s", "under 5 s")
+    pace(
+        "10,000 episodes of prototypes, 5-way 1-shot, conv4-64",
+        f"{benchmark.stats.stats.median:.2f} s",
+        "under 5 s",
+    )

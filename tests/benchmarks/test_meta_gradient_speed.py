@@ -23,7 +23,8 @@ CPU = torch.device("cpu")
 
 
 class Textbook(nn.Module):
-    """The four-block network as the literature writes it, of torch's own layers: convolution, batch norm, ReLU, pooling."""
+    """The four-block network as the literature writes it, of torch's own layers: convolution, batch
+    norm, ReLU, pooling."""
 
     def __init__(self, filters: int, outputs: int) -> None:
         super().__init__()
@@ -42,7 +43,15 @@ class Textbook(nn.Module):
         return self.head(self.body(x))
 
 
-def iteration(engine: str, model: nn.Module, dataset: Dataset, shape: EpisodeShape, tasks: int, steps: int, lr: float):
+def iteration(
+    engine: str,
+    model: nn.Module,
+    dataset: Dataset,
+    shape: EpisodeShape,
+    tasks: int,
+    steps: int,
+    lr: float,
+):
     method = MAML(MAML.Settings(inner_lr=lr, inner_steps=steps, engine=engine))
     state = method.init(model, dataset.task(shape.ways), torch.Generator())
     stream, numbers = EpisodeStream(dataset, {}, "train", shape, root_seed=0, seed=0), count()
@@ -51,8 +60,17 @@ def iteration(engine: str, model: nn.Module, dataset: Dataset, shape: EpisodeSha
 
 def test_sinusoid_maml(against: Compare, threads: int) -> None:
     dataset, shape = Sinusoid(Sinusoid.Settings()), EpisodeShape(None, 10, 10)
-    ours, theirs = (iteration(e, MLP(MLP.Settings(), dataset.task(None)), dataset, shape, 25, 1, 0.01) for e in ("functional", "higher"))
-    against("sinusoid MAML iteration, 25 tasks, against higher", ours, theirs, rounds=60, goal="at most 1/8")
+    ours, theirs = (
+        iteration(e, MLP(MLP.Settings(), dataset.task(None)), dataset, shape, 25, 1, 0.01)
+        for e in ("functional", "higher")
+    )
+    against(
+        "sinusoid MAML iteration, 25 tasks, against higher",
+        ours,
+        theirs,
+        rounds=60,
+        goal="at most 1/8",
+    )
 
 
 class Characters(ImageDataset):
@@ -65,8 +83,17 @@ class Characters(ImageDataset):
 
     def load(self, root: object = None) -> None:
         classes = np.arange(60)
-        pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1200, 28, 28, 1), dtype=np.uint8))
-        self.pool = ImagePool(pixels, classes.repeat(20), [str(c) for c in classes], [], {"train": classes, "test": classes}, "")
+        pixels = torch.from_numpy(
+            np.random.default_rng(0).integers(0, 256, (1200, 28, 28, 1), dtype=np.uint8)
+        )
+        self.pool = ImagePool(
+            pixels,
+            classes.repeat(20),
+            [str(c) for c in classes],
+            [],
+            {"train": classes, "test": classes},
+            "",
+        )
 
 
 @pytest.mark.parametrize("threads", [1, 2], indirect=True, ids=lambda n: f"{n} threads")
@@ -74,8 +101,17 @@ class Characters(ImageDataset):
 def test_conv4_maml(against: Compare, threads: int, reference: str) -> None:
     dataset, shape = Characters(None), EpisodeShape(5, 1, 15)
     dataset.load()
-    ours = iteration("functional", Conv4(Conv4.Settings(), dataset.task(5)), dataset, shape, 4, 5, 0.1)
-    other = Conv4(Conv4.Settings(), dataset.task(5)) if reference == "the same network" else Textbook(64, 5)
+    ours = iteration(
+        "functional", Conv4(Conv4.Settings(), dataset.task(5)), dataset, shape, 4, 5, 0.1
+    )
+    other = (
+        Conv4(Conv4.Settings(), dataset.task(5))
+        if reference == "the same network"
+        else Textbook(64, 5)
+    )
     theirs = iteration("higher", other, dataset, shape, 4, 5, 0.1)
-    name = f"conv4-64 MAML iteration, 4 tasks, 5 steps, {threads} threads, against higher on {reference}"
+    name = (
+        f"conv4-64 MAML iteration, 4 tasks, 5 steps, {threads} threads, against higher "
+        f"on {reference}"
+    )
     against(name, ours, theirs, rounds=8, goal="at most 0.65")

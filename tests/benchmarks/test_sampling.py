@@ -1,4 +1,5 @@
-"""The pace of sampling: at least 200,000 images of 28 x 28 a second into ready float32 episodes, on one core."""
+"""The pace of sampling: at least 200,000 images of 28 x 28 a second into ready float32 episodes, on
+one core."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ EPISODES = 2048
 
 
 class Noise(ImageDataset):
-    """Random images, as many as the Omniglot split of Vinyals et al. has for training: 1,028 classes of 20."""
+    """Random images, as many as the Omniglot split of Vinyals et al. has for training: 1,028
+    classes of 20."""
 
     licence = source = "none"
 
@@ -28,7 +30,14 @@ class Noise(ImageDataset):
     def load(self, root: Path) -> None:
         classes = np.arange(1028)
         pixels = np.random.default_rng(0).integers(0, 256, (20 * 1028, 28, 28, 1), dtype=np.uint8)
-        self.pool = ImagePool(torch.from_numpy(pixels), classes.repeat(20), [str(c) for c in classes], [], {"train": classes}, "")
+        self.pool = ImagePool(
+            torch.from_numpy(pixels),
+            classes.repeat(20),
+            [str(c) for c in classes],
+            [],
+            {"train": classes},
+            "",
+        )
 
 
 @pytest.fixture
@@ -40,8 +49,17 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_one_thread")
-@pytest.mark.parametrize(("shape", "batch"), [(EpisodeShape(5, 1, 15), 4), (EpisodeShape(5, 5, 15), 32), (EpisodeShape(20, 1, 15), 16)], ids=str)
-def test_sampling_pace(benchmark: BenchmarkFixture, pace: Callable[[str, str, str], None], shape: EpisodeShape, batch: int) -> None:
+@pytest.mark.parametrize(
+    ("shape", "batch"),
+    [(EpisodeShape(5, 1, 15), 4), (EpisodeShape(5, 5, 15), 32), (EpisodeShape(20, 1, 15), 16)],
+    ids=str,
+)
+def test_sampling_pace(
+    benchmark: BenchmarkFixture,
+    pace: Callable[[str, str, str], None],
+    shape: EpisodeShape,
+    batch: int,
+) -> None:
     dataset, cpu = Noise(None), torch.device("cpu")
     dataset.load(Path())
     stream = EpisodeStream(dataset, {}, "train", shape, root_seed=0, seed=0)
@@ -53,5 +71,14 @@ def test_sampling_pace(benchmark: BenchmarkFixture, pace: Callable[[str, str, st
             stream.episodes(start, batch, cpu)
 
     benchmark.pedantic(sample, rounds=5, warmup_rounds=1)
-    images = EPISODES * (shape.ways or 0) * (shape.shots + shape.query_shots) / benchmark.stats.stats.median
-    pace(f"sampling {shape.ways}-way {shape.shots}-shot, {batch} episodes at once", f"{images:,.0f} images/s", "at least 200,000")
+    images = (
+        EPISODES
+        * (shape.ways or 0)
+        * (shape.shots + shape.query_shots)
+        / benchmark.stats.stats.median
+    )
+    pace(
+        f"sampling {shape.ways}-way {shape.shots}-shot, {batch} episodes at once",
+        f"{images:,.0f} images/s",
+        "at least 200,000",
+    )

@@ -1,4 +1,5 @@
-"""The cache of decoded images: decoded once, mended when damaged, done without where it cannot be written."""
+"""The cache of decoded images: decoded once, mended when damaged, done without where it cannot be
+written."""
 
 from __future__ import annotations
 
@@ -50,7 +51,12 @@ def test_the_second_time_nothing_is_decoded(folder: Path) -> None:
     assert decode.calls == 1
     load_or_decode("some", "another", decode)
     assert decode.calls == 2
-    assert sorted(path.name for path in folder.iterdir()) == ["another.json", "another.npy", "key.json", "key.npy"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "another.json",
+        "another.npy",
+        "key.json",
+        "key.npy",
+    ]
 
 
 def cut_short(folder: Path) -> None:
@@ -82,12 +88,16 @@ def pickle_in_it(folder: Path) -> None:
     np.save(folder / "key.npy", np.array([{}], dtype=object), allow_pickle=True)
 
 
-def header(text: str, content: bytes = IMAGES.tobytes(), version: int = 1) -> Callable[[Path], None]:
+def header(
+    text: str, content: bytes = IMAGES.tobytes(), version: int = 1
+) -> Callable[[Path], None]:
     """An array whose header is that, followed by the images."""
 
     def damage(folder: Path) -> None:
         length = struct.pack("<H" if version == 1 else "<I", len(text))
-        (folder / "key.npy").write_bytes(b"\x93NUMPY" + bytes([version, 0]) + length + text.encode() + content)
+        (folder / "key.npy").write_bytes(
+            b"\x93NUMPY" + bytes([version, 0]) + length + text.encode() + content
+        )
 
     return damage
 
@@ -144,7 +154,9 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "a long header": header(SHAPE.format("|u1", "False", "(4, 3, 3, 1)") + " " * 60_000 + "\n"),
     "a huge header": header(" " * 2**20, version=2),
     "a deep header": header("(" * 9_000),
-    "a header of python": header("{'descr': __import__('os').abort(), 'fortran_order': False, 'shape': (4, 3, 3, 1), }\n"),
+    "a header of python": header(
+        "{'descr': __import__('os').abort(), 'fortran_order': False, 'shape': (4, 3, 3, 1), }\n"
+    ),
     "a header that ends in a text": header("{'descr': " + "'" * 3 + "\n"),
     "holes": holes("key.npy"),
     "holes in json": holes("key.json"),
@@ -190,16 +202,28 @@ def test_damage_is_mended(folder: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["key.npy", "key.json"])
-def test_an_entry_whose_place_is_taken_is_done_without(folder: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_entry_whose_place_is_taken_is_done_without(
+    folder: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     (folder / name).mkdir(parents=True)
     assert_whole(load_or_decode("some", "key", Decoder()))
     assert "decoded images are not kept" in caplog.text
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, Path.touch, lambda path: path.symlink_to(path), lambda path: path.symlink_to("/dev/null")])
+@pytest.mark.parametrize(
+    "make",
+    [
+        os.mkfifo,
+        Path.touch,
+        lambda path: path.symlink_to(path),
+        lambda path: path.symlink_to("/dev/null"),
+    ],
+)
 @pytest.mark.parametrize("place", ["cache", "cache/some"])
-def test_a_folder_that_is_none_is_done_without(make: Callable[[Path], object], place: str, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_folder_that_is_none_is_done_without(
+    make: Callable[[Path], object], place: str, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = folder.parents[1] / place
     path.parent.mkdir(exist_ok=True)
     make(path)
@@ -207,35 +231,47 @@ def test_a_folder_that_is_none_is_done_without(make: Callable[[Path], object], p
     assert "decoded images are not kept" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["/x" + "x" * 300, "/" + "long/" * 2_000, "/dev/null/cache", "/proc/1/nothing"])
-def test_an_odd_place_is_done_without(name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "name", ["/x" + "x" * 300, "/" + "long/" * 2_000, "/dev/null/cache", "/proc/1/nothing"]
+)
+def test_an_odd_place_is_done_without(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("METABENCH_CACHE", name)
     assert_whole(load_or_decode("some", "key", Decoder()))
     assert "decoded images are not kept" in caplog.text
 
 
 def test_images_that_lie_in_another_order_are_kept(folder: Path) -> None:
-    columns_first = Decoded(np.asfortranarray(IMAGES), LABELS, NAMES, IDS, content_digest(IMAGES, LABELS, NAMES))
+    columns_first = Decoded(
+        np.asfortranarray(IMAGES), LABELS, NAMES, IDS, content_digest(IMAGES, LABELS, NAMES)
+    )
     load_or_decode("some", "key", lambda: columns_first)
     assert_whole(load_or_decode("some", "key", lambda: pytest.fail("decoded again")))
     assert folder.is_dir()
 
 
-def test_names_too_long_to_be_read_again_are_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_names_too_long_to_be_read_again_are_not_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("metabench.datasets.cache.MOST_DESCRIPTION", 100)
     assert_whole(load_or_decode("some", "key", Decoder()))
     assert "may take 100" in caplog.text
     assert list(folder.iterdir()) == []
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cache_that_cannot_be_written_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("METABENCH_CACHE", str(tmp_path / "file"))
     assert_whole(load_or_decode("some", "key", Decoder()))
     assert "METABENCH_CACHE" in caplog.text
 
 
-def test_a_write_that_fails_leaves_nothing_behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_leaves_nothing_behind(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 

@@ -18,7 +18,12 @@ from metabench.datasets.class_splits import SPLITS, Splits, by_group, published,
 from metabench.errors import DataError
 
 LISTS = json.loads((files("metabench.datasets") / "splits" / "omniglot-vinyals.json").read_text())
-OMNIGLOT = sorted(f"{a}/character{n:02d}" for split in SPLITS for a, (first, last) in LISTS[split].items() for n in range(first, last + 1))
+OMNIGLOT = sorted(
+    f"{a}/character{n:02d}"
+    for split in SPLITS
+    for a, (first, last) in LISTS[split].items()
+    for n in range(first, last + 1)
+)
 SMALL = [f"{alphabet}/character{n:02d}" for alphabet in "ABCDEFG" for n in range(1, 5)]
 
 
@@ -31,17 +36,31 @@ def assert_apart(splits: Splits) -> None:
 def test_the_published_split_has_its_published_sizes() -> None:
     splits = published("omniglot-vinyals.json", OMNIGLOT)
     assert_apart(splits)
-    assert {split: len(numbers) for split, numbers in splits.items()} == {"train": 1028, "validation": 172, "test": 423}
+    assert {split: len(numbers) for split, numbers in splits.items()} == {
+        "train": 1028,
+        "validation": 172,
+        "test": 423,
+    }
     assert len(set(OMNIGLOT)) == 1623
     assert len({name.split("/")[0] for name in OMNIGLOT}) == 50
-    assert {OMNIGLOT[n].split("/")[0] for n in splits["validation"]} == {"Armenian", "Bengali", "Early_Aramaic", "Hebrew", "Mkhedruli_(Georgian)"}
+    assert {OMNIGLOT[n].split("/")[0] for n in splits["validation"]} == {
+        "Armenian",
+        "Bengali",
+        "Early_Aramaic",
+        "Hebrew",
+        "Mkhedruli_(Georgian)",
+    }
 
 
-def test_the_shipped_file_is_what_the_script_makes_of_the_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shipped_file_is_what_the_script_makes_of_the_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     script = runpy.run_path(str(Path(__file__).parents[2] / "tools" / "vinyals_split.py"))
     splits = published("omniglot-vinyals.json", OMNIGLOT)
     for split, (name, _) in script["LISTS"].items():
-        lines = [f"{OMNIGLOT[n]}/rot{angle:03d}" for n in splits[split] for angle in (0, 90, 180, 270)]
+        lines = [
+            f"{OMNIGLOT[n]}/rot{angle:03d}" for n in splits[split] for angle in (0, 90, 180, 270)
+        ]
         (tmp_path / name).write_text("\n".join(lines) + "\n")
     shipped = script["TARGET"].read_bytes()
     monkeypatch.setattr(sys, "argv", ["vinyals_split.py", str(tmp_path)])
@@ -52,7 +71,9 @@ def test_the_shipped_file_is_what_the_script_makes_of_the_lists(tmp_path: Path, 
 
 def test_what_the_published_split_lacks_is_told() -> None:
     with pytest.raises(DataError) as told:
-        published("omniglot-vinyals.json", [name for name in OMNIGLOT if not name.startswith("Korean")])
+        published(
+            "omniglot-vinyals.json", [name for name in OMNIGLOT if not name.startswith("Korean")]
+        )
     assert "1028 train + 172 validation + 423 test" in str(told.value)
     assert "40 of them are missing, from 1 alphabets: Korean" in str(told.value)
     assert "1583 classes" in str(told.value)
@@ -90,7 +111,9 @@ def test_no_alphabet_straddles(groups: int, seed: int) -> None:
     names = [f"g{g:02d}/{n}" for g in range(groups) for n in range(1 + g % 3)]
     splits = by_group(names, {}, seed)
     assert_apart(splits)
-    alphabets = {split: {names[n].split("/")[0] for n in numbers} for split, numbers in splits.items()}
+    alphabets = {
+        split: {names[n].split("/")[0] for n in numbers} for split, numbers in splits.items()
+    }
     assert sum(map(len, alphabets.values())) == len(set.union(*alphabets.values())) == groups
     fifth = max(1, round(groups / 5))
     assert [len(alphabets[split]) for split in SPLITS] == [groups - 2 * fifth, fifth, fifth]
@@ -98,11 +121,18 @@ def test_no_alphabet_straddles(groups: int, seed: int) -> None:
 
 def test_named_alphabets_are_taken_and_no_others() -> None:
     splits = by_group(SMALL, {"train": ("B", "A"), "validation": ("G",), "test": ("C",)}, 0)
-    assert {split: {SMALL[n][0] for n in numbers} for split, numbers in splits.items()} == {"train": {"A", "B"}, "validation": {"G"}, "test": {"C"}}
+    assert {split: {SMALL[n][0] for n in numbers} for split, numbers in splits.items()} == {
+        "train": {"A", "B"},
+        "validation": {"G"},
+        "test": {"C"},
+    }
 
 
 def test_alphabets_that_are_not_there_are_told() -> None:
-    with pytest.raises(DataError, match=r"test_alphabets names 'Korea', which is not there \(did you mean 'Korean'\?\)"):
+    with pytest.raises(
+        DataError,
+        match=r"test_alphabets names 'Korea', which is not there \(did you mean 'Korean'\?\)",
+    ):
         by_group(OMNIGLOT, {"train": ("Greek",), "validation": ("Latin",), "test": ("Korea",)}, 0)
     with pytest.raises(DataError, match="there are 2: A, B"):
         by_group(SMALL[:8], {}, 0)

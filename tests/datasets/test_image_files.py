@@ -1,4 +1,5 @@
-"""Image files of strangers: one format, within bounds, whatever the name says; nothing else is tried and nothing is started."""
+"""Image files of strangers: one format, within bounds, whatever the name says; nothing else is
+tried and nothing is started."""
 
 from __future__ import annotations
 
@@ -36,7 +37,12 @@ def other(name: str) -> Callable[[], bytes]:
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )
 
 
 def with_chunk(kind: bytes, content: bytes, before: bytes = b"IDAT") -> bytes:
@@ -55,7 +61,10 @@ def bomb(size: int = 200 * 2**20) -> bytes:
     return zlib.compress(bytes(size), 9)
 
 
-POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n0 0 moveto 9 9 lineto stroke\nshowpage\n%%EOF\n"
+POSTSCRIPT = (
+    b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n"
+    b"0 0 moveto 9 9 lineto stroke\nshowpage\n%%EOF\n"
+)
 
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "postscript": (lambda: POSTSCRIPT, "not a whole PNG"),
@@ -75,22 +84,39 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "2^31 - 1 a side": (lambda: of_size(2**31 - 1, 2**31 - 1), "pixels"),
     "2^31 wide": (lambda: of_size(2**31, 1), ""),
     "a text bomb": (lambda: with_chunk(b"zTXt", b"Comment\0\0" + bomb()), "too large"),
-    "an international text bomb": (lambda: with_chunk(b"iTXt", b"Comment\0\1\0\0\0" + bomb()), "too large"),
+    "an international text bomb": (
+        lambda: with_chunk(b"iTXt", b"Comment\0\1\0\0\0" + bomb()),
+        "too large",
+    ),
     "a colour profile bomb": (lambda: with_chunk(b"iCCP", b"profile\0\0" + bomb()), "too large"),
-    "a text bomb behind": (lambda: with_chunk(b"zTXt", b"Comment\0\0" + bomb(), b"IEND"), "too large"),
-    "many texts": (lambda: png()[:33] + b"".join(chunk(b"zTXt", b"%d\0\0" % n + bomb(2**20)) for n in range(80)) + png()[33:], "oo much memory"),
+    "a text bomb behind": (
+        lambda: with_chunk(b"zTXt", b"Comment\0\0" + bomb(), b"IEND"),
+        "too large",
+    ),
+    "many texts": (
+        lambda: (
+            png()[:33]
+            + b"".join(chunk(b"zTXt", b"%d\0\0" % n + bomb(2**20)) for n in range(80))
+            + png()[33:]
+        ),
+        "oo much memory",
+    ),
 }
 
 DECODED: dict[str, Callable[[], bytes]] = {
     "plain": png,
     "16 bits": lambda: png(Image.fromarray(np.full((105, 105), 2**16 - 1, np.uint16))),
-    "a palette with transparency": lambda: png(DRAWING.convert("P"), transparency=bytes(range(256))),
+    "a palette with transparency": lambda: png(
+        DRAWING.convert("P"), transparency=bytes(range(256))
+    ),
     "colours": lambda: png(DRAWING.convert("RGBA")),
     "garbage behind": lambda: png() + b"garbage" * 1_000,
     "an impossible animation": lambda: with_chunk(b"acTL", struct.pack(">II", 0, 0)),
     "an endless animation": lambda: with_chunk(b"acTL", struct.pack(">II", 2**31 - 1, 0)),
     "a chunk of nobody": lambda: with_chunk(b"meTa", bytes(1_000)),
-    "more content than pixels": lambda: png()[:33] + chunk(b"IDAT", bomb(2**20)) + chunk(b"IEND", b""),
+    "more content than pixels": lambda: (
+        png()[:33] + chunk(b"IDAT", bomb(2**20)) + chunk(b"IEND", b"")
+    ),
 }
 
 
@@ -105,7 +131,9 @@ def test_what_is_no_such_image_is_refused_by_its_name(kind: str, path: Path) -> 
     path.write_bytes(make())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(DataError, match=rf"drawing\.png: cannot be read as an image \(.*{reason}") as told:
+        with pytest.raises(
+            DataError, match=rf"drawing\.png: cannot be read as an image \(.*{reason}"
+        ) as told:
             read_image(path, ("PNG",), "L")
     assert " at 0x" not in str(told.value)
 
@@ -126,7 +154,9 @@ def test_an_image_is_what_pillow_makes_of_it(path: Path) -> None:
         assert read_image(path, ("PNG", "JPEG"), "RGB").tobytes() == image.convert("RGB").tobytes()
 
 
-def test_postscript_starts_nothing(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_postscript_starts_nothing(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pillow hands PostScript to the first `gs` on the path, which may delete and write files."""
     ghostscript = tmp_path / "bin" / "gs"
     ghostscript.parent.mkdir()
@@ -154,8 +184,18 @@ def test_a_file_beyond_the_limit_is_not_read(path: Path) -> None:
         read_image(path, ("PNG",), "L")
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to(path)])
-def test_what_is_no_file_is_refused_without_waiting(make: Callable[[Path], object], path: Path) -> None:
+@pytest.mark.parametrize(
+    "make",
+    [
+        os.mkfifo,
+        Path.mkdir,
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.symlink_to(path),
+    ],
+)
+def test_what_is_no_file_is_refused_without_waiting(
+    make: Callable[[Path], object], path: Path
+) -> None:
     make(path)
     with pytest.raises(DataError, match=r"drawing\.png: cannot be read as an image"):
         read_image(path, ("PNG",), "L")

@@ -18,7 +18,12 @@ SHAPE, CPU = EpisodeShape(None, 5, 10), torch.device("cpu")
 
 def test_draws_are_uniform_over_the_ranges_of_the_paper() -> None:
     draw = Sinusoid(SinusoidSettings()).draw("train", SHAPE, 5000, np.random.default_rng(3))
-    for name, low, high in (("amplitude", 0.1, 5.0), ("phase", 0.0, math.pi), ("support_x", -5.0, 5.0), ("query_x", -5.0, 5.0)):
+    for name, low, high in (
+        ("amplitude", 0.1, 5.0),
+        ("phase", 0.0, math.pi),
+        ("support_x", -5.0, 5.0),
+        ("query_x", -5.0, 5.0),
+    ):
         assert draw[name].dtype == np.float64
         assert kstest(draw[name].ravel(), "uniform", args=(low, high - low)).pvalue > 1e-3
 
@@ -39,17 +44,31 @@ def test_it_is_a_regression_without_data() -> None:
     dataset = Sinusoid(SinusoidSettings())
     dataset.load(Path("nowhere"))
     assert dataset.content_digest() is None
-    assert (dataset.task(None).kind, dataset.task(None).input_shape, dataset.task(None).outputs) == ("regression", (1,), 1)
-    assert (dataset.metric.name, dataset.metric.higher_is_better, dataset.metric.chance(None)) == ("mse", False, None)
+    assert (
+        dataset.task(None).kind,
+        dataset.task(None).input_shape,
+        dataset.task(None).outputs,
+    ) == ("regression", (1,), 1)
+    assert (dataset.metric.name, dataset.metric.higher_is_better, dataset.metric.chance(None)) == (
+        "mse",
+        False,
+        None,
+    )
 
 
-@pytest.mark.parametrize("said", [{"amplitude_low": 6.0}, {"x_high": -6.0}, {"phase_high": math.inf}, {"x_low": math.nan}])
+@pytest.mark.parametrize(
+    "said",
+    [{"amplitude_low": 6.0}, {"x_high": -6.0}, {"phase_high": math.inf}, {"x_low": math.nan}],
+)
 def test_impossible_ranges_are_refused(said: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(said))):
         SinusoidSettings(**said)
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.0, 1e300), (-1e300, 1e300), (-1.1e6, 0.0), (0.0, math.inf), (math.nan, 1.0), (2.0, 1.0)])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0.0, 1e300), (-1e300, 1e300), (-1.1e6, 0.0), (0.0, math.inf), (math.nan, 1.0), (2.0, 1.0)],
+)
 @pytest.mark.parametrize("name", ["amplitude", "phase", "x"])
 def test_ranges_beyond_what_can_be_computed_are_refused(name: str, low: float, high: float) -> None:
     with pytest.raises(ValueError, match=f"{name}_low is .* and {name}_high is "):
@@ -58,7 +77,13 @@ def test_ranges_beyond_what_can_be_computed_are_refused(name: str, low: float, h
 
 def test_the_widest_ranges_give_finite_errors() -> None:
     dataset = Sinusoid(
-        SinusoidSettings(**{f"{name}_{end}": sign * 1e6 for name in ("amplitude", "phase", "x") for end, sign in (("low", -1), ("high", 1))})
+        SinusoidSettings(
+            **{
+                f"{name}_{end}": sign * 1e6
+                for name in ("amplitude", "phase", "x")
+                for end, sign in (("low", -1), ("high", 1))
+            }
+        )
     )
     episodes = dataset.gather(dataset.draw("test", SHAPE, 1_000, np.random.default_rng(0)), CPU)
     assert episodes.query_y.square().mean().isfinite()

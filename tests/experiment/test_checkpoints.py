@@ -1,4 +1,5 @@
-"""Trainings that are stopped and go on: the same bits, whatever stopped them and however often; and files that nobody should go on from."""
+"""Trainings that are stopped and go on: the same bits, whatever stopped them and however often; and
+files that nobody should go on from."""
 
 from __future__ import annotations
 
@@ -34,11 +35,34 @@ ELSEWHERE = {"conditions": {"torch": "2", "conditions_digest": "b" * 64}}
 
 CELLS: dict[str, dict[str, Any]] = {
     "maml": {"algorithm": "maml", "method": {"inner_lr": 0.1}},
-    "fomaml": {"algorithm": "fomaml", "source": "omniglot", "method": {"inner_lr": 0.1, "clip": 0.01}, "train": {"schedule": "cosine"}},
-    "protonet": {"algorithm": "protonet", "source": "omniglot", "evaluate": {"batch_norm": "running"}},
-    "reptile": {"algorithm": "reptile", "source": "omniglot", "method": {"inner_batch": 2, "test_steps": 2}},
-    "pretrained": {"algorithm": "pretrained", "source": "omniglot", "method": {"steps": (0, 1)}, "validate": {"select": "last"}},
-    "patient": {"algorithm": "maml", "method": {"outer_lr": 1e-30}, "train": {"iterations": 40}, "validate": {"every": 1, "patience": 6}},
+    "fomaml": {
+        "algorithm": "fomaml",
+        "source": "omniglot",
+        "method": {"inner_lr": 0.1, "clip": 0.01},
+        "train": {"schedule": "cosine"},
+    },
+    "protonet": {
+        "algorithm": "protonet",
+        "source": "omniglot",
+        "evaluate": {"batch_norm": "running"},
+    },
+    "reptile": {
+        "algorithm": "reptile",
+        "source": "omniglot",
+        "method": {"inner_batch": 2, "test_steps": 2},
+    },
+    "pretrained": {
+        "algorithm": "pretrained",
+        "source": "omniglot",
+        "method": {"steps": (0, 1)},
+        "validate": {"select": "last"},
+    },
+    "patient": {
+        "algorithm": "maml",
+        "method": {"outer_lr": 1e-30},
+        "train": {"iterations": 40},
+        "validate": {"every": 1, "patience": 6},
+    },
 }
 ITERATIONS = {"maml": 6, "patient": 6}
 """That each cell tells of; four where it is not said."""
@@ -50,10 +74,18 @@ class StoppedError(Exception):
     """Stands for whatever ends a process."""
 
 
-def run(cell: Cell, data: Path, folder: Path, progress: Callable[[Progress], None] = lambda _: None, **keeping: Any) -> CellOutcome:
+def run(
+    cell: Cell,
+    data: Path,
+    folder: Path,
+    progress: Callable[[Progress], None] = lambda _: None,
+    **keeping: Any,
+) -> CellOutcome:
     """Run a cell with a checkpoint after every iteration, in this process."""
     kept = Keeping(**{"checkpoints": folder, "every": ALWAYS, "provenance": HERE, **keeping})
-    (outcome,) = run_fit([cell], data=data, device="cpu", threads=1, workers=1, progress=progress, keeping=kept)
+    (outcome,) = run_fit(
+        [cell], data=data, device="cpu", threads=1, workers=1, progress=progress, keeping=kept
+    )
     return outcome
 
 
@@ -74,16 +106,23 @@ def run_until(iteration: int, cell: Cell, data: Path, folder: Path, **keeping: A
 @pytest.fixture(scope="module")
 def whole(omniglot_folder: Path) -> dict[str, str]:
     """What each cell comes to without any interruption, or any checkpoint."""
-    outcomes = {name: run_whole(make_cell(**made), data=omniglot_folder)[0] for name, made in CELLS.items()}
-    assert (outcomes["patient"].result["stopped"], outcomes["patient"].result["iterations"]) == ("patience", 7)
+    outcomes = {
+        name: run_whole(make_cell(**made), data=omniglot_folder)[0] for name, made in CELLS.items()
+    }
+    assert (outcomes["patient"].result["stopped"], outcomes["patient"].result["iterations"]) == (
+        "patience",
+        7,
+    )
     return {name: reproducible(outcome) for name, outcome in outcomes.items()}
 
 
-# --- the same bits -----------------------------------------------------------------------------------------------------------------
+# --- the same bits --------------------------------------------------------------------------------
 
 
 @every_cell
-def test_writing_checkpoints_moves_no_bit(name: str, whole: dict[str, str], omniglot_folder: Path, tmp_path: Path) -> None:
+def test_writing_checkpoints_moves_no_bit(
+    name: str, whole: dict[str, str], omniglot_folder: Path, tmp_path: Path
+) -> None:
     outcome = run(make_cell(**CELLS[name]), omniglot_folder, tmp_path)
     assert reproducible(outcome) == whole[name]
     assert outcome.measured["interruptions"] == 0
@@ -94,16 +133,25 @@ def test_writing_checkpoints_moves_no_bit(name: str, whole: dict[str, str], omni
 @examples(max_examples=5)
 @given(data=st.data())
 def test_a_training_goes_on_to_the_same_bits(
-    name: str, data: st.DataObject, whole: dict[str, str], omniglot_folder: Path, tmp_path_factory: pytest.TempPathFactory
+    name: str,
+    data: st.DataObject,
+    whole: dict[str, str],
+    omniglot_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """Stopped at any iterations, also before the first checkpoint and twice at one place."""
-    stops = sorted(data.draw(st.lists(st.integers(1, ITERATIONS.get(name, 4)), min_size=1, max_size=4), label="stops"))
+    stops = sorted(
+        data.draw(
+            st.lists(st.integers(1, ITERATIONS.get(name, 4)), min_size=1, max_size=4), label="stops"
+        )
+    )
     folder = tmp_path_factory.mktemp("checkpoints")
     cell = make_cell(**CELLS[name])
     stopped = [stop for stop in stops if run_until(stop, cell, omniglot_folder, folder)]
     outcome = run(cell, omniglot_folder, folder)
     assert reproducible(outcome) == whole[name]
-    assert outcome.measured["interruptions"] == sum(stop > 1 for stop in stopped)  # the first checkpoint comes after the first iteration
+    # the first checkpoint comes after the first iteration
+    assert outcome.measured["interruptions"] == sum(stop > 1 for stop in stopped)
 
 
 def test_none_is_written_where_none_is_wanted(omniglot_folder: Path, tmp_path: Path) -> None:
@@ -111,12 +159,20 @@ def test_none_is_written_where_none_is_wanted(omniglot_folder: Path, tmp_path: P
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_layer_draws_from_the_global_generator_goes_on_too(omniglot_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_layer_draws_from_the_global_generator_goes_on_too(
+    omniglot_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As dropout in somebody's own network does."""
     from metabench.methods.fomaml import FOMAML
 
     step = FOMAML.step
-    monkeypatch.setattr(FOMAML, "step", lambda self, state, batch: step(self, state, replace(batch, query_y=torch.randn_like(batch.query_y))))
+    monkeypatch.setattr(
+        FOMAML,
+        "step",
+        lambda self, state, batch: step(
+            self, state, replace(batch, query_y=torch.randn_like(batch.query_y))
+        ),
+    )
     cell = make_cell("fomaml")
     wanted = reproducible(run(cell, omniglot_folder, tmp_path / "whole"))
     assert run_until(4, cell, omniglot_folder, tmp_path)
@@ -124,14 +180,19 @@ def test_what_a_layer_draws_from_the_global_generator_goes_on_too(omniglot_folde
 
 
 def test_a_divergence_is_the_same_divergence(omniglot_folder: Path, tmp_path: Path) -> None:
-    cell = make_cell("maml", method={"inner_lr": 1e4, "inner_steps": 5}, train={"iterations": 30}, validate={"every": 30})
+    cell = make_cell(
+        "maml",
+        method={"inner_lr": 1e4, "inner_steps": 5},
+        train={"iterations": 30},
+        validate={"every": 30},
+    )
     (whole,) = run_whole(cell, data=omniglot_folder)
     assert whole.result["stopped"] == "diverged"
     run_until(max(2, whole.result["iterations"] - 1), cell, omniglot_folder, tmp_path)
     assert reproducible(run(cell, omniglot_folder, tmp_path)) == reproducible(whole)
 
 
-# --- what is measured ----------------------------------------------------------------------------------------------------------------
+# --- what is measured -----------------------------------------------------------------------------
 
 
 def test_times_and_peaks_of_all_attempts_count(omniglot_folder: Path, tmp_path: Path) -> None:
@@ -146,9 +207,15 @@ def test_times_and_peaks_of_all_attempts_count(omniglot_folder: Path, tmp_path: 
     assert measured["warm_up_iterations"] == 20
     assert len(outcome.arrays["measured/iteration_seconds"]) == 30
     before = dict(facts["standing"]["dict"])["training"]["dict"]
-    assert measured["training_seconds"] > dict(before)["total_seconds"] - dict(before)["validation_seconds"] > 0
+    assert (
+        measured["training_seconds"]
+        > dict(before)["total_seconds"] - dict(before)["validation_seconds"]
+        > 0
+    )
     assert measured["wall_seconds"] > facts["cost"]["seconds"] + measured["test_seconds"]
-    assert measured["peak_resident_bytes"]["training"] >= facts["cost"]["peaks"]["peak_resident_bytes"]
+    assert (
+        measured["peak_resident_bytes"]["training"] >= facts["cost"]["peaks"]["peak_resident_bytes"]
+    )
 
 
 def test_costs_add_up_and_peaks_do_not() -> None:
@@ -156,8 +223,11 @@ def test_costs_add_up_and_peaks_do_not() -> None:
     assert total == Cost(5.0, {"host": 7, "gpu": None})
 
 
-def test_a_budget_in_seconds_goes_on_with_what_was_spent(omniglot_folder: Path, tmp_path: Path) -> None:
-    """A training that has put by more seconds than its budget does one iteration more: that which finds the budget spent."""
+def test_a_budget_in_seconds_goes_on_with_what_was_spent(
+    omniglot_folder: Path, tmp_path: Path
+) -> None:
+    """A training that has put by more seconds than its budget does one iteration more: that which
+    finds the budget spent."""
     cell = make_cell("maml", train={"iterations": None, "seconds": 50.0}, validate={"every": 10**6})
     assert run_until(3, cell, omniglot_folder, tmp_path)
     (path,) = tmp_path.iterdir()
@@ -174,7 +244,7 @@ def test_a_budget_in_seconds_goes_on_with_what_was_spent(omniglot_folder: Path, 
     assert outcome.measured["training_seconds"] > 99
 
 
-# --- what nobody should go on from ---------------------------------------------------------------------------------------------------
+# --- what nobody should go on from ----------------------------------------------------------------
 
 
 @pytest.fixture
@@ -188,26 +258,43 @@ def interrupted(omniglot_folder: Path, tmp_path: Path) -> tuple[Cell, Path]:
 
 def begins_anew(cell: Cell, path: Path, data: Path, **keeping: Any) -> bool:
     seen: list[int] = []
-    outcome = run(cell, data, path.parent, lambda progress: seen.append(progress.iteration) if progress.phase == "train" else None, **keeping)
+    outcome = run(
+        cell,
+        data,
+        path.parent,
+        lambda progress: seen.append(progress.iteration) if progress.phase == "train" else None,
+        **keeping,
+    )
     assert (outcome.measured["interruptions"] == 0) == (seen[0] == 1)
     return seen[0] == 1
 
 
-def test_under_the_same_conditions_it_goes_on(interrupted: tuple[Cell, Path], omniglot_folder: Path) -> None:
+def test_under_the_same_conditions_it_goes_on(
+    interrupted: tuple[Cell, Path], omniglot_folder: Path
+) -> None:
     assert not begins_anew(*interrupted, omniglot_folder)
 
 
-@pytest.mark.parametrize("keeping", [{"provenance": ELSEWHERE}, {"provenance": ELSEWHERE, "stale": True}, {"provenance": {}}])
-def test_under_other_conditions_it_begins_anew(keeping: dict[str, Any], interrupted: tuple[Cell, Path], omniglot_folder: Path) -> None:
+@pytest.mark.parametrize(
+    "keeping",
+    [{"provenance": ELSEWHERE}, {"provenance": ELSEWHERE, "stale": True}, {"provenance": {}}],
+)
+def test_under_other_conditions_it_begins_anew(
+    keeping: dict[str, Any], interrupted: tuple[Cell, Path], omniglot_folder: Path
+) -> None:
     assert begins_anew(*interrupted, omniglot_folder, **keeping)
 
 
-def test_on_other_data_it_begins_anew(interrupted: tuple[Cell, Path], omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_other_data_it_begins_anew(
+    interrupted: tuple[Cell, Path], omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Sinusoid, "content_digest", lambda _: "c" * 64)
     assert begins_anew(*interrupted, omniglot_folder)
 
 
-def test_the_checkpoint_of_another_fit_is_none(interrupted: tuple[Cell, Path], omniglot_folder: Path) -> None:
+def test_the_checkpoint_of_another_fit_is_none(
+    interrupted: tuple[Cell, Path], omniglot_folder: Path
+) -> None:
     cell, path = interrupted
     other = replace(cell, fit=replace(cell.fit, seed=1))
     path.rename(path.with_name(f"{other.fit.id}.safetensors"))
@@ -231,10 +318,14 @@ def flipped_in_a_tensor(content: bytes) -> bytes:
 
 
 def flipped_in_the_text(content: bytes) -> bytes:
-    return content.replace(b'best_iteration\\",3', b'best_iteration\\",2').replace(b'best_iteration\\", 3', b'best_iteration\\", 2')
+    return content.replace(b'best_iteration\\",3', b'best_iteration\\",2').replace(
+        b'best_iteration\\", 3', b'best_iteration\\", 2'
+    )
 
 
-@pytest.mark.parametrize("damage", [truncated, emptied, no_safetensors, flipped_in_a_tensor, flipped_in_the_text])
+@pytest.mark.parametrize(
+    "damage", [truncated, emptied, no_safetensors, flipped_in_a_tensor, flipped_in_the_text]
+)
 def test_a_damaged_checkpoint_is_not_used(
     damage: Callable[[bytes], bytes],
     interrupted: tuple[Cell, Path],
@@ -253,39 +344,61 @@ def test_a_damaged_checkpoint_is_not_used(
 CRAFTED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "no state": lambda saved: saved.pop("state"),
     "a state of other names": lambda saved: saved.update(state={"x": torch.zeros(3)}),
-    "a state of other shapes": lambda saved: saved["state"].update({name: torch.zeros(2) for name in saved["state"]}),
+    "a state of other shapes": lambda saved: saved["state"].update(
+        {name: torch.zeros(2) for name in saved["state"]}
+    ),
     "no tensors for a state": lambda saved: saved.update(state="good"),
     "modes of fewer layers": lambda saved: saved.update(modes=[]),
     "no optimiser": lambda saved: saved.update(optimizer=None),
     "an optimiser of other groups": lambda saved: saved["optimizer"].update(param_groups=[]),
-    "an optimiser with a rate in words": lambda saved: saved["optimizer"]["param_groups"][0].update(lr="fast"),
-    "an optimiser of other shapes": lambda saved: saved["optimizer"]["state"][0].update(exp_avg=torch.zeros(7)),
+    "an optimiser with a rate in words": lambda saved: saved["optimizer"]["param_groups"][0].update(
+        lr="fast"
+    ),
+    "an optimiser of other shapes": lambda saved: saved["optimizer"]["state"][0].update(
+        exp_avg=torch.zeros(7)
+    ),
     "global generators of nothing": lambda saved: saved.update({"global generators": {}}),
-    "a global generator cut off": lambda saved: saved["global generators"].update(torch=torch.zeros(3, dtype=torch.uint8)),
+    "a global generator cut off": lambda saved: saved["global generators"].update(
+        torch=torch.zeros(3, dtype=torch.uint8)
+    ),
     "no training": lambda saved: saved.update(training={}),
     "more iterations than the recipe has": lambda saved: saved["training"].update(
         {name: torch.zeros(30, dtype=torch.float64) for name in ("loss", "score", "seconds")}
     ),
     "more iterations than losses": lambda saved: saved["training"].update(best_iteration=10**9),
     "losses that are none": lambda saved: saved["training"].update(loss=["low"]),
-    "losses in a square": lambda saved: saved["training"].update(loss=torch.zeros(2, 2, dtype=torch.float64)),
+    "losses in a square": lambda saved: saved["training"].update(
+        loss=torch.zeros(2, 2, dtype=torch.float64)
+    ),
     "seconds below zero": lambda saved: saved["training"].update(total_seconds=-1.0),
     "seconds without end": lambda saved: saved["training"].update(total_seconds=float("inf")),
     "validations in words": lambda saved: saved["training"].update(validated=["one"]),
-    "validations without scores": lambda saved: saved["training"].update(validated=torch.ones(7, dtype=torch.int64)),
+    "validations without scores": lambda saved: saved["training"].update(
+        validated=torch.ones(7, dtype=torch.int64)
+    ),
     "validations that were never": lambda saved: saved["training"].update(
-        validated=torch.full((1,), 99), **{name: torch.zeros(1, dtype=torch.float64) for name in ("validation_score", "validation_loss")}
+        validated=torch.full((1,), 99),
+        **{
+            name: torch.zeros(1, dtype=torch.float64)
+            for name in ("validation_score", "validation_loss")
+        },
     ),
     "an end that nobody knows": lambda saved: saved["training"].update(stopped="bored"),
     "a selection of nothing": lambda saved: saved.update(selection={}),
     "a selection in words": lambda saved: saved["selection"].update(best="good"),
-    "a selection of other weights": lambda saved: saved["selection"].update(weights={"x": torch.zeros(1)}),
+    "a selection of other weights": lambda saved: saved["selection"].update(
+        weights={"x": torch.zeros(1)}
+    ),
 }
 
 
 @pytest.mark.parametrize("what", CRAFTED)
 def test_a_crafted_checkpoint_with_the_right_digest_is_not_used(
-    what: str, interrupted: tuple[Cell, Path], whole: dict[str, str], omniglot_folder: Path, caplog: pytest.LogCaptureFixture
+    what: str,
+    interrupted: tuple[Cell, Path],
+    whole: dict[str, str],
+    omniglot_folder: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """And leaves no trace in the training that begins anew."""
     cell, path = interrupted
@@ -317,7 +430,10 @@ def test_a_crafted_checkpoint_with_the_right_digest_is_not_used(
     ],
 )
 def test_crafted_facts_are_not_used(
-    facts: dict[str, Any], interrupted: tuple[Cell, Path], omniglot_folder: Path, caplog: pytest.LogCaptureFixture
+    facts: dict[str, Any],
+    interrupted: tuple[Cell, Path],
+    omniglot_folder: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     cell, path = interrupted
     found = checkpoints.read(path)
@@ -329,7 +445,10 @@ def test_crafted_facts_are_not_used(
 
 @pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), MemoryError()])
 def test_a_checkpoint_that_cannot_be_read_now_is_not_lost(
-    error: Exception, interrupted: tuple[Cell, Path], omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception,
+    interrupted: tuple[Cell, Path],
+    omniglot_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The fit fails, and goes on another time."""
     cell, path = interrupted
@@ -346,7 +465,15 @@ def test_a_checkpoint_that_cannot_be_read_now_is_not_lost(
     assert not begins_anew(cell, path, omniglot_folder)
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to(path)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        os.mkfifo,
+        Path.mkdir,
+        lambda path: path.symlink_to("/dev/zero"),
+        lambda path: path.symlink_to(path),
+    ],
+)
 def test_what_is_no_file_is_not_waited_for(make: Callable[[Path], Any], tmp_path: Path) -> None:
     make(tmp_path / "file")
     assert checkpoints.read(tmp_path / "file") is None
@@ -362,14 +489,22 @@ def test_a_file_that_says_it_is_huge_is_not_read(tmp_path: Path) -> None:
     assert checkpoints.read(path) is None
 
 
-# --- the files -----------------------------------------------------------------------------------------------------------------------
+# --- the files ------------------------------------------------------------------------------------
 
 
 def test_trees_come_back_as_they_were(tmp_path: Path) -> None:
     lying = torch.arange(24.0).view(1, 2, 3, 4).contiguous(memory_format=torch.channels_last)
     shared = torch.ones(3)
     tree = {
-        "tensors": [lying, torch.tensor(3, dtype=torch.int64), torch.zeros(0), torch.tensor([True, False]), shared, shared[1:], shared.expand(2, 3)],
+        "tensors": [
+            lying,
+            torch.tensor(3, dtype=torch.int64),
+            torch.zeros(0),
+            torch.tensor([True, False]),
+            shared,
+            shared[1:],
+            shared.expand(2, 3),
+        ],
         "by number": {0: {"step": torch.tensor(1.0)}, 7: (0.1, None)},
         "floats": [0.1, -np.inf, np.nan, 1e-320],
         "plain": [True, 2, "three", None, {}],
@@ -395,7 +530,9 @@ def test_what_a_file_cannot_hold_is_told() -> None:
         checkpoints.pack({"optimizer": {"state": {1, 2}}}, "", {})
 
 
-def test_a_file_that_cannot_be_written_leaves_the_one_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_written_leaves_the_one_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "file"
     checkpoints.write(path, {"number": 1}, {})
 
@@ -409,7 +546,9 @@ def test_a_file_that_cannot_be_written_leaves_the_one_before_it(tmp_path: Path, 
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
-def test_it_is_time_once_so_many_seconds_have_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_time_once_so_many_seconds_have_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     checkpoint = Checkpoint(tmp_path / "file", Origin("f", None, HERE), 60.0, lambda: Cost(1.0, {}))

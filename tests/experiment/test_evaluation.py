@@ -26,12 +26,16 @@ WAYS = 4
 
 @pytest.fixture
 def images(tiny_datasets: dict[str, Dataset]) -> EpisodeStream:
-    return EpisodeStream(tiny_datasets["omniglot"], {}, "test", EpisodeShape(WAYS, 2, 3), root_seed=0, seed=0)
+    return EpisodeStream(
+        tiny_datasets["omniglot"], {}, "test", EpisodeShape(WAYS, 2, 3), root_seed=0, seed=0
+    )
 
 
 @pytest.fixture
 def waves(tiny_datasets: dict[str, Dataset]) -> EpisodeStream:
-    return EpisodeStream(tiny_datasets["sinusoid"], {}, "validation", EpisodeShape(None, 3, 5), root_seed=0, seed=0)
+    return EpisodeStream(
+        tiny_datasets["sinusoid"], {}, "validation", EpisodeShape(None, 3, 5), root_seed=0, seed=0
+    )
 
 
 def state_of(method: Method) -> State:
@@ -44,7 +48,9 @@ def state_of(method: Method) -> State:
 
 @pytest.mark.parametrize("name", ["maml", "protonet"])
 @pytest.mark.parametrize("mode", MODES)
-def test_scores_are_those_of_predictions_episode_by_episode(images: EpisodeStream, name: str, mode: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_are_those_of_predictions_episode_by_episode(
+    images: EpisodeStream, name: str, mode: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Embedding each image once under running statistics included."""
     monkeypatch.setattr(evaluation, "EPISODES_AT_ONCE", 4)
     monkeypatch.setattr(evaluation, "EMBEDDED_EPISODES_AT_ONCE", 4)
@@ -53,23 +59,35 @@ def test_scores_are_those_of_predictions_episode_by_episode(images: EpisodeStrea
     got = evaluate(method, state, images, 10, mode, CPU, point=point)
     for i in range(10):
         episode = images.episodes(i, 1, CPU)
-        predicted = method.predict(state, episode.support_x, episode.support_y, episode.query_x, mode)[0]
+        predicted = method.predict(
+            state, episode.support_x, episode.support_y, episode.query_x, mode
+        )[0]
         right = predicted.argmax(-1) == episode.query_y
         assert got.scores[i] == pytest.approx(right.double().mean(-1).numpy())
-        losses = [torch.nn.functional.cross_entropy(scores, episode.query_y[0]) for scores in predicted]
+        losses = [
+            torch.nn.functional.cross_entropy(scores, episode.query_y[0]) for scores in predicted
+        ]
         assert got.losses[i] == pytest.approx(torch.stack(losses).numpy(), rel=1e-4)
         assert np.array_equal(got.truth[i], episode.query_y[0])
         assert np.array_equal(got.prediction[i], predicted[point].argmax(-1))
-        assert got.confidence[i] == pytest.approx(predicted[point].softmax(-1).max(-1).values.numpy(), rel=1e-4)
+        assert got.confidence[i] == pytest.approx(
+            predicted[point].softmax(-1).max(-1).values.numpy(), rel=1e-4
+        )
     assert got.finite(point).all()
     assert np.array_equal(got.draw["query"], images.draw(0, 10)["query"])
 
 
-def test_each_image_is_embedded_once_under_running_statistics(images: EpisodeStream, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_image_is_embedded_once_under_running_statistics(
+    images: EpisodeStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     method = make_method("protonet")
     embedded: list[int] = []
     embed = type(method).embed
-    monkeypatch.setattr(type(method), "embed", lambda self, state, x: embedded.append(len(x)) or embed(self, state, x))
+    monkeypatch.setattr(
+        type(method),
+        "embed",
+        lambda self, state, x: embedded.append(len(x)) or embed(self, state, x),
+    )
     evaluate(method, state_of(method), images, 200, "running", CPU, point=0)
     draw = images.draw(0, 200)
     assert sum(embedded) == len({*draw["support"].ravel(), *draw["query"].ravel()})
@@ -77,7 +95,10 @@ def test_each_image_is_embedded_once_under_running_statistics(images: EpisodeStr
 
 def test_regression_is_scored_by_squared_error(waves: EpisodeStream) -> None:
     method = Constants(Constants.Settings(answers=(0.25,)))
-    got, query_y = evaluate(method, state_of(method), waves, 6, None, CPU, point=0), waves.episodes(0, 6, CPU).query_y
+    got, query_y = (
+        evaluate(method, state_of(method), waves, 6, None, CPU, point=0),
+        waves.episodes(0, 6, CPU).query_y,
+    )
     assert got.scores[:, 0] == pytest.approx((query_y - 0.25).square().mean((1, 2)).numpy())
     assert got.confidence is None
     assert (got.prediction == 0.25).all()
@@ -129,14 +150,19 @@ class Constants(Method):
         return tuple(range(len(self.settings.answers)))
 
     def candidates(self) -> list[Method]:
-        return [Constants(replace(self.settings, answers=answers)) for answers in (self.settings.answers, *self.settings.others)]
+        return [
+            Constants(replace(self.settings, answers=answers))
+            for answers in (self.settings.answers, *self.settings.others)
+        ]
 
     def init(self, model: nn.Module, *_: Any) -> State:
         return State(model)
 
     def predict(self, *episode: Any) -> Tensor:
         query_x = episode[3]
-        return torch.tensor(self.settings.answers)[None, :, None, None].expand(query_x.shape[0], -1, query_x.shape[1], 1)
+        return torch.tensor(self.settings.answers)[None, :, None, None].expand(
+            query_x.shape[0], -1, query_x.shape[1], 1
+        )
 
 
 @pytest.mark.parametrize(
@@ -162,7 +188,9 @@ class Constants(Method):
         "none at all",
     ],
 )
-def test_the_best_setting_and_step_are_chosen(waves: EpisodeStream, candidates: list[tuple[float, ...]], chosen: int, step: int) -> None:
+def test_the_best_setting_and_step_are_chosen(
+    waves: EpisodeStream, candidates: list[tuple[float, ...]], chosen: int, step: int
+) -> None:
     """Sinusoids are about zero: of the answers 0, 7, 8 and 9 the smaller is the better."""
     method = Constants(Constants.Settings(candidates[0], tuple(candidates[1:])))
     choice = choose(method, state_of(method), waves, 8, None, CPU)
@@ -179,14 +207,20 @@ def test_a_method_with_a_step_of_its_own_keeps_it(waves: EpisodeStream) -> None:
     method.candidates = lambda: [method]  # type: ignore[method-assign]
     choice = choose(method, state_of(method), waves, 8, None, CPU)
     assert (choice.method, choice.point) == (method, 1)
-    assert choice.score == pytest.approx(evaluate(method, state_of(method), waves, 8, None, CPU, point=1).scores[:, 1].mean())
+    assert choice.score == pytest.approx(
+        evaluate(method, state_of(method), waves, 8, None, CPU, point=1).scores[:, 1].mean()
+    )
 
 
 def test_accuracy_is_chosen_upwards(images: EpisodeStream) -> None:
     method = make_method("scratch", rates=(1e-9, 0.03), steps=(0, 1, 10))
     choice = choose(method, state_of(method), images, 20, "query", CPU)
     scores = {
-        (candidate.settings.rates, point): evaluate(candidate, state_of(method), images, 20, "query", CPU, point=0).scores[:, point].mean()
+        (candidate.settings.rates, point): evaluate(
+            candidate, state_of(method), images, 20, "query", CPU, point=0
+        )
+        .scores[:, point]
+        .mean()
         for candidate in method.candidates()
         for point in range(3)
     }
@@ -204,29 +238,50 @@ def test_scores_of_a_wrong_shape_are_refused(images: EpisodeStream) -> None:
         evaluate(method, state_of(method), images, 5, None, CPU, point=0)
 
 
-def figures(stream: EpisodeStream, name: str, mode: Any) -> tuple[dict[str, Any], Any, Method, State]:
+def figures(
+    stream: EpisodeStream, name: str, mode: Any
+) -> tuple[dict[str, Any], Any, Method, State]:
     method = make_method(name)
     state = state_of(method)
-    return figures_of(method, state, stream, 10, mode, CPU), stream.episodes(0, 2, CPU), method, state
+    return (
+        figures_of(method, state, stream, 10, mode, CPU),
+        stream.episodes(0, 2, CPU),
+        method,
+        state,
+    )
 
 
 @pytest.mark.parametrize("name", ["maml", "protonet"])
-def test_figures_of_images_are_the_first_queries_as_the_test_takes_them(images: EpisodeStream, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Predicted among all queries of their episode, whose statistics normalise them, and kept class by class."""
+def test_figures_of_images_are_the_first_queries_as_the_test_takes_them(
+    images: EpisodeStream, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Predicted among all queries of their episode, whose statistics normalise them, and kept class
+    by class."""
     monkeypatch.setattr(evaluation, "FIGURE_QUERIES", 2)
     kept, whole, method, state = figures(images, name, "query")
-    predicted = method.predict(state, whole.support_x, whole.support_y, whole.query_x, "query").argmax(-1)
+    predicted = method.predict(
+        state, whole.support_x, whole.support_y, whole.query_x, "query"
+    ).argmax(-1)
     for e in range(2):
         chosen = [i for c in range(WAYS) for i in np.flatnonzero(whole.query_y[e] == c)[:2]]
         assert kept["query_y"][e].tolist() == whole.query_y[e][chosen].tolist()
         assert kept["prediction"][e].tolist() == predicted[e][:, chosen].tolist()
-        assert np.array_equal(kept["query_x"][e, :, :, :, 0], (255 * whole.query_x[e, chosen, 0]).round().byte())
-        assert np.array_equal(kept["support_x"][e, :, :, :, 0], (255 * whole.support_x[e, :, 0]).round().byte())
+        assert np.array_equal(
+            kept["query_x"][e, :, :, :, 0], (255 * whole.query_x[e, chosen, 0]).round().byte()
+        )
+        assert np.array_equal(
+            kept["support_x"][e, :, :, :, 0], (255 * whole.support_x[e, :, 0]).round().byte()
+        )
     assert kept["query_x"].dtype == kept["support_x"].dtype == np.uint8
 
 
-@pytest.mark.parametrize(("side", "channels", "shots", "kept"), [(28, 1, 1, 2), (84, 3, 5, 1), (84, 3, 1, 2), (300, 3, 20, 1)])
-def test_figures_of_large_images_stay_small(side: int, channels: int, shots: int, kept: int) -> None:
+@pytest.mark.parametrize(
+    ("side", "channels", "shots", "kept"),
+    [(28, 1, 1, 2), (84, 3, 5, 1), (84, 3, 1, 2), (300, 3, 20, 1)],
+)
+def test_figures_of_large_images_stay_small(
+    side: int, channels: int, shots: int, kept: int
+) -> None:
     ways, queries = 5, 10
     shown = {
         "support_x": torch.zeros(2, ways * shots, channels, side, side),

@@ -1,4 +1,5 @@
-"""One fit from seed to scores: what it is made of, that it comes again to the bit, and that it is fair."""
+"""One fit from seed to scores: what it is made of, that it comes again to the bit, and that it is
+fair."""
 
 from __future__ import annotations
 
@@ -49,12 +50,14 @@ def omniglot_cell(algorithm: str, **changes: Any) -> Cell:
     return make_cell(algorithm, "omniglot", method=ALGORITHMS[algorithm], **changes)
 
 
-# --- the same bits -----------------------------------------------------------------------------------------------------------------
+# --- the same bits --------------------------------------------------------------------------------
 
 
 @every_algorithm
 @pytest.mark.parametrize("dataset", ["sinusoid", "omniglot"])
-def test_a_fit_run_again_gives_the_same_bits(algorithm: str, dataset: str, omniglot_folder: Path) -> None:
+def test_a_fit_run_again_gives_the_same_bits(
+    algorithm: str, dataset: str, omniglot_folder: Path
+) -> None:
     if (algorithm, dataset) == ("protonet", "sinusoid"):
         dataset = "omniglot"  # prototypes are of classes
     cell = make_cell(algorithm, dataset, method=ALGORITHMS[algorithm])
@@ -69,44 +72,74 @@ def test_a_fit_run_again_gives_the_same_bits(algorithm: str, dataset: str, omnig
 
 def test_another_process_gives_the_same_bits(omniglot_folder: Path) -> None:
     (here,) = run(omniglot_cell("maml"), data=omniglot_folder)
-    script = "import sys; sys.path.append('..'); from test_fit import *; print(reproducible(*run(omniglot_cell('maml'), data=Path(sys.argv[1]))))"
-    there = subprocess.run([sys.executable, "-c", script, omniglot_folder], cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    script = (
+        "import sys; sys.path.append('..'); from test_fit import *; "
+        "print(reproducible(*run(omniglot_cell('maml'), data=Path(sys.argv[1]))))"
+    )
+    there = subprocess.run(
+        [sys.executable, "-c", script, omniglot_folder],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert there.stdout.strip() == reproducible(here)
 
 
 def test_cells_of_a_fit_do_not_depend_on_each_other(omniglot_folder: Path) -> None:
-    cells = [omniglot_cell("scratch", evaluate=change) for change in ({}, {"shots": 2}, {"batch_norm": "support"})]
+    cells = [
+        omniglot_cell("scratch", evaluate=change)
+        for change in ({}, {"shots": 2}, {"batch_norm": "support"})
+    ]
     together = [reproducible(outcome) for outcome in run(*cells, data=omniglot_folder)]
     assert together == [reproducible(*run(cell, data=omniglot_folder)) for cell in cells]
-    assert [reproducible(outcome) for outcome in run(*reversed(cells), data=omniglot_folder)] == together[::-1]
+    assert [
+        reproducible(outcome) for outcome in run(*reversed(cells), data=omniglot_folder)
+    ] == together[::-1]
 
 
-# --- initial weights ---------------------------------------------------------------------------------------------------------------
+# --- initial weights ------------------------------------------------------------------------------
 
 
 def state_of(cell: Cell, data: Path) -> State:
-    return initial_state(cell.fit, make_method(cell.fit.method), open_dataset(cell.fit.dataset, data), CPU)
+    return initial_state(
+        cell.fit, make_method(cell.fit.method), open_dataset(cell.fit.dataset, data), CPU
+    )
 
 
 def test_initial_weights_belong_to_seed_and_model(omniglot_folder: Path) -> None:
-    states = {algorithm: state_of(omniglot_cell(algorithm), omniglot_folder) for algorithm in ALGORITHMS}
-    assert len({fingerprint(states[algorithm].model) for algorithm in ("maml", "fomaml", "scratch")}) == 1
+    states = {
+        algorithm: state_of(omniglot_cell(algorithm), omniglot_folder) for algorithm in ALGORITHMS
+    }
+    assert (
+        len({fingerprint(states[algorithm].model) for algorithm in ("maml", "fomaml", "scratch")})
+        == 1
+    )
     assert fingerprint(states["protonet"].model) == fingerprint(states["maml"].model.body)
 
 
 def test_initial_weights_of_the_body_do_not_depend_on_the_ways(omniglot_folder: Path) -> None:
-    bodies = {fingerprint(state_of(omniglot_cell("maml", train={"ways": ways}), omniglot_folder).model.body) for ways in (3, 5)}
+    bodies = {
+        fingerprint(
+            state_of(omniglot_cell("maml", train={"ways": ways}), omniglot_folder).model.body
+        )
+        for ways in (3, 5)
+    }
     assert len(bodies) == 1
 
 
 def test_initial_weights_differ_between_seeds_and_models(omniglot_folder: Path) -> None:
-    cells = [omniglot_cell("maml", **change) for change in ({}, {"seed": 1}, {"model": {"filters": 5}})]
+    cells = [
+        omniglot_cell("maml", **change) for change in ({}, {"seed": 1}, {"model": {"filters": 5}})
+    ]
     weights = [state_of(cell, omniglot_folder).model.body.blocks[0].weight for cell in cells]
     assert not torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2][:4])
 
 
-def test_initial_weights_neither_depend_on_the_global_generator_nor_move_it(omniglot_folder: Path) -> None:
+def test_initial_weights_neither_depend_on_the_global_generator_nor_move_it(
+    omniglot_folder: Path,
+) -> None:
     seen = set()
     for seed in (1, 2):
         torch.manual_seed(seed)
@@ -116,7 +149,7 @@ def test_initial_weights_neither_depend_on_the_global_generator_nor_move_it(omni
     assert len(seen) == 1
 
 
-# --- the same episodes for everybody -------------------------------------------------------------------------------------------------
+# --- the same episodes for everybody --------------------------------------------------------------
 
 
 @pytest.fixture
@@ -127,27 +160,38 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[tuple[bytes, ...]]]:
 
     def watched(self: EpisodeStream, start: int, count: int) -> Any:
         episodes = draw(self, start, count)
-        seen[self.split].update(tuple(episodes[key][i].tobytes() for key in sorted(episodes)) for i in range(count))
+        seen[self.split].update(
+            tuple(episodes[key][i].tobytes() for key in sorted(episodes)) for i in range(count)
+        )
         return episodes
 
     monkeypatch.setattr(EpisodeStream, "draw", watched)
     return seen
 
 
-def test_every_algorithm_meets_the_same_validation_and_test_episodes(omniglot_folder: Path, drawn: dict[str, set[Any]]) -> None:
+def test_every_algorithm_meets_the_same_validation_and_test_episodes(
+    omniglot_folder: Path, drawn: dict[str, set[Any]]
+) -> None:
     """Whatever its training, and whoever came before it."""
     met = {}
     for algorithm in (*ALGORITHMS, *reversed(ALGORITHMS)):
         drawn.clear()
-        (outcome,) = run(omniglot_cell(algorithm, train=OTHER_RECIPES[algorithm]), data=omniglot_folder)
-        ids = tuple(outcome.arrays[f"result/{key}"].tobytes() for key in ("support_ids", "query_ids", "truth"))
+        (outcome,) = run(
+            omniglot_cell(algorithm, train=OTHER_RECIPES[algorithm]), data=omniglot_folder
+        )
+        ids = tuple(
+            outcome.arrays[f"result/{key}"].tobytes()
+            for key in ("support_ids", "query_ids", "truth")
+        )
         assert met.setdefault("test ids", ids) == ids
         for split, size in (("validation", 4), ("test", 40)):
             assert len(drawn[split]) == size
             assert met.setdefault(split, drawn[split].copy()) == drawn[split]
 
 
-def test_algorithms_of_one_recipe_train_on_the_same_episodes(omniglot_folder: Path, drawn: dict[str, set[Any]]) -> None:
+def test_algorithms_of_one_recipe_train_on_the_same_episodes(
+    omniglot_folder: Path, drawn: dict[str, set[Any]]
+) -> None:
     trained = []
     for algorithm in ("maml", "fomaml", "protonet"):
         drawn.clear()
@@ -158,18 +202,25 @@ def test_algorithms_of_one_recipe_train_on_the_same_episodes(omniglot_folder: Pa
 
 
 def test_more_training_or_validation_moves_no_test_episode(omniglot_folder: Path) -> None:
-    changes: list[dict[str, Any]] = [{}, {"train": {"iterations": 9}}, {"validate": {"every": 1, "episodes": 9, "query_shots": 5}}]
+    changes: list[dict[str, Any]] = [
+        {},
+        {"train": {"iterations": 9}},
+        {"validate": {"every": 1, "episodes": 9, "query_shots": 5}},
+    ]
     outcomes = [run(omniglot_cell("maml", **change), data=omniglot_folder)[0] for change in changes]
     assert len({outcome.arrays["result/query_ids"].tobytes() for outcome in outcomes}) == 1
     assert len({reproducible(outcome) for outcome in outcomes}) == 3
 
 
 def test_test_episodes_differ_between_seeds(omniglot_folder: Path) -> None:
-    ids = [run(omniglot_cell("scratch", seed=seed), data=omniglot_folder)[0].arrays["result/query_ids"] for seed in (0, 1)]
+    ids = [
+        run(omniglot_cell("scratch", seed=seed), data=omniglot_folder)[0].arrays["result/query_ids"]
+        for seed in (0, 1)
+    ]
     assert not np.array_equal(*ids)
 
 
-# --- what reaches a method -----------------------------------------------------------------------------------------------------------
+# --- what reaches a method ------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -186,7 +237,8 @@ Seen = list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
-    """Every call of a method from now on: which, image numbers of support and queries, and support labels."""
+    """Every call of a method from now on: which, image numbers of support and queries, and support
+    labels."""
     calls: Seen = []
 
     def numbers(x: Tensor) -> np.ndarray:
@@ -196,10 +248,19 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
         step, predict = method.step, method.predict
 
         def watched_step(self: Method, state: State, batch: Episodes) -> Any:
-            calls.append(("step", numbers(batch.support_x), numbers(batch.query_x), batch.support_y.numpy()))
+            calls.append(
+                ("step", numbers(batch.support_x), numbers(batch.query_x), batch.support_y.numpy())
+            )
             return step(self, state, batch)
 
-        def watched_predict(self: Method, state: State, support_x: Tensor, support_y: Tensor, query_x: Tensor, batch_norm: Any) -> Tensor:
+        def watched_predict(
+            self: Method,
+            state: State,
+            support_x: Tensor,
+            support_y: Tensor,
+            query_x: Tensor,
+            batch_norm: Any,
+        ) -> Tensor:
             calls.append(("predict", numbers(support_x), numbers(query_x), support_y.numpy()))
             return predict(self, state, support_x, support_y, query_x, batch_norm)
 
@@ -214,7 +275,8 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
 @pytest.mark.usefixtures("numbered")
 @every_algorithm
 def test_what_reaches_a_method(algorithm: str, seen: Seen, tmp_path: Path) -> None:
-    """Support and query share no image, labels are right, steps see training classes alone, and test classes come last and once.
+    """Support and query share no image, labels are right, steps see training classes alone, and
+    test classes come last and once.
 
     But for the first two test episodes, which are shown in a figure.
     """
@@ -244,19 +306,27 @@ def test_what_reaches_a_method(algorithm: str, seen: Seen, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("ways", [3, 5])
 def test_before_adaptation_accuracy_is_chance(omniglot_folder: Path, ways: int) -> None:
-    """Even on the very classes that training has met, because the order of classes says nothing: within four standard errors over episodes."""
-    cell = omniglot_cell("maml", train={"iterations": 60, "ways": ways}, validate={"ways": ways}, evaluate={"ways": ways, "episodes": 1000})
+    """Even on the very classes that training has met, because the order of classes says nothing:
+    within four standard errors over episodes."""
+    cell = omniglot_cell(
+        "maml",
+        train={"iterations": 60, "ways": ways},
+        validate={"ways": ways},
+        evaluate={"ways": ways, "episodes": 1000},
+    )
     dataset, method = open_dataset(cell.fit.dataset, omniglot_folder), make_method(cell.fit.method)
     state = state_of(cell, omniglot_folder)
     experiment.train_fit(cell, method, state, dataset, CPU, lambda _: None)
-    stream = experiment.episodes_of(cell.fit, cell.fit.dataset, dataset, "train", experiment.EpisodeShape(ways, 1, 2))
+    stream = experiment.episodes_of(
+        cell.fit, cell.fit.dataset, dataset, "train", experiment.EpisodeShape(ways, 1, 2)
+    )
     scores = experiment.evaluate(method, state, stream, 1000, "query", CPU, point=1).scores
     error = scores[:, 0].std() / 1000**0.5
     assert abs(scores[:, 0].mean() - 1 / ways) < 4 * error < 0.04
     assert scores[:, 1].mean() > 1 / ways + 0.1  # after adaptation it is not
 
 
-# --- choices, weights, other data ------------------------------------------------------------------------------------------------------
+# --- choices, weights, other data -----------------------------------------------------------------
 
 
 def test_scratch_is_tested_at_what_validation_chose(omniglot_folder: Path) -> None:
@@ -265,16 +335,23 @@ def test_scratch_is_tested_at_what_validation_chose(omniglot_folder: Path) -> No
     (rate,) = choice["settings"]["rates"]
     assert rate in ALGORITHMS["scratch"]["rates"]
     assert outcome.result["score"] == adaptation["score"][adaptation["steps"].index(choice["step"])]
-    settled = make_cell("scratch", "omniglot", method={"rates": (rate,), "steps": (choice["step"],)})
+    settled = make_cell(
+        "scratch", "omniglot", method={"rates": (rate,), "steps": (choice["step"],)}
+    )
     assert run(settled, data=omniglot_folder)[0].result["score"] == outcome.result["score"]
 
 
-def test_what_is_open_is_settled_for_each_cell_on_validation_episodes_of_its_shape(omniglot_folder: Path, drawn: dict[str, set[Any]]) -> None:
+def test_what_is_open_is_settled_for_each_cell_on_validation_episodes_of_its_shape(
+    omniglot_folder: Path, drawn: dict[str, set[Any]]
+) -> None:
     run(omniglot_cell("scratch", evaluate={"shots": 3}), data=omniglot_folder)
-    assert {len(support) for _, _, _, support in drawn["validation"]} == {8 * 3 * 3}  # int64 of 3 ways x 3 shots
+    # int64 of 3 ways x 3 shots
+    assert {len(support) for _, _, _, support in drawn["validation"]} == {8 * 3 * 3}
 
 
-def test_saved_weights_give_the_same_score_and_are_the_selected_ones(omniglot_folder: Path, tmp_path: Path) -> None:
+def test_saved_weights_give_the_same_score_and_are_the_selected_ones(
+    omniglot_folder: Path, tmp_path: Path
+) -> None:
     cell = omniglot_cell("maml")
     (outcome,) = run(cell, data=omniglot_folder, keep_weights=tmp_path / "weights")
     kept = safetensors.torch.load_file(tmp_path / "weights" / f"{cell.fit.id}.safetensors")
@@ -285,7 +362,9 @@ def test_saved_weights_give_the_same_score_and_are_the_selected_ones(omniglot_fo
     choice = experiment.settle(cell, method, state, dataset, CPU, lambda _: None)
     tested = experiment.test(cell, choice, state, dataset, CPU, lambda _: None)
     assert tested.scores[:, choice.point].mean() == outcome.result["score"]
-    assert [path.name for path in (tmp_path / "weights").iterdir()] == [f"{cell.fit.id}.safetensors"]
+    assert [path.name for path in (tmp_path / "weights").iterdir()] == [
+        f"{cell.fit.id}.safetensors"
+    ]
 
 
 def test_a_cell_may_be_tested_on_another_dataset(omniglot_folder: Path) -> None:
@@ -310,15 +389,23 @@ def test_the_digest_of_every_dataset_met_is_kept(omniglot_folder: Path) -> None:
 
 
 def test_disjoint_test_episodes_share_no_image(omniglot_folder: Path) -> None:
-    (outcome,) = run(omniglot_cell("protonet", evaluate={"sampling": "disjoint", "episodes": 10}), data=omniglot_folder)
-    ids = np.concatenate([outcome.arrays[f"result/{part}_ids"].ravel() for part in ("support", "query")])
+    (outcome,) = run(
+        omniglot_cell("protonet", evaluate={"sampling": "disjoint", "episodes": 10}),
+        data=omniglot_folder,
+    )
+    ids = np.concatenate(
+        [outcome.arrays[f"result/{part}_ids"].ravel() for part in ("support", "query")]
+    )
     assert len(set(ids)) == ids.size == 10 * 3 * 3
 
 
 @pytest.mark.parametrize("mode", ["query", "joint", "support", "support_plus_one", "running"])
 def test_every_batch_norm_mode_can_be_tested(omniglot_folder: Path, mode: str) -> None:
     for algorithm in ALGORITHMS:
-        (outcome,) = run(omniglot_cell(algorithm, evaluate={"batch_norm": mode, "episodes": 5}), data=omniglot_folder)
+        (outcome,) = run(
+            omniglot_cell(algorithm, evaluate={"batch_norm": mode, "episodes": 5}),
+            data=omniglot_folder,
+        )
         assert outcome.result["outcome"] == "completed"
         assert outcome.result["transductive"] == (mode in ("query", "joint"))
 
@@ -328,18 +415,24 @@ def test_progress_passes_through_the_phases_in_order(omniglot_folder: Path) -> N
     options = {"device": "cpu", "threads": 1, "workers": 1}
     list(run_fit([omniglot_cell("maml")], data=omniglot_folder, progress=told.append, **options))
     assert list(dict.fromkeys(progress.phase for progress in told)) == ["load", "train", "test"]
-    assert [(p.iteration, p.total) for p in told if p.phase == "train"] == [(i, 4) for i in (1, 2, 3, 4)]
+    assert [(p.iteration, p.total) for p in told if p.phase == "train"] == [
+        (i, 4) for i in (1, 2, 3, 4)
+    ]
     assert (told[-1].iteration, told[-1].total) == (40, 40)
 
 
-# --- learning really happens -----------------------------------------------------------------------------------------------------------
+# --- learning really happens ----------------------------------------------------------------------
 
 
 def test_maml_learns_to_fit_sinusoids(omniglot_folder: Path) -> None:
     method = {"inner_lr": 0.01, "test_steps": 5}
     shape = {"shots": 10, "query_shots": 10}
     train = {"iterations": 1000, "tasks_per_batch": 10, **shape}
-    tables = {"train": train, "validate": {"every": 500, "episodes": 50, **shape}, "evaluate": {"episodes": 200, **shape}}
+    tables = {
+        "train": train,
+        "validate": {"every": 500, "episodes": 50, **shape},
+        "evaluate": {"episodes": 200, **shape},
+    }
     cell = make_cell("maml", model={"hidden": (40, 40)}, method=method, **tables)
     (outcome,) = run(cell, data=omniglot_folder)
     errors = outcome.result["adaptation"]["score"]
@@ -356,11 +449,18 @@ def learns(data: Path, chance: float, margin: float, **changes: Any) -> None:
 
 
 def test_prototypes_learn_made_up_characters(omniglot_folder: Path) -> None:
-    learns(omniglot_folder, 1 / 3, 0.1, train={"iterations": 40}, evaluate={"episodes": 200, "batch_norm": "running"})
+    learns(
+        omniglot_folder,
+        1 / 3,
+        0.1,
+        train={"iterations": 40},
+        evaluate={"episodes": 200, "batch_norm": "running"},
+    )
 
 
 def test_prototypes_learn_real_characters(real_omniglot: Path) -> None:
-    """On alphabets that they never met, five ways; the made-up ones where no real ones are at hand."""
+    """On alphabets that they never met, five ways; the made-up ones where no real ones are at
+    hand."""
     shape = {"ways": 5, "shots": 1, "query_shots": 5}
     tables = {
         "train": {**shape, "iterations": 120, "tasks_per_batch": 1},
@@ -377,7 +477,14 @@ def test_missing_data_is_told(tmp_path: Path) -> None:
 
 def test_missing_test_data_fails_its_own_cells_alone(omniglot_folder: Path) -> None:
     home = omniglot_cell("scratch")
-    gone = part("datasets", "omniglot", split="alphabet", train_alphabets=("Nowhere",), validation_alphabets=("Latin",), test_alphabets=("Greek",))
+    gone = part(
+        "datasets",
+        "omniglot",
+        split="alphabet",
+        train_alphabets=("Nowhere",),
+        validation_alphabets=("Latin",),
+        test_alphabets=("Greek",),
+    )
     away = replace(home, evaluate=replace(home.evaluate, on=gone))
     settings = {"device": "cpu", "threads": 1, "workers": 1, "progress": lambda _: None}
     fit = run_fit([away, home], data=omniglot_folder, **settings)

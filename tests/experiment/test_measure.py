@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from metabench.experiment.measure import WARM_UP_ITERATIONS, MemoryPeaks, Stopwatch, typical, warm_up
+from metabench.experiment.measure import (
+    WARM_UP_ITERATIONS,
+    MemoryPeaks,
+    Stopwatch,
+    typical,
+    warm_up,
+)
 
 CPU = torch.device("cpu")
 MEGABYTE = 2**20
@@ -72,7 +78,8 @@ def test_memory_peaks_rise_with_what_is_used_and_start_anew() -> None:
     peaks.start()
     anew = peaks.read()["peak_resident_bytes"]
     assert before + 190 * MEGABYTE < during < before + 400 * MEGABYTE
-    assert after > during - 8 * MEGABYTE  # a peak does not go down by itself; the kernel counts resident pages in batches
+    # a peak does not go down by itself; the kernel counts resident pages in batches
+    assert after > during - 8 * MEGABYTE
     assert anew < during - 150 * MEGABYTE
 
 

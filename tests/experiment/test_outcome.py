@@ -17,23 +17,62 @@ from metabench.records import plain
 from metabench.stats.intervals import t_interval
 
 RESULT = {
-    *("outcome", "score", "interval", "episodes", "iterations", "stopped", "best_iteration", "validation", "target", "iterations_to_target"),
+    *(
+        "outcome",
+        "score",
+        "interval",
+        "episodes",
+        "iterations",
+        "stopped",
+        "best_iteration",
+        "validation",
+        "target",
+        "iterations_to_target",
+    ),
     *("training", "adaptation", "choice", "spent", "weights", "transductive", "error"),
 }
 MEASURED = {
-    *("seconds_per_iteration", "seconds_per_task", "seconds_per_episode", "training_seconds", "validation_seconds", "test_seconds", "wall_seconds"),
+    *(
+        "seconds_per_iteration",
+        "seconds_per_task",
+        "seconds_per_episode",
+        "training_seconds",
+        "validation_seconds",
+        "test_seconds",
+        "wall_seconds",
+    ),
     *("choice_seconds", "warm_up_iterations", "interruptions", "workers"),
     *("peak_gpu_allocated_bytes", "peak_gpu_reserved_bytes", "peak_resident_bytes"),
 }
 CELLS: dict[str, dict[str, Any]] = {
     "maml on sinusoid": {"algorithm": "maml"},
     "scratch on sinusoid": {"algorithm": "scratch", "method": {"steps": (0, 2)}},
-    "maml on omniglot": {"algorithm": "maml", "source": "omniglot", "method": {"inner_lr": 0.1, "test_steps": 2}},
-    "protonet on omniglot": {"algorithm": "protonet", "source": "omniglot", "evaluate": {"batch_norm": "running"}},
-    "scratch on omniglot": {"algorithm": "scratch", "source": "omniglot", "method": {"steps": (0, 2)}},
+    "maml on omniglot": {
+        "algorithm": "maml",
+        "source": "omniglot",
+        "method": {"inner_lr": 0.1, "test_steps": 2},
+    },
+    "protonet on omniglot": {
+        "algorithm": "protonet",
+        "source": "omniglot",
+        "evaluate": {"batch_norm": "running"},
+    },
+    "scratch on omniglot": {
+        "algorithm": "scratch",
+        "source": "omniglot",
+        "method": {"steps": (0, 2)},
+    },
     "diverged on sinusoid": {"algorithm": "maml", "method": {"inner_lr": 1e38, "inner_steps": 3}},
-    "diverged on omniglot": {"algorithm": "maml", "source": "omniglot", "method": {"inner_lr": 1e38, "inner_steps": 3}},
-    "diverged in test": {"algorithm": "maml", "method": {"inner_lr": 50.0, "test_steps": 60, "curve": (0, 60)}, "train": {"iterations": 1}},
+    "diverged on omniglot": {
+        "algorithm": "maml",
+        "source": "omniglot",
+        "method": {"inner_lr": 1e38, "inner_steps": 3},
+    },
+    "diverged in test": {
+        "algorithm": "maml",
+        "method": {"inner_lr": 50.0, "test_steps": 60, "curve": (0, 60)},
+        "train": {"iterations": 1},
+    },
 }
 
 every_cell = pytest.mark.parametrize("name", CELLS)
@@ -63,7 +102,9 @@ def test_a_record_holds_it_as_json(outcomes: dict[str, CellOutcome], name: str) 
 
 
 @pytest.mark.parametrize("name", [name for name in CELLS if "diverged" not in name])
-def test_a_completed_cell_is_summed_up_from_its_arrays(outcomes: dict[str, CellOutcome], name: str) -> None:
+def test_a_completed_cell_is_summed_up_from_its_arrays(
+    outcomes: dict[str, CellOutcome], name: str
+) -> None:
     result, arrays = outcomes[name].result, outcomes[name].arrays
     scores = arrays["result/scores"]
     assert scores.shape == (result["episodes"],) == (40,)
@@ -72,17 +113,33 @@ def test_a_completed_cell_is_summed_up_from_its_arrays(outcomes: dict[str, CellO
     curve = result["adaptation"]
     assert curve["score"] == pytest.approx(arrays["result/adaptation"].mean(0))
     step = result["choice"]["step"] if result["choice"] else curve["steps"][-1]
-    assert result["score"] == curve["score"][curve["steps"].index(step)]  # one number, not two that differ in the last bit
+    # one number, not two that differ in the last bit
+    assert result["score"] == curve["score"][curve["steps"].index(step)]
     assert np.array_equal(scores, arrays["result/adaptation"][:, curve["steps"].index(step)])
 
 
-@pytest.mark.parametrize("name", [name for name in CELLS if "on omniglot" in name and "diverged" not in name])
+@pytest.mark.parametrize(
+    "name", [name for name in CELLS if "on omniglot" in name and "diverged" not in name]
+)
 def test_arrays_of_classification(outcomes: dict[str, CellOutcome], name: str) -> None:
     arrays = outcomes[name].arrays
-    shapes = {key: arrays[f"result/{key}"].shape for key in ("truth", "prediction", "confidence", "query_ids", "support_ids")}
-    assert shapes == {"truth": (40, 6), "prediction": (40, 6), "confidence": (40, 6), "query_ids": (40, 6), "support_ids": (40, 3)}
-    assert arrays["result/scores"] == pytest.approx((arrays["result/truth"] == arrays["result/prediction"]).mean(1))
-    assert ((arrays["result/confidence"] >= 1 / 3 - 1e-6) & (arrays["result/confidence"] <= 1)).all()
+    shapes = {
+        key: arrays[f"result/{key}"].shape
+        for key in ("truth", "prediction", "confidence", "query_ids", "support_ids")
+    }
+    assert shapes == {
+        "truth": (40, 6),
+        "prediction": (40, 6),
+        "confidence": (40, 6),
+        "query_ids": (40, 6),
+        "support_ids": (40, 3),
+    }
+    assert arrays["result/scores"] == pytest.approx(
+        (arrays["result/truth"] == arrays["result/prediction"]).mean(1)
+    )
+    assert (
+        (arrays["result/confidence"] >= 1 / 3 - 1e-6) & (arrays["result/confidence"] <= 1)
+    ).all()
     assert arrays["result/confidence"].dtype == np.float32
     assert arrays["result/scores"].dtype == np.float64
 
@@ -96,24 +153,48 @@ def test_arrays_of_regression(outcomes: dict[str, CellOutcome]) -> None:
 
 @pytest.mark.parametrize(
     ("algorithm", "method", "gradients"),
-    [("maml", {"inner_steps": 3}, 3 + 1 + 3), ("fomaml", {"inner_steps": 3}, 3 + 1), ("protonet", {}, 1), ("scratch", {}, None)],
+    [
+        ("maml", {"inner_steps": 3}, 3 + 1 + 3),
+        ("fomaml", {"inner_steps": 3}, 3 + 1),
+        ("protonet", {}, 1),
+        ("scratch", {}, None),
+    ],
 )
-def test_what_was_spent_by_hand(omniglot_folder: Path, algorithm: str, method: dict[str, Any], gradients: int | None) -> None:
-    """4 iterations of 2 tasks of 3 ways, 1 + 2 images each; a Hessian-vector product counts as a gradient."""
+def test_what_was_spent_by_hand(
+    omniglot_folder: Path, algorithm: str, method: dict[str, Any], gradients: int | None
+) -> None:
+    """4 iterations of 2 tasks of 3 ways, 1 + 2 images each; a Hessian-vector product counts as a
+    gradient."""
     (outcome,) = run(make_cell(algorithm, "omniglot", method=method), data=omniglot_folder)
     tasks = 4 * 2 if gradients else 0
-    assert outcome.result["spent"] == {"tasks": tasks, "images": tasks * 3 * 3, "gradient_evaluations": tasks * (gradients or 0)}
+    assert outcome.result["spent"] == {
+        "tasks": tasks,
+        "images": tasks * 3 * 3,
+        "gradient_evaluations": tasks * (gradients or 0),
+    }
     assert outcome.result["iterations"] == (4 if gradients else 0)
 
 
 def test_what_was_spent_on_sinusoids_by_hand(outcomes: dict[str, CellOutcome]) -> None:
-    assert outcomes["maml on sinusoid"].result["spent"] == {"tasks": 12, "images": 120, "gradient_evaluations": 36}
+    assert outcomes["maml on sinusoid"].result["spent"] == {
+        "tasks": 12,
+        "images": 120,
+        "gradient_evaluations": 36,
+    }
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "trained", "adapted"), [("maml", "all", "all"), ("fomaml", "all", "all"), ("protonet", "body", 0), ("scratch", 0, "all")]
+    ("algorithm", "trained", "adapted"),
+    [
+        ("maml", "all", "all"),
+        ("fomaml", "all", "all"),
+        ("protonet", "body", 0),
+        ("scratch", 0, "all"),
+    ],
 )
-def test_numbers_of_weights_by_hand(omniglot_folder: Path, algorithm: str, trained: str | int, adapted: str | int) -> None:
+def test_numbers_of_weights_by_hand(
+    omniglot_folder: Path, algorithm: str, trained: str | int, adapted: str | int
+) -> None:
     """16 x 16 images, 4 filters: 4 features for the head of 3 classes."""
     body = 9 * 4 * (1 + 3 * 4) + 4 * 2 * 4
     numbers = {"body": body, "all": body + 3 * (4 + 1), 0: 0}
@@ -122,27 +203,46 @@ def test_numbers_of_weights_by_hand(omniglot_folder: Path, algorithm: str, train
 
 
 @pytest.mark.parametrize(
-    ("name", "score"), [("diverged on sinusoid", None), ("diverged on omniglot", pytest.approx(1 / 3)), ("diverged in test", None)]
+    ("name", "score"),
+    [
+        ("diverged on sinusoid", None),
+        ("diverged on omniglot", pytest.approx(1 / 3)),
+        ("diverged in test", None),
+    ],
 )
-def test_a_diverged_cell_scores_as_a_guess_would(outcomes: dict[str, CellOutcome], name: str, score: Any) -> None:
+def test_a_diverged_cell_scores_as_a_guess_would(
+    outcomes: dict[str, CellOutcome], name: str, score: Any
+) -> None:
     result = outcomes[name].result
     assert result["score"] == score
     assert result["interval"] is result["adaptation"] is None
     assert result["error"]["type"] == "Diverged"
-    assert ("test episodes gave" if name == "diverged in test" else "at iteration 1") in result["error"]["message"]
+    assert ("test episodes gave" if name == "diverged in test" else "at iteration 1") in result[
+        "error"
+    ]["message"]
     assert result["stopped"] == ("budget" if name == "diverged in test" else "diverged")
 
 
-def test_a_fit_that_diverged_in_training_keeps_no_weights_and_meets_no_test(omniglot_folder: Path, tmp_path: Path) -> None:
-    (outcome,) = run(make_cell(**CELLS["diverged on sinusoid"]), data=omniglot_folder, keep_weights=tmp_path)
+def test_a_fit_that_diverged_in_training_keeps_no_weights_and_meets_no_test(
+    omniglot_folder: Path, tmp_path: Path
+) -> None:
+    (outcome,) = run(
+        make_cell(**CELLS["diverged on sinusoid"]), data=omniglot_folder, keep_weights=tmp_path
+    )
     assert not list(tmp_path.iterdir())
     assert not {"result/scores", "result/truth"} & outcome.arrays.keys()
     assert outcome.measured["seconds_per_episode"] is None
 
 
-@pytest.mark.parametrize(("iterations", "bins"), [(1, 1), (199, 199), (200, 200), (201, 200), (450, 200)])
-def test_the_training_curve_is_binned_without_losing_an_iteration(omniglot_folder: Path, iterations: int, bins: int) -> None:
-    cell = make_cell("fomaml", train={"iterations": iterations, "tasks_per_batch": 1}, validate={"every": 1000})
+@pytest.mark.parametrize(
+    ("iterations", "bins"), [(1, 1), (199, 199), (200, 200), (201, 200), (450, 200)]
+)
+def test_the_training_curve_is_binned_without_losing_an_iteration(
+    omniglot_folder: Path, iterations: int, bins: int
+) -> None:
+    cell = make_cell(
+        "fomaml", train={"iterations": iterations, "tasks_per_batch": 1}, validate={"every": 1000}
+    )
     (outcome,) = run(cell, data=omniglot_folder)
     curve, loss = outcome.result["training"], outcome.arrays["result/train_loss"]
     ends = curve["iteration"]
@@ -155,7 +255,9 @@ def test_the_training_curve_is_binned_without_losing_an_iteration(omniglot_folde
 @every_cell
 def test_times_are_plausible_and_add_up(outcomes: dict[str, CellOutcome], name: str) -> None:
     measured, result = outcomes[name].measured, outcomes[name].result
-    assert measured["wall_seconds"] >= measured["training_seconds"] + measured["validation_seconds"] + (measured["test_seconds"] or 0)
+    assert measured["wall_seconds"] >= measured["training_seconds"] + measured[
+        "validation_seconds"
+    ] + (measured["test_seconds"] or 0)
     assert len(outcomes[name].arrays["measured/iteration_seconds"]) == result["iterations"]
     assert measured["warm_up_iterations"] == min(10, result["iterations"])
     if result["iterations"]:
@@ -171,7 +273,11 @@ def test_waves_are_kept_for_the_figures(outcomes: dict[str, CellOutcome]) -> Non
     """Four of them, their points and the fit after each number of steps."""
     outcome = outcomes["maml on sinusoid"]
     steps = len(outcome.result["adaptation"]["steps"])
-    shapes = {name.partition("/")[2]: array.shape for name, array in outcome.arrays.items() if name.startswith("figures/")}
+    shapes = {
+        name.partition("/")[2]: array.shape
+        for name, array in outcome.arrays.items()
+        if name.startswith("figures/")
+    }
     assert shapes["prediction"] == (4, steps, 101, 1)
     assert shapes["query_x"] == shapes["query_y"] == (4, 101, 1)
     assert shapes["support_x"][0] == 4
@@ -179,14 +285,24 @@ def test_waves_are_kept_for_the_figures(outcomes: dict[str, CellOutcome]) -> Non
 
 def test_a_far_point_of_the_curve_condemns_no_score(omniglot_folder: Path) -> None:
     """Steps that do not count may overflow."""
-    (outcome,) = run(make_cell("maml", method={"inner_lr": 50.0, "test_steps": 0, "curve": (0, 60)}, train={"iterations": 1}), data=omniglot_folder)
+    (outcome,) = run(
+        make_cell(
+            "maml",
+            method={"inner_lr": 50.0, "test_steps": 0, "curve": (0, 60)},
+            train={"iterations": 1},
+        ),
+        data=omniglot_folder,
+    )
     assert outcome.result["outcome"] == "completed"
     assert np.isfinite(outcome.result["score"])
     assert plain(outcome.result["adaptation"]["score"])[1] is None
 
 
 def test_who_does_not_train_has_no_target_to_reach(omniglot_folder: Path) -> None:
-    (outcome,) = run(make_cell("scratch", method={"steps": (0, 2)}, validate={"target": 0.5}), data=omniglot_folder)
+    (outcome,) = run(
+        make_cell("scratch", method={"steps": (0, 2)}, validate={"target": 0.5}),
+        data=omniglot_folder,
+    )
     assert outcome.result["target"] is None
 
 
@@ -197,12 +313,22 @@ def test_image_numbers_can_be_read(outcomes: dict[str, CellOutcome]) -> None:
     assert all(name.decode().count("/") == 2 for name in arrays["figures/image_names"])
 
 
-def test_a_long_validation_curve_is_thinned_and_keeps_its_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_validation_curve_is_thinned_and_keeps_its_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A record of any number of validations can be read again; one of fewer stays whole."""
-    training = Training(validated=list(range(1, 101)), validation_score=[0.5] * 99 + [0.9], validation_loss=[1.0] * 100)
+    training = Training(
+        validated=list(range(1, 101)),
+        validation_score=[0.5] * 99 + [0.9],
+        validation_loss=[1.0] * 100,
+    )
     assert outcome._thinned(training)["iteration"] == training.validated
     monkeypatch.setattr(outcome, "VALIDATIONS", 10)
     thinned = outcome._thinned(training)
     assert len(thinned["iteration"]) == len(thinned["loss"]) == 10
-    assert (thinned["iteration"][0], thinned["iteration"][-1], thinned["score"][-1]) == (1, 100, 0.9)
+    assert (thinned["iteration"][0], thinned["iteration"][-1], thinned["score"][-1]) == (
+        1,
+        100,
+        0.9,
+    )
     assert outcome._thinned(Training()) == {"iteration": [], "score": [], "loss": []}

@@ -1,4 +1,5 @@
-"""What comes back from methods, datasets and models is held against what they promise, before it becomes a score."""
+"""What comes back from methods, datasets and models is held against what they promise, before it
+becomes a score."""
 
 from __future__ import annotations
 
@@ -27,7 +28,14 @@ WAYS, SHOTS, QUERIES = 4, 2, 3
 
 @pytest.fixture
 def images(tiny_datasets: dict[str, Dataset]) -> EpisodeStream:
-    return EpisodeStream(tiny_datasets["omniglot"], {}, "test", EpisodeShape(WAYS, SHOTS, QUERIES), root_seed=0, seed=0)
+    return EpisodeStream(
+        tiny_datasets["omniglot"],
+        {},
+        "test",
+        EpisodeShape(WAYS, SHOTS, QUERIES),
+        root_seed=0,
+        seed=0,
+    )
 
 
 class Answers(Method):
@@ -61,33 +69,54 @@ class Answers(Method):
         (None, "gave None"),
     ],
 )
-def test_predictions_are_of_the_promised_shape_and_type(images: EpisodeStream, answer: Any, says: str) -> None:
+def test_predictions_are_of_the_promised_shape_and_type(
+    images: EpisodeStream, answer: Any, says: str
+) -> None:
     method = Answers(None)
     method.answer = answer
     with pytest.raises(PluginError, match=re.escape(says)) as caught:
         evaluate(method, State(nn.Linear(1, 1)), images, 5, None, CPU, point=0)
-    assert re.search(r"^Answers.predict gave .* \(.*test_returned.py, line \d+\)$", str(caught.value))
+    assert re.search(
+        r"^Answers.predict gave .* \(.*test_returned.py, line \d+\)$", str(caught.value)
+    )
 
 
 def test_predictions_that_carry_a_gradient_are_scored(images: EpisodeStream) -> None:
     method = Answers(None)
     method.answer = torch.zeros(5, 1, 12, 4, requires_grad=True) + 1
-    assert evaluate(method, State(nn.Linear(1, 1)), images, 5, None, CPU, point=0).scores.shape == (5, 1)
+    assert evaluate(method, State(nn.Linear(1, 1)), images, 5, None, CPU, point=0).scores.shape == (
+        5,
+        1,
+    )
 
 
 @pytest.mark.parametrize(
     ("hook", "answer", "says"),
     [
-        ("compare", lambda *_: torch.zeros(5, 12, 5), "compare gave scores of shape [5, 12, 5]; expected [5, 12, 4]"),
+        (
+            "compare",
+            lambda *_: torch.zeros(5, 12, 5),
+            "compare gave scores of shape [5, 12, 5]; expected [5, 12, 4]",
+        ),
         ("compare", lambda *_: torch.zeros(5, 12, 4).long(), "compare gave scores of type int64"),
         ("compare", lambda *_: None, "compare gave None"),
-        ("embed", lambda self, state, x: torch.zeros(1, 7), "embed gave a tensor of shape [1, 7] for"),
+        (
+            "embed",
+            lambda self, state, x: torch.zeros(1, 7),
+            "embed gave a tensor of shape [1, 7] for",
+        ),
         ("embed", lambda self, state, x: 5, "embed gave an object of type int for"),
     ],
 )
-def test_comparisons_of_embeddings_are_too(images: EpisodeStream, monkeypatch: pytest.MonkeyPatch, hook: str, answer: Any, says: str) -> None:
+def test_comparisons_of_embeddings_are_too(
+    images: EpisodeStream, monkeypatch: pytest.MonkeyPatch, hook: str, answer: Any, says: str
+) -> None:
     method = make_method("protonet")
-    state = method.init(Conv4(Conv4.Settings(filters=4), Task("classification", (1, 28, 28), WAYS)), None, torch.Generator())  # type: ignore[arg-type]
+    state = method.init(
+        Conv4(Conv4.Settings(filters=4), Task("classification", (1, 28, 28), WAYS)),
+        None,
+        torch.Generator(),
+    )  # type: ignore[arg-type]
     monkeypatch.setattr(PrototypicalNetworks, hook, answer)
     with pytest.raises(PluginError, match=re.escape(f"PrototypicalNetworks.{says}")):
         evaluate(method, state, images, 5, "running", CPU, point=0)
@@ -98,23 +127,33 @@ def test_comparisons_of_embeddings_are_too(images: EpisodeStream, monkeypatch: p
     [
         ({"support_y": lambda y: y + 1}, "gave support_y with labels 1 ... 4; expected 0 ... 3"),
         ({"query_y": lambda y: y - 1}, "gave query_y with labels -1 ... 2"),
-        ({"query_y": lambda y: y.int()}, "gave query_y: a tensor of int32 of shape [5, 12]; expected int64 of shape [5, 12]"),
+        (
+            {"query_y": lambda y: y.int()},
+            "gave query_y: a tensor of int32 of shape [5, 12]; expected int64 of shape [5, 12]",
+        ),
         ({"query_y": lambda y: y[:, :-1]}, "gave query_y: a tensor of int64 of shape [5, 11]"),
         ({"support_x": lambda x: x.double()}, "gave support_x: a tensor of float64"),
         ({"support_x": lambda x: x[:, :-1]}, "expected float32 of shape [5, 8, ...]"),
-        ({"query_x": lambda x: x[..., :-1]}, "gave inputs of shape [1, 28, 28] to learn from, and of [1, 28, 27] to be asked"),
+        (
+            {"query_x": lambda x: x[..., :-1]},
+            "gave inputs of shape [1, 28, 28] to learn from, and of [1, 28, 27] to be asked",
+        ),
         ({"query_x": lambda x: x.to("meta")}, "gave query_x on meta; expected it on cpu"),
         ({"support_x": lambda x: None}, "gave support_x: None"),
     ],
 )
-def test_episodes_are_looked_at_once_a_stream(images: EpisodeStream, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], says: str) -> None:
+def test_episodes_are_looked_at_once_a_stream(
+    images: EpisodeStream, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], says: str
+) -> None:
     dataset = type(images.dataset)
     gather = dataset.gather
     images.episodes(0, 5, CPU)
 
     def wrongly(self: Dataset, *arguments: Any) -> Episodes:
         episodes = gather(self, *arguments)
-        return replace(episodes, **{part: how(getattr(episodes, part)) for part, how in change.items()})
+        return replace(
+            episodes, **{part: how(getattr(episodes, part)) for part, how in change.items()}
+        )
 
     monkeypatch.setattr(dataset, "gather", wrongly)
     images.episodes(0, 5, CPU)
@@ -127,15 +166,22 @@ def test_tasks_and_examples(images: EpisodeStream) -> None:
     dataset = images.dataset
     assert checked_task(dataset, 5).outputs == 5
     dataset.task = lambda ways: Task("classification", (1, 28, 28), 7)  # type: ignore[method-assign]
-    with pytest.raises(PluginError, match="gave 7 outputs for episodes of 5 ways; expected one a class"):
+    with pytest.raises(
+        PluginError, match="gave 7 outputs for episodes of 5 ways; expected one a class"
+    ):
         checked_task(dataset, 5)
     del dataset.task  # type: ignore[method-assign]
-    with pytest.raises(PluginError, match=re.escape("gave y with labels 0 ... 3; expected 0 ... 2")):
+    with pytest.raises(
+        PluginError, match=re.escape("gave y with labels 0 ... 3; expected 0 ... 2")
+    ):
         checked_examples(dataset, Examples(torch.zeros(4, 1), torch.arange(4)), 3, 4, CPU)
 
 
-def test_a_method_whose_predictions_change_its_state_gets_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seen in the first validation; and, of a method that trains nothing, before the cell that was scored with it is told."""
+def test_a_method_whose_predictions_change_its_state_gets_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen in the first validation; and, of a method that trains nothing, before the cell that was
+    scored with it is told."""
     for name in ("fomaml", "scratch"):
         method = type(make_method(name))
         predict = method.predict
@@ -147,5 +193,7 @@ def test_a_method_whose_predictions_change_its_state_gets_no_record(tmp_path: Pa
             return scores
 
         monkeypatch.setattr(method, "predict", learning)
-        with pytest.raises(PluginError, match=f"method '{name}': .*predict changed the state that it was given"):
+        with pytest.raises(
+            PluginError, match=f"method '{name}': .*predict changed the state that it was given"
+        ):
             run(make_cell(name), data=tmp_path)

@@ -1,4 +1,5 @@
-"""The outer loop, with a method whose weight counts its iterations and whose losses are written down beforehand."""
+"""The outer loop, with a method whose weight counts its iterations and whose losses are written
+down beforehand."""
 
 from __future__ import annotations
 
@@ -45,7 +46,9 @@ class Scripted(Method):
         self.batches.append(batch)
         state.model.weight += 1
         done = int(state.model.weight)
-        return StepResult(torch.tensor(self.losses.get(done, float(done))), torch.tensor(10.0 * done))
+        return StepResult(
+            torch.tensor(self.losses.get(done, float(done))), torch.tensor(10.0 * done)
+        )
 
     def predict(self, *_: Any) -> Tensor:
         raise NotImplementedError
@@ -60,7 +63,9 @@ class Counter(nn.Module):
 class Bench:
     """Everything that `train` wants, with validation scores written down beforehand."""
 
-    def __init__(self, dataset: Dataset, scores: Iterable[float] = (), method: Scripted | None = None) -> None:
+    def __init__(
+        self, dataset: Dataset, scores: Iterable[float] = (), method: Scripted | None = None
+    ) -> None:
         self.method = method or Scripted()
         self.state = self.method.init(Counter())
         shape = EpisodeShape(None, 2, 2) if dataset.kind == "regression" else EpisodeShape(2, 1, 1)
@@ -87,23 +92,45 @@ class Bench:
             return self.stream.episodes(i * recipe.tasks_per_batch, recipe.tasks_per_batch, CPU)
 
         better = self.stream.dataset.metric.higher_is_better
-        return train(self.method, self.state, batches, recipe, validate or Validate(every=1000), self.validate, better, CPU, told)
+        return train(
+            self.method,
+            self.state,
+            batches,
+            recipe,
+            validate or Validate(every=1000),
+            self.validate,
+            better,
+            CPU,
+            told,
+        )
 
 
 @pytest.fixture
 def bench(tiny_datasets: dict[str, Dataset]) -> Callable[..., Bench]:
     """Benches over sinusoids (lower is better), or over `omniglot` (higher is better)."""
 
-    def make(scores: Iterable[float] = (), *, losses: dict[int, float] | None = None, dataset: str = "sinusoid") -> Bench:
+    def make(
+        scores: Iterable[float] = (),
+        *,
+        losses: dict[int, float] | None = None,
+        dataset: str = "sinusoid",
+    ) -> Bench:
         return Bench(tiny_datasets[dataset], scores, Scripted(losses))
 
     return make
 
 
 @pytest.mark.parametrize(
-    ("recipe", "iterations"), [({"iterations": 7}, 7), ({"tasks": 20, "tasks_per_batch": 5}, 4), ({"tasks": 21, "tasks_per_batch": 5}, 5)]
+    ("recipe", "iterations"),
+    [
+        ({"iterations": 7}, 7),
+        ({"tasks": 20, "tasks_per_batch": 5}, 4),
+        ({"tasks": 21, "tasks_per_batch": 5}, 5),
+    ],
 )
-def test_a_budget_is_spent_to_the_iteration(bench: Callable[..., Bench], recipe: dict[str, int], iterations: int) -> None:
+def test_a_budget_is_spent_to_the_iteration(
+    bench: Callable[..., Bench], recipe: dict[str, int], iterations: int
+) -> None:
     at = bench()
     result = at.run(Train(**recipe))
     assert result.loss == list(range(1, iterations + 1))
@@ -112,7 +139,9 @@ def test_a_budget_is_spent_to_the_iteration(bench: Callable[..., Bench], recipe:
     assert result.seconds.shape == (iterations,)
 
 
-def test_a_budget_in_seconds_ends_with_the_iteration_that_spends_it(bench: Callable[..., Bench]) -> None:
+def test_a_budget_in_seconds_ends_with_the_iteration_that_spends_it(
+    bench: Callable[..., Bench],
+) -> None:
     at = bench()
     at.method.pause = 0.02
     result = at.run(Train(seconds=0.2, schedule="linear"))
@@ -146,8 +175,12 @@ def test_batches_are_the_stream_in_its_order(bench: Callable[..., Bench]) -> Non
     assert torch.equal(met, at.stream.episodes(0, 15, CPU).support_x)
 
 
-@pytest.mark.parametrize(("every", "validated"), [(2, [2, 4, 6, 7]), (7, [7]), (100, [7]), (1, [1, 2, 3, 4, 5, 6, 7])])
-def test_validation_comes_every_so_often_and_at_the_end(bench: Callable[..., Bench], every: int, validated: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("every", "validated"), [(2, [2, 4, 6, 7]), (7, [7]), (100, [7]), (1, [1, 2, 3, 4, 5, 6, 7])]
+)
+def test_validation_comes_every_so_often_and_at_the_end(
+    bench: Callable[..., Bench], every: int, validated: list[int]
+) -> None:
     at = bench(scores=[float(n) for n in validated])
     result = at.run(Train(iterations=7), Validate(every=every))
     assert result.validated == at.seen == validated
@@ -163,40 +196,65 @@ def test_validation_comes_every_so_often_and_at_the_end(bench: Callable[..., Ben
         ("omniglot", [0.2, 0.9, 0.4, 0.3], "last", 8),
         ("sinusoid", [math.nan, 2.0, math.nan, 3.0], "best", 4),
     ],
-    ids=["higher is better, first of a tie", "lower is better", "last", "not a number is never best"],
+    ids=[
+        "higher is better, first of a tie",
+        "lower is better",
+        "last",
+        "not a number is never best",
+    ],
 )
-def test_the_selected_weights_are_given_back(bench: Callable[..., Bench], dataset: str, scores: Sequence[float], select: Any, best: int) -> None:
+def test_the_selected_weights_are_given_back(
+    bench: Callable[..., Bench], dataset: str, scores: Sequence[float], select: Any, best: int
+) -> None:
     at = bench(scores, dataset=dataset)
     result = at.run(Train(iterations=8), Validate(every=2, select=select))
     assert result.best_iteration == at.weight == best
 
 
-def test_weights_whose_validation_loss_is_no_number_are_never_best(bench: Callable[..., Bench]) -> None:
-    """Accuracy is a number whatever the scores are: of nothing but nan it is the share of class 0."""
+def test_weights_whose_validation_loss_is_no_number_are_never_best(
+    bench: Callable[..., Bench],
+) -> None:
+    """Accuracy is a number whatever the scores are: of nothing but nan it is the share of class
+    0."""
     at, seen = bench(dataset="omniglot"), iter([(0.4, 1.0), (0.5, math.nan)])
     at.validate = lambda: Choice(at.method, 0, *next(seen))  # type: ignore[method-assign]
     assert at.run(Train(iterations=4), Validate(every=2)).best_iteration == at.weight == 2
 
 
-def test_without_any_validation_that_is_a_number_the_last_weights_go_to_test(bench: Callable[..., Bench]) -> None:
+def test_without_any_validation_that_is_a_number_the_last_weights_go_to_test(
+    bench: Callable[..., Bench],
+) -> None:
     at = bench([math.nan, math.nan])
     assert at.run(Train(iterations=4), Validate(every=2)).best_iteration == at.weight == 4
 
 
 @pytest.mark.parametrize(
-    ("dataset", "target", "reached"), [("omniglot", 0.8, 4), ("omniglot", 0.95, None), ("sinusoid", 0.5, 2), ("sinusoid", 0.1, None)]
+    ("dataset", "target", "reached"),
+    [("omniglot", 0.8, 4), ("omniglot", 0.95, None), ("sinusoid", 0.5, 2), ("sinusoid", 0.1, None)],
 )
-def test_iterations_to_target(bench: Callable[..., Bench], dataset: str, target: float, reached: int | None) -> None:
+def test_iterations_to_target(
+    bench: Callable[..., Bench], dataset: str, target: float, reached: int | None
+) -> None:
     at = bench([0.5, 0.9, 0.7, 0.9], dataset=dataset)
-    assert at.run(Train(iterations=8), Validate(every=2, target=target)).iterations_to_target == reached
+    assert (
+        at.run(Train(iterations=8), Validate(every=2, target=target)).iterations_to_target
+        == reached
+    )
 
 
 def test_a_target_that_is_met_exactly_is_reached(bench: Callable[..., Bench]) -> None:
-    assert bench([0.8], dataset="omniglot").run(Train(iterations=2), Validate(target=0.8)).iterations_to_target == 2
+    assert (
+        bench([0.8], dataset="omniglot")
+        .run(Train(iterations=2), Validate(target=0.8))
+        .iterations_to_target
+        == 2
+    )
 
 
 @pytest.mark.parametrize("select", ["best", "last"])
-def test_patience_counts_validations_without_a_better_score(bench: Callable[..., Bench], select: Any) -> None:
+def test_patience_counts_validations_without_a_better_score(
+    bench: Callable[..., Bench], select: Any
+) -> None:
     at = bench([0.5, 0.6, 0.6, 0.7, 0.7, 0.1, 0.9], dataset="omniglot")
     result = at.run(Train(iterations=100), Validate(every=5, patience=2, select=select))
     assert (result.stopped, result.iterations, result.validated[-1]) == ("patience", 30, 30)
@@ -207,7 +265,11 @@ def test_patience_counts_validations_without_a_better_score(bench: Callable[...,
 @pytest.mark.parametrize("read_every", [1, 3, 50])
 @pytest.mark.parametrize("at_iteration", [1, 4, 6, 10])
 def test_divergence_is_dated_to_the_iteration(
-    bench: Callable[..., Bench], loss: float, read_every: int, at_iteration: int, monkeypatch: pytest.MonkeyPatch
+    bench: Callable[..., Bench],
+    loss: float,
+    read_every: int,
+    at_iteration: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Curves end there, however late the losses are read."""
     monkeypatch.setitem(training.READ_EVERY, "cpu", read_every)
@@ -220,7 +282,9 @@ def test_divergence_is_dated_to_the_iteration(
     assert result.validated == [i for i in (3, 6, 9) if i < at_iteration]
 
 
-def test_losses_that_are_read_late_are_the_same(bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_losses_that_are_read_late_are_the_same(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
     at_once = bench().run(Train(iterations=10), Validate(every=4))
     monkeypatch.setitem(training.READ_EVERY, "cpu", 50)
     assert bench().run(Train(iterations=10), Validate(every=4)).loss == at_once.loss
@@ -230,7 +294,13 @@ def test_a_method_that_does_not_train_is_left_alone(bench: Callable[..., Bench])
     at = bench()
     at.method = make_method("scratch")
     result = at.run(Train(iterations=10))
-    assert (result.stopped, result.iterations, result.best_iteration, at.weight, at.seen) == ("untrained", 0, 0, 0, [])
+    assert (result.stopped, result.iterations, result.best_iteration, at.weight, at.seen) == (
+        "untrained",
+        0,
+        0,
+        0,
+        [],
+    )
     assert result.seconds.size == result.total_seconds == 0
 
 

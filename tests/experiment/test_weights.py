@@ -1,4 +1,5 @@
-"""Weights that are kept: with them further cells are tested as if they had been there from the start, and nothing is trained."""
+"""Weights that are kept: with them further cells are tested as if they had been there from the
+start, and nothing is trained."""
 
 from __future__ import annotations
 
@@ -30,7 +31,14 @@ METHODS: dict[str, dict[str, Any]] = {
     "pretrained": {"steps": (0, 1), "tune": ("all",)},
 }
 OTHER_TESTS: dict[str, list[dict[str, Any]]] = {
-    "maml": [{"shots": 3}, {"batch_norm": "support"}, {"steps": 0}, {"steps": 4}, {"query_shots": 4}, {"sampling": "disjoint", "episodes": 2}],
+    "maml": [
+        {"shots": 3},
+        {"batch_norm": "support"},
+        {"steps": 0},
+        {"steps": 4},
+        {"query_shots": 4},
+        {"sampling": "disjoint", "episodes": 2},
+    ],
     "protonet": [{"ways": 5}, {"shots": 3}, {"batch_norm": "running"}],
     "reptile": [{"batch_norm": "support_plus_one"}, {"steps": 1}],
     "pretrained": [{"ways": 5}, {"steps": 2}],
@@ -41,12 +49,24 @@ every_method = pytest.mark.parametrize("algorithm", METHODS)
 
 
 def cell_of(algorithm: str, **evaluate: Any) -> Cell:
-    return make_cell(algorithm, "omniglot", method=METHODS[algorithm], evaluate={**EPISODES, **evaluate})
+    return make_cell(
+        algorithm, "omniglot", method=METHODS[algorithm], evaluate={**EPISODES, **evaluate}
+    )
 
 
 def run(cells: list[Cell], data: Path, folder: Path, **keeping: Any) -> list[CellOutcome]:
     kept = Keeping(**{"weights": folder, "provenance": HERE, **keeping})
-    return list(run_fit(cells, data=data, device="cpu", threads=1, workers=3, progress=lambda _: None, keeping=kept))
+    return list(
+        run_fit(
+            cells,
+            data=data,
+            device="cpu",
+            threads=1,
+            workers=3,
+            progress=lambda _: None,
+            keeping=kept,
+        )
+    )
 
 
 @pytest.fixture
@@ -57,7 +77,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         method = registry.get("methods", algorithm)
         step = method.step
 
-        def watched(self: Any, state: Any, batch: Any, step: Any = step, algorithm: str = algorithm) -> Any:
+        def watched(
+            self: Any, state: Any, batch: Any, step: Any = step, algorithm: str = algorithm
+        ) -> Any:
             taken.append(algorithm)
             return step(self, state, batch)
 
@@ -66,9 +88,14 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @every_method
-def test_further_cells_train_nothing_and_come_to_the_same_bits(algorithm: str, omniglot_folder: Path, tmp_path: Path, steps: list[str]) -> None:
+def test_further_cells_train_nothing_and_come_to_the_same_bits(
+    algorithm: str, omniglot_folder: Path, tmp_path: Path, steps: list[str]
+) -> None:
     """As those that were trained and tested in one go."""
-    first, *others = cells = [cell_of(algorithm), *(cell_of(algorithm, **test) for test in OTHER_TESTS[algorithm])]
+    first, *others = cells = [
+        cell_of(algorithm),
+        *(cell_of(algorithm, **test) for test in OTHER_TESTS[algorithm]),
+    ]
     assert len({cell.fit.id for cell in cells}) == 1
     at_once = [reproducible(outcome) for outcome in run_whole(*cells, data=omniglot_folder)]
     run([first], omniglot_folder, tmp_path)
@@ -77,18 +104,36 @@ def test_further_cells_train_nothing_and_come_to_the_same_bits(algorithm: str, o
     assert steps == []
     assert [reproducible(outcome) for outcome in later] == at_once[1:]
     assert {outcome.provenance_extra["weights"] for outcome in later} == {"kept"}
-    assert all(outcome.provenance_extra["training_conditions"] == HERE["conditions"] for outcome in later)
+    assert all(
+        outcome.provenance_extra["training_conditions"] == HERE["conditions"] for outcome in later
+    )
 
 
 def test_what_training_cost_stays_known(omniglot_folder: Path, tmp_path: Path) -> None:
     (made,) = run([cell_of("maml")], omniglot_folder, tmp_path)
     (later,) = run([cell_of("maml", shots=3)], omniglot_folder, tmp_path)
-    same = ("seconds_per_iteration", "seconds_per_task", "training_seconds", "validation_seconds", "warm_up_iterations", "interruptions", "workers")
+    same = (
+        "seconds_per_iteration",
+        "seconds_per_task",
+        "training_seconds",
+        "validation_seconds",
+        "warm_up_iterations",
+        "interruptions",
+        "workers",
+    )
     assert [later.measured[key] for key in same] == [made.measured[key] for key in same]
     assert later.measured["workers"] == 3
-    assert later.measured["peak_resident_bytes"]["training"] == made.measured["peak_resident_bytes"]["training"]
-    assert np.array_equal(later.arrays["measured/iteration_seconds"], made.arrays["measured/iteration_seconds"])
-    assert later.measured["wall_seconds"] > made.measured["training_seconds"] + made.measured["validation_seconds"]
+    assert (
+        later.measured["peak_resident_bytes"]["training"]
+        == made.measured["peak_resident_bytes"]["training"]
+    )
+    assert np.array_equal(
+        later.arrays["measured/iteration_seconds"], made.arrays["measured/iteration_seconds"]
+    )
+    assert (
+        later.measured["wall_seconds"]
+        > made.measured["training_seconds"] + made.measured["validation_seconds"]
+    )
 
 
 def test_the_file_can_be_read_without_us(omniglot_folder: Path, tmp_path: Path) -> None:
@@ -100,7 +145,7 @@ def test_the_file_can_be_read_without_us(omniglot_folder: Path, tmp_path: Path) 
     assert all(name.startswith("model.") for name in tensors if "/" not in name)
 
 
-# --- which weights are taken ---------------------------------------------------------------------------------------------------------
+# --- which weights are taken ----------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -125,7 +170,13 @@ def path_in(folder: Path) -> Path:
         ({"provenance": {}, "stale": True}, True),
         ({"weights": None}, True),
     ],
-    ids=["same conditions", "other conditions", "other conditions, on demand", "conditions unknown", "weights not kept"],
+    ids=[
+        "same conditions",
+        "other conditions",
+        "other conditions, on demand",
+        "conditions unknown",
+        "weights not kept",
+    ],
 )
 def test_weights_of_other_conditions_are_taken_on_demand_alone(
     keeping: dict[str, Any], trains: bool, omniglot_folder: Path, kept: Path, steps: list[str]
@@ -137,13 +188,17 @@ def test_weights_of_other_conditions_are_taken_on_demand_alone(
         assert outcome.provenance_extra["training_conditions"] == HERE["conditions"]
 
 
-def test_weights_of_other_data_are_never_taken(omniglot_folder: Path, kept: Path, steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_of_other_data_are_never_taken(
+    omniglot_folder: Path, kept: Path, steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Omniglot, "content_digest", lambda _: "c" * 64)
     run([cell_of("maml", shots=3)], omniglot_folder, kept, stale=True)
     assert steps
 
 
-def test_damaged_weights_are_made_again(omniglot_folder: Path, kept: Path, steps: list[str], caplog: pytest.LogCaptureFixture) -> None:
+def test_damaged_weights_are_made_again(
+    omniglot_folder: Path, kept: Path, steps: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
     path = path_in(kept)
     whole = path.read_bytes()
     path.write_bytes(whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:])
@@ -167,7 +222,11 @@ def test_damaged_weights_are_made_again(omniglot_folder: Path, kept: Path, steps
     ],
 )
 def test_crafted_weights_with_the_right_digest_are_made_again(
-    change: dict[str, Any], omniglot_folder: Path, kept: Path, steps: list[str], caplog: pytest.LogCaptureFixture
+    change: dict[str, Any],
+    omniglot_folder: Path,
+    kept: Path,
+    steps: list[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     path = path_in(kept)
     found = checkpoints.read(path)
@@ -175,7 +234,11 @@ def test_crafted_weights_with_the_right_digest_are_made_again(
     facts, tensors = found
     if "origin" in change:  # beside what makes it that of this fit
         provenance = {**facts["origin"]["provenance"], **change["origin"]["provenance"]}
-        provenance["conditions"] = {**provenance["conditions"], **HERE["conditions"], **change["origin"]["provenance"].get("conditions", {})}
+        provenance["conditions"] = {
+            **provenance["conditions"],
+            **HERE["conditions"],
+            **change["origin"]["provenance"].get("conditions", {}),
+        }
         change = {"origin": {**facts["origin"], "provenance": provenance}}
     checkpoints.write(path, facts | change, tensors)
     run([cell_of("maml", shots=3)], omniglot_folder, kept)
@@ -183,7 +246,9 @@ def test_crafted_weights_with_the_right_digest_are_made_again(
     assert "is damaged and not used" in caplog.text
 
 
-def test_weights_without_our_words_are_made_again(omniglot_folder: Path, kept: Path, steps: list[str]) -> None:
+def test_weights_without_our_words_are_made_again(
+    omniglot_folder: Path, kept: Path, steps: list[str]
+) -> None:
     """As those that earlier versions kept, which say nothing of their training."""
     path = path_in(kept)
     path.write_bytes(safetensors.torch.save(safetensors.torch.load_file(path)))
@@ -203,28 +268,45 @@ def test_weights_are_known_by_their_first_bytes(omniglot_folder: Path, kept: Pat
     assert not has_weights(path, fit, here)
 
 
-# --- numbers of steps ----------------------------------------------------------------------------------------------------------------
+# --- numbers of steps -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("algorithm", ["maml", "fomaml", "reptile"])
-def test_a_test_after_some_steps_is_a_point_of_the_curve(algorithm: str, omniglot_folder: Path) -> None:
-    cell = make_cell(algorithm, "omniglot", method={"inner_lr": 0.1, "test_steps": 2}, evaluate=EPISODES)
-    asked = [replace(cell, evaluate=replace(cell.evaluate, steps=steps)) for steps in (None, 0, 1, 2)]
+def test_a_test_after_some_steps_is_a_point_of_the_curve(
+    algorithm: str, omniglot_folder: Path
+) -> None:
+    cell = make_cell(
+        algorithm, "omniglot", method={"inner_lr": 0.1, "test_steps": 2}, evaluate=EPISODES
+    )
+    asked = [
+        replace(cell, evaluate=replace(cell.evaluate, steps=steps)) for steps in (None, 0, 1, 2)
+    ]
     own, *fixed = run_whole(*asked, data=omniglot_folder)
-    curve = dict(zip(own.result["adaptation"]["steps"], own.result["adaptation"]["score"], strict=True))
+    curve = dict(
+        zip(own.result["adaptation"]["steps"], own.result["adaptation"]["score"], strict=True)
+    )
     assert [outcome.result["score"] for outcome in fixed] == [curve[0], curve[1], curve[2]]
     assert own.result["score"] == curve[2]
     assert [outcome.result["adaptation"]["steps"][-1] for outcome in fixed] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("algorithm", ["scratch", "pretrained"])
-def test_who_chooses_the_number_of_steps_can_be_told_one(algorithm: str, omniglot_folder: Path) -> None:
+def test_who_chooses_the_number_of_steps_can_be_told_one(
+    algorithm: str, omniglot_folder: Path
+) -> None:
     """The rest is still chosen on validation, at that number."""
-    cell = make_cell(algorithm, "omniglot", method={"rates": (0.01, 0.1), "steps": (0, 1, 5)}, evaluate={**EPISODES, "steps": 2})
+    cell = make_cell(
+        algorithm,
+        "omniglot",
+        method={"rates": (0.01, 0.1), "steps": (0, 1, 5)},
+        evaluate={**EPISODES, "steps": 2},
+    )
     (outcome,) = run_whole(cell, data=omniglot_folder)
     assert outcome.result["choice"]["step"] == 2
     assert outcome.result["adaptation"]["steps"] == [2]
-    told = make_cell(algorithm, "omniglot", method={"rates": (0.01, 0.1), "steps": (2,)}, evaluate=EPISODES)
+    told = make_cell(
+        algorithm, "omniglot", method={"rates": (0.01, 0.1), "steps": (2,)}, evaluate=EPISODES
+    )
     (same,) = run_whole(told, data=omniglot_folder)
     assert same.result["choice"]["settings"] == outcome.result["choice"]["settings"]
     if algorithm == "scratch":  # the other is validated in training, at all of its numbers of steps

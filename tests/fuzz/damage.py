@@ -1,6 +1,8 @@
-"""Ways to damage a run folder, each drawn from the generator of a case: as bit rot does, as an editor does, and as somebody does who means it.
+"""Ways to damage a run folder, each drawn from the generator of a case: as bit rot does, as an
+editor does, and as somebody does who means it.
 
-`reseal` gives a record, or a file of tensors, digests that fit what it says now: whoever can edit a file can do that, too.
+`reseal` gives a record, or a file of tensors, digests that fit what it says now: whoever can edit a
+file can do that, too.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ import torch
 from metabench.experiment import checkpoints
 
 ODD: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2**63, -(2**64), 10**30, 0.5, -0.0, 1e308, -1e308, 1e-308, 1e99, "", "x", "NaN", "5", "a\0b", "\ud800",
-    "\u202etxt.exe", "\x1b[2J\x1b]0;title\x07", "=cmd|' /C calc'!A0", "<script>alert(1)</script>", "../../outside/secret", "x" * 5000, "é" * 300,
+    None, True, False, 0, -1, 1, 2**63, -(2**64), 10**30, 0.5, -0.0, 1e308, -1e308, 1e-308, 1e99,
+    "", "x", "NaN", "5", "a\0b", "\ud800",
+    "\u202etxt.exe", "\x1b[2J\x1b]0;title\x07", "=cmd|' /C calc'!A0", "<script>alert(1)</script>",
+    "../../outside/secret", "x" * 5000, "é" * 300,
     [], {}, [[]], {"": {}}, [None], [1, "two"], {"a": [1e308]}, "score", "cell", "maml", [0.1] * 3,
 )  # fmt: skip
 LITERALS = (
@@ -54,7 +58,10 @@ def damage(run: Path, outside: Path, rng: random.Random) -> str:
         try:
             deed(run, rng) if deed is not a_link else a_link(run, rng, outside)
         except Exception:
-            done[-1] += " (nothing to do it to)"  # an earlier deed has left nothing of the kind, or nothing whole
+            done[-1] += (
+                # an earlier deed has left nothing of the kind, or nothing whole
+                " (nothing to do it to)"
+            )
     return ", ".join(done)
 
 
@@ -81,7 +88,13 @@ def a_key(run: Path, rng: random.Random) -> None:
         case 0:
             del inside[key]
         case 1 if isinstance(inside, dict):
-            inside[str(rng.choice(("score", "cell", "seed", "outcome", "group", "a.b", "\0", "x" * 300)))] = inside.pop(key)
+            inside[
+                str(
+                    rng.choice(
+                        ("score", "cell", "seed", "outcome", "group", "a.b", "\0", "x" * 300)
+                    )
+                )
+            ] = inside.pop(key)
         case _ if isinstance(inside, list):
             inside.extend([inside[key]] * rng.choice((1, 2, 200)))
         case _:
@@ -112,23 +125,40 @@ def some_bytes(run: Path, rng: random.Random) -> None:
             at = rng.randrange(len(content) + 1)
             content[at:at] = rng.randbytes(rng.choice((1, 8, 500)))
         case 3:
-            content = bytearray(rng.choice((b"", b"\0" * 100, b"\xff\xfe", b"PK\5\6" + bytes(18), b"{}", b"[]", b"null", b"\n")))
+            content = bytearray(
+                rng.choice(
+                    (
+                        b"",
+                        b"\0" * 100,
+                        b"\xff\xfe",
+                        b"PK\5\6" + bytes(18),
+                        b"{}",
+                        b"[]",
+                        b"null",
+                        b"\n",
+                    )
+                )
+            )
         case _:
             content = content * 2
     path.write_bytes(content)
 
 
 def an_archive(run: Path, rng: random.Random) -> None:
-    """The arrays of a record are others, of other names, types and shapes, with the digest that fits."""
+    """The arrays of a record are others, of other names, types and shapes, with the digest that
+    fits."""
     path = rng.choice(sorted((run / "records").glob("*.npz")))
     with np.load(path) as opened:
         arrays = dict(opened)
     name = rng.choice(sorted(arrays))
     array = arrays[name]
     new: list[Any] = [
-        np.zeros((0,)), np.zeros((3, 0, 2)), np.array(1.0), np.full(array.shape, np.nan), array.astype("S3") if array.dtype.kind != "S" else array,
-        np.full(array.shape, 1e308), np.full(array.shape, -(2**31), dtype=np.int32), array[..., None], array[:1], np.repeat(array, 3, 0),
-        array.astype(np.complex128) if array.dtype.kind != "S" else array, np.zeros(array.shape, dtype=bool), np.array([[[[[[1]]]]]]),
+        np.zeros((0,)), np.zeros((3, 0, 2)), np.array(1.0), np.full(array.shape, np.nan),
+        array.astype("S3") if array.dtype.kind != "S" else array,
+        np.full(array.shape, 1e308), np.full(array.shape, -(2**31), dtype=np.int32),
+        array[..., None], array[:1], np.repeat(array, 3, 0),
+        array.astype(np.complex128) if array.dtype.kind != "S" else array,
+        np.zeros(array.shape, dtype=bool), np.array([[[[[[1]]]]]]),
         np.zeros((2, 3, 2000, 4, 1), np.uint8), np.full(array.shape, 127, np.int16),
     ]  # fmt: skip
     arrays[name] = rng.choice(new)
@@ -140,15 +170,50 @@ def an_archive(run: Path, rng: random.Random) -> None:
 
 
 def a_crafted_archive(run: Path, rng: random.Random) -> None:
-    """An archive that lies about itself: a bomb, a header of brackets, a type of nothing, sizes that do not fit."""
+    """An archive that lies about itself: a bomb, a header of brackets, a type of nothing, sizes
+    that do not fit."""
     path = rng.choice(sorted((run / "records").glob("*.npz")))
-    shape = rng.choice(("(1000000000000000000,)", "(-1,)", "(2,)", "(True,)", "(" * 3000, "(4294967296, 4294967296)", "()", "(1,)*9"))
-    descr = rng.choice(("'<f8'", "'|O'", "'<U1000000000'", "[('a','<f8')]", "'|V0'", "'<q9'", "'<M8[ns]'"))
-    header = f"{{'descr': {descr}, 'fortran_order': {rng.choice(('True', 'False', '1', '[]'))}, 'shape': {shape}, }}\n".encode()
-    member = b"\x93NUMPY" + rng.choice((b"\1\0", b"\2\0", b"\3\0", b"\7\7")) + len(header).to_bytes(2, "little") + header
+    shape = rng.choice(
+        (
+            "(1000000000000000000,)",
+            "(-1,)",
+            "(2,)",
+            "(True,)",
+            "(" * 3000,
+            "(4294967296, 4294967296)",
+            "()",
+            "(1,)*9",
+        )
+    )
+    descr = rng.choice(
+        ("'<f8'", "'|O'", "'<U1000000000'", "[('a','<f8')]", "'|V0'", "'<q9'", "'<M8[ns]'")
+    )
+    header = (
+        f"{{'descr': {descr}, 'fortran_order': "
+        f"{rng.choice(('True', 'False', '1', '[]'))}, 'shape': {shape}, }}\n"
+    ).encode()
+    member = (
+        b"\x93NUMPY"
+        + rng.choice((b"\1\0", b"\2\0", b"\3\0", b"\7\7"))
+        + len(header).to_bytes(2, "little")
+        + header
+    )
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))) as archive:
-        for name in rng.sample(("result/scores", "figures/support_x", "figures/prediction", "measured/iteration_seconds", "../../outside/x"), 3):
+    with zipfile.ZipFile(
+        content,
+        "w",
+        rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)),
+    ) as archive:
+        for name in rng.sample(
+            (
+                "result/scores",
+                "figures/support_x",
+                "figures/prediction",
+                "measured/iteration_seconds",
+                "../../outside/x",
+            ),
+            3,
+        ):
             archive.writestr(f"{name}.npy", member + bytes(rng.choice((0, 8, 16, 2**22))))
     raw = bytearray(content.getvalue())
     for _ in range(rng.choice((0, 0, 1, 3))):
@@ -159,7 +224,9 @@ def a_crafted_archive(run: Path, rng: random.Random) -> None:
 
 def some_tensors(run: Path, rng: random.Random) -> None:
     """Weights or a checkpoint say other things, with the digest that fits."""
-    path = rng.choice([*(run / "weights").glob("*.safetensors"), *(run / "checkpoints").glob("*.safetensors")])
+    path = rng.choice(
+        [*(run / "weights").glob("*.safetensors"), *(run / "checkpoints").glob("*.safetensors")]
+    )
     facts, tensors = checkpoints.read(path) or ({}, {})
     if rng.random() < 0.6:
         inside, key = rng.choice(_places(facts))
@@ -179,19 +246,41 @@ def some_tensors(run: Path, rng: random.Random) -> None:
 
 def a_link(run: Path, rng: random.Random, outside: Path) -> None:
     """A file or folder is a link, to something outside, to itself, or to nothing."""
-    path = rng.choice([*run.rglob("*"), run / "tables", run / "checkpoints", run / ".lock", run / ".run.json", run / "index.html"])
+    path = rng.choice(
+        [
+            *run.rglob("*"),
+            run / "tables",
+            run / "checkpoints",
+            run / ".lock",
+            run / ".run.json",
+            run / "index.html",
+        ]
+    )
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     elif path.is_symlink() or path.exists():
         path.unlink()
     path.symlink_to(
-        rng.choice((outside / "secret", outside / "folder", outside, path, run, Path("/dev/zero"), Path("nowhere"), Path("/etc/hostname")))
+        rng.choice(
+            (
+                outside / "secret",
+                outside / "folder",
+                outside,
+                path,
+                run,
+                Path("/dev/zero"),
+                Path("nowhere"),
+                Path("/etc/hostname"),
+            )
+        )
     )
 
 
 def something_else(run: Path, rng: random.Random) -> None:
     """A named pipe, a folder, or a file that cannot be read, in the place of a file or folder."""
-    path = rng.choice([*run.rglob("*"), run / "tables", run / ".lock", run / ".run.json", run / "index.html"])
+    path = rng.choice(
+        [*run.rglob("*"), run / "tables", run / ".lock", run / ".run.json", run / "index.html"]
+    )
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     elif path.is_symlink() or path.exists():
@@ -202,7 +291,15 @@ def something_else(run: Path, rng: random.Random) -> None:
 def a_copy(run: Path, rng: random.Random) -> None:
     """A record lies there twice, or under another name, or in the place of another."""
     one, other = rng.sample(sorted((run / "records").glob("*.json")), 2)
-    name = rng.choice((f"aaa-{one.name}", f"zzz-{one.name}", other.name, f"copy-{one.stem[-12:]}.json", f"{'x' * 200}-{one.stem[-12:]}.json"))
+    name = rng.choice(
+        (
+            f"aaa-{one.name}",
+            f"zzz-{one.name}",
+            other.name,
+            f"copy-{one.stem[-12:]}.json",
+            f"{'x' * 200}-{one.stem[-12:]}.json",
+        )
+    )
     target = run / "records" / name
     shutil.copy(one, target)
     if rng.random() < 0.5 and one.with_suffix(".npz").exists():  # a cell that has failed has none
@@ -225,7 +322,9 @@ def a_stranger(run: Path, rng: random.Random) -> None:
             "a\nb.json",
         )
     )
-    (run / rng.choice(("", "records", "weights")) / name).write_bytes(rng.choice((b"", b"{}", b"[", b"\xff" * 100)))
+    (run / rng.choice(("", "records", "weights")) / name).write_bytes(
+        rng.choice((b"", b"{}", b"[", b"\xff" * 100))
+    )
 
 
 def a_loss(run: Path, rng: random.Random) -> None:
@@ -235,19 +334,27 @@ def a_loss(run: Path, rng: random.Random) -> None:
 
 
 DEEDS: tuple[Callable[..., None], ...] = (
-    a_value, a_value, a_value, a_value, a_key, a_key, a_swap, some_bytes, some_bytes, an_archive, a_crafted_archive, some_tensors, a_link, a_link,
+    a_value, a_value, a_value, a_value, a_key, a_key, a_swap, some_bytes, some_bytes, an_archive,
+    a_crafted_archive, some_tensors, a_link, a_link,
     something_else, a_copy, a_stranger, a_loss,
 )  # fmt: skip
 
 
 def _json(run: Path, rng: random.Random) -> Path:
     records = sorted((run / "records").glob("*.json"))
-    return rng.choice([rng.choice(records), rng.choice(records), run / "cells.json", run / ".run.json"])
+    return rng.choice(
+        [rng.choice(records), rng.choice(records), run / "cells.json", run / ".run.json"]
+    )
 
 
 def _read(path: Path) -> Document:
     if path.name == ".run.json" and not path.exists():
-        return {"pid": os.getpid(), "host": os.uname().nodename, "since": "2026-01-01T00:00:00+00:00", "fits": ["a fit", "another"]}
+        return {
+            "pid": os.getpid(),
+            "host": os.uname().nodename,
+            "since": "2026-01-01T00:00:00+00:00",
+            "fits": ["a fit", "another"],
+        }
     document: Document = json.loads(path.read_bytes())
     return document
 
@@ -282,7 +389,10 @@ def _put_archive(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     record = path.with_suffix(".json")
     before, mark, _ = record.read_text().rpartition(',\n"integrity": ')
-    seal = {"record": hashlib.sha256(before.encode()).hexdigest(), "arrays": hashlib.sha256(content).hexdigest()}
+    seal = {
+        "record": hashlib.sha256(before.encode()).hexdigest(),
+        "arrays": hashlib.sha256(content).hexdigest(),
+    }
     record.write_text(before + mark + json.dumps(seal) + "\n}\n")
 
 

@@ -1,6 +1,8 @@
-"""Ways to damage drawings, folders, archives and cache entries. Not collected: `test_data_folders` draws from these.
+"""Ways to damage drawings, folders, archives and cache entries. Not collected: `test_data_folders`
+draws from these.
 
-Each changes what lies at a path, by the generator that it is given, and says in a few words what it did.
+Each changes what lies at a path, by the generator that it is given, and says in a few words what it
+did.
 """
 
 from __future__ import annotations
@@ -23,8 +25,28 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-FORMATS = ("TIFF", "GIF", "JPEG", "BMP", "EPS", "PDF", "ICO", "PPM", "WEBP", "TGA", "SGI", "PCX", "DDS", "JPEG2000", "MSP", "XBM")
-POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(x) (w) file closefile showpage\n%%EOF\n"
+FORMATS = (
+    "TIFF",
+    "GIF",
+    "JPEG",
+    "BMP",
+    "EPS",
+    "PDF",
+    "ICO",
+    "PPM",
+    "WEBP",
+    "TGA",
+    "SGI",
+    "PCX",
+    "DDS",
+    "JPEG2000",
+    "MSP",
+    "XBM",
+)
+POSTSCRIPT = (
+    b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"
+    b"(x) (w) file closefile showpage\n%%EOF\n"
+)
 SIZES = (0, 1, 2, 105, 4_096, 4_097, 10_000, 40_000, 2**16, 2**31 - 1, 2**31, 2**32 - 1)
 CHUNKS = (
     b"zTXt",
@@ -45,17 +67,61 @@ CHUNKS = (
     b"IEND",
 )
 NAMES = (
-    b"new\nline", b"\x1b[31mred", b"\xff\xfe", b"\xed\xb2\x80", b"x" * 251, b" ", b"-rf", b"'", b'"', b"%s%n", b"{0}", b"[bold]", "é".encode(),
-    "\u202e".encode(), "\u2028".encode(), b"character01", b"\\", b"*", b"~", b"nul", b"a\tb", b"\x7f",
+    b"new\nline", b"\x1b[31mred", b"\xff\xfe", b"\xed\xb2\x80", b"x" * 251, b" ", b"-rf", b"'",
+    b'"', b"%s%n", b"{0}", b"[bold]", "é".encode(),
+    "\u202e".encode(), "\u2028".encode(), b"character01", b"\\", b"*", b"~", b"nul", b"a\tb",
+    b"\x7f",
 )  # fmt: skip
 BOMB = zlib.compress(bytes(64 * 2**20), 9)
-JSONS = ("", "null", "1", "NaN", "[]", "{}", "[" * 100_000, "[" * 100_000 + "]" * 100_000, "9" * 10_000, '"', '{"labels": 1}', "\x00", "true")
-ODD = (None, True, -1, 2**70, 0.5, float("nan"), "", "\ud800", "\x1b[2J", "x" * 5_000, [], {}, [[]], [None], [2**40], [0.5])
+JSONS = (
+    "",
+    "null",
+    "1",
+    "NaN",
+    "[]",
+    "{}",
+    "[" * 100_000,
+    "[" * 100_000 + "]" * 100_000,
+    "9" * 10_000,
+    '"',
+    '{"labels": 1}',
+    "\x00",
+    "true",
+)
+ODD = (
+    None,
+    True,
+    -1,
+    2**70,
+    0.5,
+    float("nan"),
+    "",
+    "\ud800",
+    "\x1b[2J",
+    "x" * 5_000,
+    [],
+    {},
+    [[]],
+    [None],
+    [2**40],
+    [0.5],
+)
 
 
 def damage_image(rng: random.Random, path: Path, elsewhere: Path) -> str:
     """Anything at all under the name of a drawing."""
-    ways = (_spoilt, _spoilt, _other_format, _crafted, _crafted, _crafted, _special, _special, _renamed, _multiplied)
+    ways = (
+        _spoilt,
+        _spoilt,
+        _other_format,
+        _crafted,
+        _crafted,
+        _crafted,
+        _special,
+        _special,
+        _renamed,
+        _multiplied,
+    )
     return rng.choice(ways)(rng, path, elsewhere)
 
 
@@ -67,7 +133,17 @@ def damage_folder(rng: random.Random, path: Path, elsewhere: Path) -> str:
 
 def damage_archive(rng: random.Random, path: Path, elsewhere: Path) -> str:
     """Anything at all under the name of an archive."""
-    ways = (_spoilt, _spoilt, _spoilt, _odd_members, _odd_members, _odd_members, _odd_members, _special, _untouched)
+    ways = (
+        _spoilt,
+        _spoilt,
+        _spoilt,
+        _odd_members,
+        _odd_members,
+        _odd_members,
+        _odd_members,
+        _special,
+        _untouched,
+    )
     return rng.choice(ways)(rng, path, elsewhere)
 
 
@@ -123,17 +199,41 @@ def _other_format(rng: random.Random, path: Path, elsewhere: Path) -> str:
 
 
 def _chunk(kind: bytes, content: bytes, checksum: bool = True) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content) if checksum else 1)
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content) if checksum else 1)
+    )
 
 
 def _crafted(rng: random.Random, path: Path, elsewhere: Path) -> str:
     """A PNG with any header, and any chunks before and behind its pixels."""
     plausible = rng.random() < 0.5
     width, height = (105, 105) if plausible else (rng.choice(SIZES), rng.choice(SIZES))
-    bits, colour = rng.choice((1, 2, 4, 8, 16)), rng.choice((0, 2, 3, 4, 6) if plausible else (0, 1, 2, 3, 4, 6, 9))
-    header = struct.pack(">IIBBBBB", width, height, bits, colour, rng.choice((0, 0, 0, 1)), rng.choice((0, 0, 0, 1)), rng.choice((0, 0, 1, 2)))
-    pixels = zlib.compress(rng.choice((bytes(105 * 14 + 105), bytes(100_000), b"", rng.randbytes(2_000))))
-    content = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _odd_chunks(rng) + _chunk(b"IDAT", pixels, rng.random() < 0.9)
+    bits, colour = (
+        rng.choice((1, 2, 4, 8, 16)),
+        rng.choice((0, 2, 3, 4, 6) if plausible else (0, 1, 2, 3, 4, 6, 9)),
+    )
+    header = struct.pack(
+        ">IIBBBBB",
+        width,
+        height,
+        bits,
+        colour,
+        rng.choice((0, 0, 0, 1)),
+        rng.choice((0, 0, 0, 1)),
+        rng.choice((0, 0, 1, 2)),
+    )
+    pixels = zlib.compress(
+        rng.choice((bytes(105 * 14 + 105), bytes(100_000), b"", rng.randbytes(2_000)))
+    )
+    content = (
+        b"\x89PNG\r\n\x1a\n"
+        + _chunk(b"IHDR", header)
+        + _odd_chunks(rng)
+        + _chunk(b"IDAT", pixels, rng.random() < 0.9)
+    )
     content += _odd_chunks(rng) + rng.choice((_chunk(b"IEND", b""), b"", b"garbage" * 100))
     _put(path, content)
     return f"{path.name}: a PNG of {width} x {height}, {bits} bits, colour type {colour}"
@@ -149,7 +249,10 @@ def _odd_chunks(rng: random.Random) -> bytes:
         bytes(26),
         b"\xff" * 26,
     )
-    chunks = [_chunk(rng.choice(CHUNKS), rng.choice(bodies), rng.random() < 0.95) for _ in range(rng.choice((0, 0, 1, 1, 2, 70)))]
+    chunks = [
+        _chunk(rng.choice(CHUNKS), rng.choice(bodies), rng.random() < 0.95)
+        for _ in range(rng.choice((0, 0, 1, 1, 2, 70)))
+    ]
     if rng.random() < 0.05:
         chunks.append(struct.pack(">I", rng.choice((2**31, 2**32 - 1))) + rng.choice(CHUNKS))
     return b"".join(chunks)
@@ -170,7 +273,9 @@ def _special(rng: random.Random, path: Path, elsewhere: Path) -> str:
         "a link to a drawing": lambda: path.symlink_to(drawing),
         "a link to a folder": lambda: path.symlink_to(background),
         "a link to itself": lambda: path.symlink_to(path.name),
-        "a link to where it lies": lambda: path.symlink_to("."),  # the cache may be a link, and is then where that leads
+        "a link to where it lies": lambda: path.symlink_to(
+            "."
+        ),  # the cache may be a link, and is then where that leads
         "a link to nowhere": lambda: path.symlink_to("nowhere"),
         "a link to the process": lambda: path.symlink_to("/proc/self/fd"),
         "holes": lambda: _holes(path),
@@ -183,7 +288,10 @@ def _special(rng: random.Random, path: Path, elsewhere: Path) -> str:
 
 
 def _socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as listener, suppress(OSError):  # a path may be too long for one
+    with (
+        socket.socket(socket.AF_UNIX) as listener,
+        suppress(OSError),
+    ):  # a path may be too long for one
         listener.bind(str(path))
 
 
@@ -193,7 +301,9 @@ def _holes(path: Path) -> None:
 
 
 def _renamed(rng: random.Random, path: Path, elsewhere: Path) -> str:
-    name = os.fsdecode(rng.choice(NAMES) + rng.choice((b"", path.suffix.encode(), b".png", b".PNG"))[:4])
+    name = os.fsdecode(
+        rng.choice(NAMES) + rng.choice((b"", path.suffix.encode(), b".png", b".PNG"))[:4]
+    )
     if path.parent.is_dir() and os.path.lexists(path) and not os.path.lexists(path.with_name(name)):
         path.rename(path.with_name(name))
     return f"{path.name}: renamed to {name!r}"
@@ -203,7 +313,21 @@ def _multiplied(rng: random.Random, path: Path, elsewhere: Path) -> str:
     """More drawings of a character, of the same names in other letters among them."""
     content = path.read_bytes()
     for n in range(rng.choice((1, 5, 200))):
-        _put(path.with_name(rng.choice((f"{n}.png", f"{n}.PNG", f"{path.stem}.PNG", f".{n}.png", f"{n}.txt", f"{n}.png.png"))), content)
+        _put(
+            path.with_name(
+                rng.choice(
+                    (
+                        f"{n}.png",
+                        f"{n}.PNG",
+                        f"{path.stem}.PNG",
+                        f".{n}.png",
+                        f"{n}.txt",
+                        f"{n}.png.png",
+                    )
+                )
+            ),
+            content,
+        )
     return f"{path.name}: many times"
 
 
@@ -234,7 +358,8 @@ def _nested(rng: random.Random, path: Path, elsewhere: Path) -> str:
 
 
 def _odd_members(rng: random.Random, path: Path, elsewhere: Path) -> str:
-    """An archive with members of any name, kind, compression and size, some of which lie in their headers."""
+    """An archive with members of any name, kind, compression and size, some of which lie in their
+    headers."""
     top = rng.choice((path.stem, path.stem, path.stem, "other", f"omniglot-py/{path.stem}", ".."))
     target = BytesIO()
     drawing = min((elsewhere / "images_background").rglob("*.png")).read_bytes()
@@ -242,12 +367,28 @@ def _odd_members(rng: random.Random, path: Path, elsewhere: Path) -> str:
         for n in range(rng.choice((1, 3, 20))):
             name = os.fsdecode(rng.choice(NAMES)).encode(errors="replace").decode()
             levels = rng.choice(
-                (f"Odd/character{n:02d}/1.png", f"Odd/character01/{name}.png", f"{name}/character01/1.png", "../../../../x.png", "1.png")
+                (
+                    f"Odd/character{n:02d}/1.png",
+                    f"Odd/character01/{name}.png",
+                    f"{name}/character01/1.png",
+                    "../../../../x.png",
+                    "1.png",
+                )
             )
             whole = rng.choice(
-                (f"{top}/{levels}", f"{top}/{levels}", f"{top}/Odd/../../{levels}", f"/{elsewhere}/x.png", f"{top}//./{levels}", levels)
+                (
+                    f"{top}/{levels}",
+                    f"{top}/{levels}",
+                    f"{top}/Odd/../../{levels}",
+                    f"/{elsewhere}/x.png",
+                    f"{top}//./{levels}",
+                    levels,
+                )
             )
-            archive.writestr(_member(rng, whole), rng.choice((drawing, drawing, drawing, b"", bytes(20 * 2**20), b"/etc/passwd")))
+            archive.writestr(
+                _member(rng, whole),
+                rng.choice((drawing, drawing, drawing, b"", bytes(20 * 2**20), b"/etc/passwd")),
+            )
     content = bytearray(target.getvalue())
     if rng.random() < 0.4:
         _lie(rng, content)
@@ -257,18 +398,40 @@ def _odd_members(rng: random.Random, path: Path, elsewhere: Path) -> str:
 
 def _member(rng: random.Random, name: str) -> zipfile.ZipInfo:
     member = zipfile.ZipInfo(name)
-    member.compress_type = rng.choice((zipfile.ZIP_DEFLATED,) * 5 + (zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA))
-    member.external_attr = rng.choice((0, 0, 0, stat.S_IFREG | 0o644, stat.S_IFLNK | 0o777, stat.S_IFDIR | 0o755, stat.S_IFIFO | 0o644)) << 16
+    member.compress_type = rng.choice(
+        (zipfile.ZIP_DEFLATED,) * 5 + (zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+    )
+    member.external_attr = (
+        rng.choice(
+            (
+                0,
+                0,
+                0,
+                stat.S_IFREG | 0o644,
+                stat.S_IFLNK | 0o777,
+                stat.S_IFDIR | 0o755,
+                stat.S_IFIFO | 0o644,
+            )
+        )
+        << 16
+    )
     return member
 
 
 def _lie(rng: random.Random, content: bytearray) -> None:
-    """Write something else into a field of some headers: of the archive's list of members, of its end, of a member."""
+    """Write something else into a field of some headers: of the archive's list of members, of its
+    end, of a member."""
     for _ in range(rng.choice((1, 3))):
-        at = content.rfind(rng.choice((b"PK\x01\x02", b"PK\x01\x02", b"PK\x05\x06", b"PK\x03\x04")), 0, rng.randrange(len(content)) + 1)
+        at = content.rfind(
+            rng.choice((b"PK\x01\x02", b"PK\x01\x02", b"PK\x05\x06", b"PK\x03\x04")),
+            0,
+            rng.randrange(len(content)) + 1,
+        )
         if at >= 0:
             place = at + rng.randrange(4, 46, 2)
-            content[place : place + 2] = rng.choice((b"\0\0", b"\1\0", b"\xff\xff", b"\x63\0", rng.randbytes(2)))
+            content[place : place + 2] = rng.choice(
+                (b"\0\0", b"\1\0", b"\xff\xff", b"\x63\0", rng.randbytes(2))
+            )
 
 
 def _odd_json(rng: random.Random, path: Path, elsewhere: Path) -> str:
@@ -289,13 +452,30 @@ def _odd_json(rng: random.Random, path: Path, elsewhere: Path) -> str:
 
 def _odd_array(rng: random.Random, path: Path, elsewhere: Path) -> str:
     length = rng.choice((18, 18, 1, 0))
-    arrays = (np.zeros((length, 16, 16, 1), np.uint8), np.zeros((length, 16, 16, 1)), np.zeros((8, 8, 18), np.uint8), np.array([{}], dtype=object))
+    arrays = (
+        np.zeros((length, 16, 16, 1), np.uint8),
+        np.zeros((length, 16, 16, 1)),
+        np.zeros((8, 8, 18), np.uint8),
+        np.array([{}], dtype=object),
+    )
     target = BytesIO()
     np.save(target, rng.choice(arrays), allow_pickle=True)
     content = target.getvalue()
     if rng.random() < 0.5:
-        descr, order = rng.choice(("|u1", "<f8", "|O", "|S99", "x", "(2,)u1")), rng.choice(("False", "True", "0"))
-        shape = rng.choice(("(18, 16, 16, 1)", "(9" + "9" * 9 + ", 28, 28, 1)", "(-1, 16, 16, 1)", "()", "(" * 5_000, "__import__('os')"))
+        descr, order = (
+            rng.choice(("|u1", "<f8", "|O", "|S99", "x", "(2,)u1")),
+            rng.choice(("False", "True", "0")),
+        )
+        shape = rng.choice(
+            (
+                "(18, 16, 16, 1)",
+                "(9" + "9" * 9 + ", 28, 28, 1)",
+                "(-1, 16, 16, 1)",
+                "()",
+                "(" * 5_000,
+                "__import__('os')",
+            )
+        )
         text = f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n".encode()
         content = b"\x93NUMPY\x01\0" + struct.pack("<H", len(text)) + text + bytes(18 * 256)
     _put(path, content)

@@ -1,6 +1,8 @@
-"""What the fuzzing tests share: the command line in a child of its own, held to what a user may expect of it whatever lies on disk.
+"""What the fuzzing tests share: the command line in a child of its own, held to what a user may
+expect of it whatever lies on disk.
 
-A case is a number: everything odd in it follows from that number, so `pytest tests/fuzz -k "run_folders and [17]"` gives it again.
+A case is a number: everything odd in it follows from that number, so `pytest tests/fuzz -k
+"run_folders and [17]"` gives it again.
 """
 
 from __future__ import annotations
@@ -38,11 +40,13 @@ CASES = int(os.environ.get("FUZZ_CASES", "300"))
 """Cases of all parts together; `make fuzz N=3000` sets it."""
 
 SECONDS, HANGS = 20.0, 120.0
-"""Seconds of CPU that a command may take, and of the wall clock, on which others may be at work too, after which it hangs."""
+"""Seconds of CPU that a command may take, and of the wall clock, on which others may be at work
+too, after which it hangs."""
 
 MEBIBYTE = 2**20
 MEMORY = 600 * MEBIBYTE
-"""Resident bytes by which no command may grow, whatever a file says of its size; what it begins with, 400 or more, is torch's."""
+"""Resident bytes by which no command may grow, whatever a file says of its size; what it begins
+with, 400 or more, is torch's."""
 
 ADDRESSES = 64 * 1024 * MEBIBYTE
 """Virtual bytes that a child may ask for: more ends in a MemoryError before the machine suffers."""
@@ -52,8 +56,8 @@ environment.conditions(1, "cpu")  # reads sources and asks git once, before any 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a command: exit status (negative: the signal that ended it), what it printed, seconds of CPU and on the wall, and by how many
-    resident bytes it grew."""
+    """What came of a command: exit status (negative: the signal that ended it), what it printed,
+    seconds of CPU and on the wall, and by how many resident bytes it grew."""
 
     arguments: tuple[str, ...]
     status: int
@@ -63,8 +67,12 @@ class Outcome:
     growth: int
 
     def assert_fair(self, statuses: tuple[int, ...] = (0, 2, 3)) -> None:
-        """See that the command ended in time, within its memory, with a status that means something and without a traceback."""
-        told = f"metabench {' '.join(self.arguments)}: status {self.status}, {self.cpu:.1f} of {self.seconds:.1f} s, {self.growth / MEBIBYTE:.0f} MiB"
+        """See that the command ended in time, within its memory, with a status that means something
+        and without a traceback."""
+        told = (
+            f"metabench {' '.join(self.arguments)}: status {self.status}, "
+            f"{self.cpu:.1f} of {self.seconds:.1f} s, {self.growth / MEBIBYTE:.0f} MiB"
+        )
         told += f"\n{self.output[-4000:]}"
         assert self.cpu < SECONDS, told
         assert self.seconds < HANGS, told
@@ -85,7 +93,8 @@ def chance(case: int, purpose: str) -> random.Random:
 
 
 def command(*arguments: str, folder: Path, variables: Mapping[str, str] | None = None) -> Outcome:
-    """Run `metabench` with these arguments from `folder`, in a forked child that cannot hurt this process."""
+    """Run `metabench` with these arguments from `folder`, in a forked child that cannot hurt this
+    process."""
     output = folder.parent / f".output-{os.getpid()}"
     began = time.monotonic()
     sys.stdout.flush()
@@ -98,11 +107,19 @@ def command(*arguments: str, folder: Path, variables: Mapping[str, str] | None =
     peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     text = output.read_bytes().decode(errors="replace")
     output.unlink()
-    return Outcome(arguments, status, text, used.ru_utime + used.ru_stime, time.monotonic() - began, max(0, peak - begins_with))
+    return Outcome(
+        arguments,
+        status,
+        text,
+        used.ru_utime + used.ru_stime,
+        time.monotonic() - began,
+        max(0, peak - begins_with),
+    )
 
 
 def snapshot(folder: Path, leaving_out: Path | None = None) -> dict[str, tuple[int, str]]:
-    """Type and content (or target) of all that lies in a folder, links not followed; `leaving_out` a folder within it."""
+    """Type and content (or target) of all that lies in a folder, links not followed; `leaving_out`
+    a folder within it."""
     found: dict[str, tuple[int, str]] = {}
     for here, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if Path(here, name) != leaving_out]
@@ -131,7 +148,9 @@ def _wait(pid: int, began: float) -> tuple[int, resource.struct_rusage]:
         time.sleep(0.003)
 
 
-def _become(arguments: tuple[str, ...], folder: Path, output: Path, variables: Mapping[str, str]) -> None:
+def _become(
+    arguments: tuple[str, ...], folder: Path, output: Path, variables: Mapping[str, str]
+) -> None:
     """Turn this forked process into the command; never returns."""
     status = 70
     try:

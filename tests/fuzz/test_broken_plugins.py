@@ -1,4 +1,5 @@
-"""Whatever is wrong with a plugin is told as its own fault, with its file and line, and hurts nothing but its own cells."""
+"""Whatever is wrong with a plugin is told as its own fault, with its file and line, and hurts
+nothing but its own cells."""
 
 from __future__ import annotations
 
@@ -31,17 +32,28 @@ episodes = 8
 """
 GOOD = '[grid]\nalgorithms = ["fomaml"]\ndatasets = ["sinusoid"]\nshots = 5\nseeds = 1\n' + RECIPE
 BESIDE = {"methods": "fomaml", "datasets": "sinusoid", "models": "mlp"}
-READ, LATER = [way for way in WAYS if way.stage == "read"], [way for way in WAYS if way.stage != "read"]
+READ, LATER = (
+    [way for way in WAYS if way.stage == "read"],
+    [way for way in WAYS if way.stage != "read"],
+)
 
 
 def grid(way: Broken) -> str:
-    """A grid of a broken plugin and whatever good ones it needs, the good one of its kind among them."""
-    named = {group: [good, way.name] if group == way.group else [good] for group, good in BESIDE.items()}
-    return "[[grid]]\n" + "".join(f"{TABLE_OF[group]} = {json.dumps(names)}\n" for group, names in named.items()) + "shots = 5\nseeds = 1\n"
+    """A grid of a broken plugin and whatever good ones it needs, the good one of its kind among
+    them."""
+    named = {
+        group: [good, way.name] if group == way.group else [good] for group, good in BESIDE.items()
+    }
+    return (
+        "[[grid]]\n"
+        + "".join(f"{TABLE_OF[group]} = {json.dumps(names)}\n" for group, names in named.items())
+        + "shots = 5\nseeds = 1\n"
+    )
 
 
 def write(folder: Path, ways: Sequence[Broken]) -> Path:
-    """A project with these plugins, a suite for each, a good one, and one of all that can be read."""
+    """A project with these plugins, a suite for each, a good one, and one of all that can be
+    read."""
     (folder / "suites").mkdir(parents=True)
     plugins: dict[str, str] = {}
     for way in ways:
@@ -49,8 +61,12 @@ def write(folder: Path, ways: Sequence[Broken]) -> Path:
         (folder / "suites" / f"{way.name}.toml").write_text(grid(way) + RECIPE)
         plugins[way.group] = plugins.get(way.group, "") + f'{way.name} = "{way.name}:Odd"\n'
     (folder / "suites" / "good.toml").write_text(GOOD)
-    (folder / "suites" / "later.toml").write_text("".join(grid(way) for way in ways if way.stage != "read") + RECIPE)
-    (folder / "benchmark.toml").write_text("".join(f"[plugins.{group}]\n{names}" for group, names in plugins.items()))
+    (folder / "suites" / "later.toml").write_text(
+        "".join(grid(way) for way in ways if way.stage != "read") + RECIPE
+    )
+    (folder / "benchmark.toml").write_text(
+        "".join(f"[plugins.{group}]\n{names}" for group, names in plugins.items())
+    )
     return folder
 
 
@@ -73,7 +89,8 @@ def test_there_are_many_ways() -> None:
 
 @pytest.mark.parametrize("way", READ, ids=lambda way: way.name)
 def test_a_suite_that_names_it_says_so_and_is_not_run(project: Path, way: Broken) -> None:
-    for verb in ("plan", "run") if READ.index(way) % 6 == 0 else ("plan",):  # both read a suite first, and alike
+    # both read a suite first, and alike
+    for verb in ("plan", "run") if READ.index(way) % 6 == 0 else ("plan",):
         found = command(verb, way.name, "--device", "cpu", folder=project)
         found.assert_fair((2,))
         assert f"metabench: suites/{way.name}.toml:" in found.output
@@ -82,7 +99,9 @@ def test_a_suite_that_names_it_says_so_and_is_not_run(project: Path, way: Broken
     assert not (project / "reports" / way.name).exists()
 
 
-@pytest.mark.parametrize("way", [way for way in WAYS if way.group == "datasets"], ids=lambda way: way.name)
+@pytest.mark.parametrize(
+    "way", [way for way in WAYS if way.group == "datasets"], ids=lambda way: way.name
+)
 def test_a_check_of_its_data_says_so(project: Path, way: Broken) -> None:
     found = command("data", "check", way.name, folder=project)
     found.assert_fair((2,) if way.stage == "load" else (0, 2))
@@ -95,7 +114,15 @@ def test_others_are_not_hurt(project: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("harness.SECONDS", 120.0)  # of so many suites
     told: dict[str, Outcome] = {
         name: command(*name.split(), folder=project)
-        for name in ("list", "list methods", "data list", "data check sinusoid", "doctor", "plan good --device cpu", "plan later --device cpu")
+        for name in (
+            "list",
+            "list methods",
+            "data list",
+            "data check sinusoid",
+            "doctor",
+            "plan good --device cpu",
+            "plan later --device cpu",
+        )
     }
     for outcome in told.values():
         outcome.assert_fair((0,))
@@ -105,7 +132,10 @@ def test_others_are_not_hurt(project: Path, monkeypatch: pytest.MonkeyPatch) -> 
             assert f"\n{way.name}" in told["data list"].output
         if way.stage == "load":
             suites = ", ".join(sorted((way.name, "later")))
-            assert f"\n{way.name} (suites {suites}): not ready: dataset '{way.name}'" in told["data list"].output
+            assert (
+                f"\n{way.name} (suites {suites}): not ready: dataset '{way.name}'"
+                in told["data list"].output
+            )
         if way.stage != "fit":
             assert_told(way, told["doctor"].output)
     assert "\nsinusoid" in told["data list"].output
@@ -115,10 +145,13 @@ def test_others_are_not_hurt(project: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(scope="module")
 def run(project: Path) -> tuple[Outcome, dict[str, Any]]:
-    """One run of all that break in a fit, each beside what is good; and the records by the label of what is odd in them."""
+    """One run of all that break in a fit, each beside what is good; and the records by the label of
+    what is odd in them."""
     monkey = pytest.MonkeyPatch()
     monkey.setattr("harness.SECONDS", 240.0)
-    outcome = command("run", "later", "--device", "cpu", "--no-report", "--workers", "2", folder=project)
+    outcome = command(
+        "run", "later", "--device", "cpu", "--no-report", "--workers", "2", folder=project
+    )
     monkey.undo()
     found: dict[str, Any] = {}
     for path in (project / "reports" / "later" / "records").glob("*.json"):
@@ -138,7 +171,9 @@ def test_a_run_goes_on_for_all_others(run: tuple[Outcome, dict[str, Any]]) -> No
 
 
 @pytest.mark.parametrize("way", LATER, ids=lambda way: way.name)
-def test_a_fit_that_breaks_says_whose_fault_it_is(run: tuple[Outcome, dict[str, Any]], way: Broken) -> None:
+def test_a_fit_that_breaks_says_whose_fault_it_is(
+    run: tuple[Outcome, dict[str, Any]], way: Broken
+) -> None:
     result = run[1][way.name]["result"]
     assert result["outcome"] == "failed", result["outcome"]
     error = result["error"]
@@ -150,20 +185,31 @@ def test_a_fit_that_breaks_says_whose_fault_it_is(run: tuple[Outcome, dict[str, 
 def test_a_plugin_may_print_and_wander_and_close_what_it_likes(tmp_path: Path) -> None:
     """What a program reads from stdout is not for plugins."""
     noise = "print('x' * 100_000)\nos.chdir('/')\nsys.stdout.close()\nsys.stderr.close()\n"
-    source = WAYS[-1].source.decode().partition("class Odd")[0] + noise + "class Odd(FOMAML):\n    version = 1\n"
+    source = (
+        WAYS[-1].source.decode().partition("class Odd")[0]
+        + noise
+        + "class Odd(FOMAML):\n    version = 1\n"
+    )
     project = write(tmp_path / "project", [Broken("methods", "prattling", source.encode(), "")])
     found = command("plan", "prattling", "--json", "--device", "cpu", folder=project)
     found.assert_fair((0,))
     assert json.loads(found.output[found.output.index("{") :])["fits"] == 2
     ran = command("run", "prattling", "--no-report", "--device", "cpu", folder=project)
     ran.assert_fair((0,))
-    assert {record["result"]["outcome"] for record in records(project / "reports" / "prattling").values()} == {"completed"}
+    assert {
+        record["result"]["outcome"]
+        for record in records(project / "reports" / "prattling").values()
+    } == {"completed"}
 
 
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_who_stops_the_command_is_not_taken_for_a_plugin(tmp_path: Path, how: signal.Signals, status: int) -> None:
+def test_who_stops_the_command_is_not_taken_for_a_plugin(
+    tmp_path: Path, how: signal.Signals, status: int
+) -> None:
     """Though it is a plugin's code that runs at the moment."""
-    slow = Broken("methods", "slow", b"import time\nopen('here', 'w').close()\ntime.sleep(60)\n", "")
+    slow = Broken(
+        "methods", "slow", b"import time\nopen('here', 'w').close()\ntime.sleep(60)\n", ""
+    )
     project = write(tmp_path / "project", [slow])
     command_line = [sys.executable, "-m", "metabench", "plan", "slow", "--device", "cpu"]
     child = subprocess.Popen(command_line, cwd=project, stderr=subprocess.PIPE, text=True)

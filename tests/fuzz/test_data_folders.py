@@ -1,4 +1,5 @@
-"""Data folders, archives and caches of strangers: whatever lies there, a command ends in time with one clear message, and touches nothing else.
+"""Data folders, archives and caches of strangers: whatever lies there, a command ends in time with
+one clear message, and touches nothing else.
 
 Each case damages a small Omniglot folder in a few ways (`damaged_data`) and runs one command on it.
 """
@@ -65,21 +66,33 @@ COMMANDS: dict[tuple[str, ...], int] = {
 
 
 class Place:
-    """Where a case plays: a project, its data and cache, archives for the data folder, and what lies elsewhere and is not to be touched."""
+    """Where a case plays: a project, its data and cache, archives for the data folder, and what
+    lies elsewhere and is not to be touched."""
 
     def __init__(self, base: Path) -> None:
         self.base = base
-        self.project, self.data, self.cache = base / "project", base / "space" / "data", base / "space" / "cache"
+        self.project, self.data, self.cache = (
+            base / "project",
+            base / "space" / "data",
+            base / "space" / "cache",
+        )
         self.archives, self.elsewhere = base / "archives", base / "elsewhere"
 
     def run(self, *arguments: str) -> Outcome:
-        """Run a command there: without a network, and with a `gs` on the path that leaves a mark elsewhere."""
+        """Run a command there: without a network, and with a `gs` on the path that leaves a mark
+        elsewhere."""
         return command(*arguments, folder=self.project, variables=self._variables())
 
     def _variables(self) -> Mapping[str, str]:
         nowhere = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:9")
         path = f"{self.elsewhere / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        return {**nowhere, "no_proxy": "", "PATH": path, "METABENCH_DATA": str(self.data), "METABENCH_CACHE": str(self.cache)}
+        return {
+            **nowhere,
+            "no_proxy": "",
+            "PATH": path,
+            "METABENCH_DATA": str(self.data),
+            "METABENCH_CACHE": str(self.cache),
+        }
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +102,9 @@ def template(tmp_path_factory: pytest.TempPathFactory, omniglot_maker: object) -
     omniglot_maker(place.data, alphabets=("Angelic", "Greek", "Latin"), characters=2, drawings=3)  # type: ignore[operator]
     for part in PARTS:
         shutil.make_archive(str(place.archives / part), "zip", place.data / "omniglot-py", part)
-    shutil.copytree(place.data / "omniglot-py" / "images_background", place.elsewhere / "images_background")
+    shutil.copytree(
+        place.data / "omniglot-py" / "images_background", place.elsewhere / "images_background"
+    )
     (place.elsewhere / "bin").mkdir()
     (place.elsewhere / "bin" / "gs").write_text('#!/bin/sh\ntouch "$(dirname "$0")/mark"\n')
     (place.elsewhere / "bin" / "gs").chmod(0o700)
@@ -126,7 +141,11 @@ def processes_of(base: Path) -> list[str]:
 
 def _running_in(base: Path) -> list[str]:
     running = psutil.process_iter(["cwd", "cmdline"])
-    return [str(process.info["cmdline"]) for process in running if (process.info["cwd"] or "").startswith(str(base))]
+    return [
+        str(process.info["cmdline"])
+        for process in running
+        if (process.info["cwd"] or "").startswith(str(base))
+    ]
 
 
 @pytest.mark.parametrize("case", list(cases(1)))
@@ -142,14 +161,20 @@ def test_data_folders(case: int, place: Place) -> None:
     assert processes_of(place.base) == [], told
     if "prepare" in arguments:
         left = {name for name in data_of(place) if name not in inside}
-        assert not any(part.startswith(".images_") for name in left for part in Path(name).parts), told
+        assert not any(part.startswith(".images_") for name in left for part in Path(name).parts), (
+            told
+        )
     else:
         assert data_of(place) == inside, told
     assert "Warning" not in outcome.output, told
 
 
 def damage_drawings(rng: random.Random, place: Place) -> str:
-    drawings = sorted(path for path in (place.data / "omniglot-py").rglob("*.png") if path.is_file() and not path.is_symlink())
+    drawings = sorted(
+        path
+        for path in (place.data / "omniglot-py").rglob("*.png")
+        if path.is_file() and not path.is_symlink()
+    )
     if not drawings:
         return "no drawings"
     return damaged_data.damage_image(rng, rng.choice(drawings), place.elsewhere)
@@ -157,7 +182,12 @@ def damage_drawings(rng: random.Random, place: Place) -> str:
 
 def damage_folder(rng: random.Random, place: Place) -> str:
     parts = [place.data / "omniglot-py" / part for part in PARTS]
-    folders = [place.data, place.data / "omniglot-py", *parts, *(path for part in parts for path in sorted(part.rglob("*")) if path.is_dir())]
+    folders = [
+        place.data,
+        place.data / "omniglot-py",
+        *parts,
+        *(path for part in parts for path in sorted(part.rglob("*")) if path.is_dir()),
+    ]
     return damaged_data.damage_folder(rng, rng.choice(folders), place.elsewhere)
 
 
@@ -175,10 +205,21 @@ def damage_archive(rng: random.Random, place: Place) -> str:
 
 
 def damage_cache(rng: random.Random, place: Place) -> str:
-    entries = sorted((place.cache / "omniglot").iterdir()) if (place.cache / "omniglot").is_dir() else []
+    entries = (
+        sorted((place.cache / "omniglot").iterdir()) if (place.cache / "omniglot").is_dir() else []
+    )
     if rng.random() < 0.2 or not entries:
-        return damaged_data.damage_folder(rng, rng.choice((place.cache, place.cache / "omniglot")), place.elsewhere)
+        return damaged_data.damage_folder(
+            rng, rng.choice((place.cache, place.cache / "omniglot")), place.elsewhere
+        )
     return damaged_data.damage_entry(rng, rng.choice(entries), place.elsewhere)
 
 
-DAMAGES = (damage_drawings, damage_drawings, damage_folder, damage_archive, damage_archive, damage_cache)
+DAMAGES = (
+    damage_drawings,
+    damage_drawings,
+    damage_folder,
+    damage_archive,
+    damage_archive,
+    damage_cache,
+)

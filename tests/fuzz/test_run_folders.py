@@ -1,4 +1,5 @@
-"""Run folders that somebody has damaged, by accident or not: every verb says what is wrong, reports on the rest, and touches nothing outside."""
+"""Run folders that somebody has damaged, by accident or not: every verb says what is wrong, reports
+on the rest, and touches nothing outside."""
 
 from __future__ import annotations
 
@@ -68,11 +69,15 @@ SLOW = (
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a finished run, some of whose cells have failed, and what lies outside of it."""
+    """A project with a finished run, some of whose cells have failed, and what lies outside of
+    it."""
     base = tmp_path_factory.mktemp("base")
     workshop = Workshop(base / "project")
     shutil.copy(Path(__file__).parents[1] / "numbered.py", workshop.folder)
-    toml = '[plugins.methods]\nmisbehaving = "misbehaving:Misbehaving"\n[plugins.datasets]\nnumbered = "numbered:Numbered"\n'
+    toml = (
+        "[plugins.methods]\nmisbehaving = "
+        '"misbehaving:Misbehaving"\n[plugins.datasets]\nnumbered = "numbered:Numbered"\n'
+    )
     (workshop.folder / "benchmark.toml").write_text(toml)
     (workshop.folder / "suites" / "small.toml").write_text(SUITE)
     workshop.run("small")
@@ -110,7 +115,9 @@ def test_every_damage_does_some(deed: str, project: Path, tmp_path: Path) -> Non
         shutil.copytree(project, base, symlinks=True)
         run = base / "project" / "reports" / "small"
         before = snapshot(run)
-        do(run, chance(case, deed), base / "outside") if do is a_link else do(run, chance(case, deed))
+        do(run, chance(case, deed), base / "outside") if do is a_link else do(
+            run, chance(case, deed)
+        )
         if snapshot(run) != before:
             return
     raise AssertionError(f"{deed} leaves everything as it is")

@@ -1,4 +1,5 @@
-"""Suites, project files, options and variables of all kinds: whatever they say, the command line answers in time and touches nothing else."""
+"""Suites, project files, options and variables of all kinds: whatever they say, the command line
+answers in time and touches nothing else."""
 
 from __future__ import annotations
 
@@ -54,25 +55,57 @@ ODD_WORDS = (
     "a" * 300,
 )
 VALUES = (
-    "0", "-1", "1", "true", "false", "0.0", "-0.0", "1e308", "1e-308", "5e-324", "nan", "inf", "-inf", "9223372036854775807",
-    "9223372036854775808", "0xffffffffffffffffffff", "0o777", "0b101", "0x" + "f" * 5000, "9" * 5000, "1979-05-27", "07:32:00",
-    "1979-05-27T07:32:00Z", '""', "[]", "{}", "[[]]", "[{}]", "{ a = 1 }", "[1, 1]", '[1, "a"]', "[true, 1]", "[" * 40 + "]" * 40, "[" * 3000,
-    '"maml"', '["maml", "maml"]', '"sinusoid"', '["omniglot", "sinusoid"]', "[" + "3," * 3000 + "]", "10000", "1000000000", '"x"', '"x.toml"',
+    "0", "-1", "1", "true", "false", "0.0", "-0.0", "1e308", "1e-308", "5e-324", "nan", "inf",
+    "-inf", "9223372036854775807",
+    "9223372036854775808", "0xffffffffffffffffffff", "0o777", "0b101", "0x" + "f" * 5000,
+    "9" * 5000, "1979-05-27", "07:32:00",
+    "1979-05-27T07:32:00Z", '""', "[]", "{}", "[[]]", "[{}]", "{ a = 1 }", "[1, 1]", '[1, "a"]',
+    "[true, 1]", "[" * 40 + "]" * 40, "[" * 3000,
+    '"maml"', '["maml", "maml"]', '"sinusoid"', '["omniglot", "sinusoid"]',
+    "[" + "3," * 3000 + "]", "10000", "1000000000", '"x"', '"x.toml"',
     *(f'"{word}"' for word in ODD_WORDS),
 )  # fmt: skip
 
-KEYS = ("title", "root_seed", "reference", "grid", "train", "ways", "seeds", "iterations", "seconds", "axes", "when", "algorithm", "method", '""')
+KEYS = (
+    "title",
+    "root_seed",
+    "reference",
+    "grid",
+    "train",
+    "ways",
+    "seeds",
+    "iterations",
+    "seconds",
+    "axes",
+    "when",
+    "algorithm",
+    "method",
+    '""',
+)
 
 ARGUMENTS = (
-    ("plan",), ("plan",), ("plan", "--json"), ("list",), ("list", "suites"), ("status",), ("status", "x"), ("data", "list"), ("doctor",),
-    ("report",), ("report", "x"), ("plan", "x", "--profile", "short"), ("plan", "y"), ("data", "check", "sinusoid"), ("run", "nothing"),
+    ("plan",), ("plan",), ("plan", "--json"), ("list",), ("list", "suites"), ("status",),
+    ("status", "x"), ("data", "list"), ("doctor",),
+    ("report",), ("report", "x"), ("plan", "x", "--profile", "short"), ("plan", "y"),
+    ("data", "check", "sinusoid"), ("run", "nothing"),
     ("verify", "x"), ("plan", "suites/x.toml"), ("plan", "suites"),
 )  # fmt: skip
 ODD_ARGUMENTS = (
-    "--only", "--seeds", "0-99999999999", "0-1", "--workers", "0", "-1", "--json", "--profile", "\x1b[2J", "\n\nmetabench: fine", "a" * 5000,
-    "--confidence", "0.99999999999", "1e400", "--out", "", "..", "--device", "cuda:9", "cpu", "--threads", "algorithm=maml", "=", "\udcff", "٣",
+    "--only", "--seeds", "0-99999999999", "0-1", "--workers", "0", "-1", "--json", "--profile",
+    "\x1b[2J", "\n\nmetabench: fine", "a" * 5000,
+    "--confidence", "0.99999999999", "1e400", "--out", "", "..", "--device", "cuda:9", "cpu",
+    "--threads", "algorithm=maml", "=", "\udcff", "٣",
 )  # fmt: skip
-VARIABLES = ("METABENCH_DATA", "METABENCH_CACHE", "TMPDIR", "COLUMNS", "TERM", "HOME", "NO_COLOR", "FORCE_COLOR")
+VARIABLES = (
+    "METABENCH_DATA",
+    "METABENCH_CACHE",
+    "TMPDIR",
+    "COLUMNS",
+    "TERM",
+    "HOME",
+    "NO_COLOR",
+    "FORCE_COLOR",
+)
 ODD_VARIABLES = (
     "",
     "/dev/null",
@@ -100,7 +133,9 @@ def test_suites(case: int, tmp_path: Path) -> None:
     if rng.random() < 0.25:
         arguments += rng.choices(ODD_ARGUMENTS, k=rng.randint(1, 3))
     variables = {rng.choice(VARIABLES): rng.choice(ODD_VARIABLES)} if rng.random() < 0.25 else {}
-    folder = project / "suites" if rng.random() < 0.05 and (project / "suites").is_dir() else project
+    folder = (
+        project / "suites" if rng.random() < 0.05 and (project / "suites").is_dir() else project
+    )
     outcome = command(*arguments, folder=folder, variables=variables)
     outcome.assert_fair()
     assert "\x1b" not in outcome.output
@@ -118,7 +153,9 @@ def test_short_runs(case: int, tmp_path: Path) -> None:
         place = rng.randrange(4, len(lines))
         lines.insert(place, f"{rng.choice(KEYS)} = {rng.choice(VALUES)}")
     (project / "suites" / "x.toml").write_text("\n".join(lines))
-    command("run", "x", "--device", "cpu", "--timeout", "4", folder=project).assert_fair()  # a suite may well ask for more, and get it
+    command(
+        "run", "x", "--device", "cpu", "--timeout", "4", folder=project
+    ).assert_fair()  # a suite may well ask for more, and get it
 
 
 def _write(project: Path, rng: random.Random) -> None:
@@ -161,7 +198,9 @@ def _add_oddity(project: Path, rng: random.Random) -> None:
         path.mkdir,
         lambda: path.write_bytes(b"\xff" * 100),
         lambda: path.write_bytes(b"#" * 5_000_000),
-        lambda: path.write_bytes(b"import time; time.sleep(0.1); raise SystemExit('\\x1b[2J gone')"),
+        lambda: path.write_bytes(
+            b"import time; time.sleep(0.1); raise SystemExit('\\x1b[2J gone')"
+        ),
     ]
     rng.choice(kinds)()
 
@@ -217,12 +256,28 @@ def _words(text: bytes, rng: random.Random) -> bytes:
 
 def _thousands(text: bytes, rng: random.Random) -> bytes:
     kinds = (
-        "[algorithms.x{i}]\ninner_step = {i}\n", "[[override]]\ntrain.query_shots = 3\n", "[[claims]]\nid = \"x{i}\"\n",
+        "[algorithms.x{i}]\ninner_step = {i}\n", "[[override]]\ntrain.query_shots = 3\n",
+        "[[claims]]\nid = \"x{i}\"\n",
         "[profiles.p{i}]\nseeds = 1\n",
         "[models.m{i}]\nmodel = \"mlp\"\n", "[[grid]]\nshots = {i}\n", "[x{i}]\n", "[a{i}.b.c.d]\n",
     )  # fmt: skip
     kind = rng.choice(kinds)
-    return text + b"\n" + "".join(kind.replace("{i}", str(i)) for i in range(rng.choice((10, 1000, 3000)))).encode()
+    return (
+        text
+        + b"\n"
+        + "".join(kind.replace("{i}", str(i)) for i in range(rng.choice((10, 1000, 3000)))).encode()
+    )
 
 
-MUTATIONS = (_other_value, _other_value, _other_value, _other_key, _twice, _gone, _noise, _sign, _words, _thousands)
+MUTATIONS = (
+    _other_value,
+    _other_value,
+    _other_value,
+    _other_key,
+    _twice,
+    _gone,
+    _noise,
+    _sign,
+    _words,
+    _thousands,
+)

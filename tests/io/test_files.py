@@ -1,4 +1,5 @@
-"""Files of strangers: whatever lies where a file is expected is read within bounds or refused at once."""
+"""Files of strangers: whatever lies where a file is expected is read within bounds or refused at
+once."""
 
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ IRREGULAR: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", IRREGULAR)
-def test_what_is_no_regular_file_is_refused_without_waiting(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_regular_file_is_refused_without_waiting(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)  # a socket's path is short
     make, why = IRREGULAR[kind]
     make(Path("x"))

@@ -1,4 +1,5 @@
-"""Run folders from elsewhere: whatever stands in their JSON, they are read, or what is wrong is told."""
+"""Run folders from elsewhere: whatever stands in their JSON, they are read, or what is wrong is
+told."""
 
 from __future__ import annotations
 
@@ -53,17 +54,23 @@ def test_what_is_absent_is_named() -> None:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Synthetic(algorithms=("maml", "scratch"), shots=(1,), seeds=(0, 1), arrays=False).write(tmp_path_factory.mktemp("run"))
+    return Synthetic(algorithms=("maml", "scratch"), shots=(1,), seeds=(0, 1), arrays=False).write(
+        tmp_path_factory.mktemp("run")
+    )
 
 
 def test_records_and_cells_of_the_runner_fit(run: Path) -> None:
     assert misshapen(json.loads((run / "cells.json").read_text()), CELLS) == ""
-    assert [misshapen(record, RECORD) for record in RecordStore(run).scan().records.values()] == [""] * 4
+    assert [misshapen(record, RECORD) for record in RecordStore(run).scan().records.values()] == [
+        ""
+    ] * 4
 
 
 @settings(max_examples=150)
 @given(data=st.data())
-def test_a_folder_gone_wrong_in_one_place_is_read_or_refused(run: Path, data: st.DataObject) -> None:
+def test_a_folder_gone_wrong_in_one_place_is_read_or_refused(
+    run: Path, data: st.DataObject
+) -> None:
     """The values of axes and settings are a suite's own: anything may stand there."""
     file = data.draw(st.sampled_from([run / "cells.json", next((run / "records").glob("*.json"))]))
     whole = file.read_text()

@@ -41,7 +41,9 @@ def test_what_no_file_of_a_run_says_is_told(tmp_path: Path, content: bytes, comp
         read_json(path)
 
 
-def test_a_file_of_too_many_values_is_not_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_too_many_values_is_not_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(untrusted, "VALUES", 10)
     path = tmp_path / "x.json"
     path.write_text(json.dumps(list(range(20))))
@@ -53,7 +55,10 @@ def test_a_file_of_too_many_values_is_not_parsed(tmp_path: Path, monkeypatch: py
 
 NUMBERS = st.one_of(st.floats(), st.integers(-(2**70), 2**70), st.none(), st.booleans())
 ANYTHING = st.recursive(
-    NUMBERS | st.text(max_size=5), lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    NUMBERS | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
 )
 
 

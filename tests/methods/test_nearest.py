@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from few_shot import WAYS, make_cell, make_method, make_network, part, random_episodes, reproducible, run
+from few_shot import (
+    WAYS,
+    make_cell,
+    make_method,
+    make_network,
+    part,
+    random_episodes,
+    reproducible,
+    run,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -28,14 +37,18 @@ def test_scores_are_negative_squared_distances_to_the_closest_image_of_each_clas
         for q, query in enumerate(batch.query_x[e]):
             for c in range(WAYS):
                 members = batch.support_x[e][batch.support_y[e] == c]
-                assert scores[e, 0, q, c] == pytest.approx(-min(float(((query - image) ** 2).sum()) for image in members), rel=1e-9)
+                assert scores[e, 0, q, c] == pytest.approx(
+                    -min(float(((query - image) ** 2).sum()) for image in members), rel=1e-9
+                )
 
 
 @settings(max_examples=20)
 @given(order=st.permutations(range(6)), seed=st.integers(0, 50))
 def test_the_order_of_the_support_set_says_nothing(order: list[int], seed: int) -> None:
     batch = random_episodes("conv4 max", 2, seed=seed)
-    turned = Episodes(batch.support_x[:, order], batch.support_y[:, order], batch.query_x, batch.query_y)
+    turned = Episodes(
+        batch.support_x[:, order], batch.support_y[:, order], batch.query_x, batch.query_y
+    )
     assert torch.equal(predict(turned), predict(batch))
 
 
@@ -55,7 +68,12 @@ def test_a_cell_needs_no_training_and_no_weights(omniglot_folder: Path) -> None:
     result = first.result
     assert result["weights"] == {"trained": 0, "adapted": 0}
     assert result["spent"] == {"tasks": 0, "images": 0, "gradient_evaluations": 0}
-    assert (result["stopped"], result["transductive"], result["choice"], result["target"]) == ("untrained", False, None, None)
+    assert (result["stopped"], result["transductive"], result["choice"], result["target"]) == (
+        "untrained",
+        False,
+        None,
+        None,
+    )
     low, _ = result["interval"]
     assert low > 1 / 3
 

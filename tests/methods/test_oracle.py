@@ -19,19 +19,40 @@ SHAPE: dict[str, Any] = {"shots": 10, "query_shots": 10}
 
 
 def told_episodes(count: int) -> Episodes:
-    stream = EpisodeStream(Sinusoid(SinusoidSettings()).telling(), {}, "test", EpisodeShape(None, 3, 5), root_seed=0, seed=0)
+    stream = EpisodeStream(
+        Sinusoid(SinusoidSettings()).telling(),
+        {},
+        "test",
+        EpisodeShape(None, 3, 5),
+        root_seed=0,
+        seed=0,
+    )
     return stream.episodes(0, count, torch.device("cpu"))
 
 
 def test_answers_with_what_the_network_makes_of_each_query_whatever_the_support_set() -> None:
-    network, batch, method = MLP(MLP.Settings(init="default"), Task("regression", (3,), 1)), told_episodes(4), make_method("oracle")
-    scores = method.predict(method.init(network, None, torch.Generator()), batch.support_x + 1, batch.support_y + 1, batch.query_x, None)
-    torch.testing.assert_close(scores[:, 0], torch.stack([network(x) for x in batch.query_x]).detach())
+    network, batch, method = (
+        MLP(MLP.Settings(init="default"), Task("regression", (3,), 1)),
+        told_episodes(4),
+        make_method("oracle"),
+    )
+    scores = method.predict(
+        method.init(network, None, torch.Generator()),
+        batch.support_x + 1,
+        batch.support_y + 1,
+        batch.query_x,
+        None,
+    )
+    torch.testing.assert_close(
+        scores[:, 0], torch.stack([network(x) for x in batch.query_x]).detach()
+    )
     assert scores.shape == (4, 1, 5, 1)
     assert not scores.requires_grad
 
 
-def test_it_is_told_in_training_and_in_test(omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_told_in_training_and_in_test(
+    omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every y is the sine of the amplitude and phase beside x."""
     met: list[tuple[torch.Tensor, torch.Tensor]] = []
     step, predict = Oracle.step, Oracle.predict
@@ -40,7 +61,9 @@ def test_it_is_told_in_training_and_in_test(omniglot_folder: Path, monkeypatch: 
         met.append((batch.x, batch.y))
         return step(self, state, batch)
 
-    def watched_predict(self: Oracle, state: Any, support_x: torch.Tensor, support_y: torch.Tensor, *rest: Any) -> Any:
+    def watched_predict(
+        self: Oracle, state: Any, support_x: torch.Tensor, support_y: torch.Tensor, *rest: Any
+    ) -> Any:
         met.append((support_x, support_y))
         return predict(self, state, support_x, support_y, *rest)
 
@@ -68,9 +91,20 @@ def test_it_meets_the_same_waves_as_everybody(omniglot_folder: Path) -> None:
 
 
 def test_it_leaves_behind_who_is_not_told(omniglot_folder: Path) -> None:
-    tables = {"train": {**SHAPE, "iterations": 500, "tasks_per_batch": 10}, "validate": {**SHAPE, "every": 250, "episodes": 20}}
-    tables |= {"evaluate": {**SHAPE, "episodes": 200}, "model": {"hidden": (40, 40), "init": "default"}}
-    scores = {name: run(make_cell(name, **tables), data=omniglot_folder)[0].result["adaptation"]["score"][0] for name in ("oracle", "pretrained")}
+    tables = {
+        "train": {**SHAPE, "iterations": 500, "tasks_per_batch": 10},
+        "validate": {**SHAPE, "every": 250, "episodes": 20},
+    }
+    tables |= {
+        "evaluate": {**SHAPE, "episodes": 200},
+        "model": {"hidden": (40, 40), "init": "default"},
+    }
+    scores = {
+        name: run(make_cell(name, **tables), data=omniglot_folder)[0].result["adaptation"]["score"][
+            0
+        ]
+        for name in ("oracle", "pretrained")
+    }
     assert scores["oracle"] < 0.5 * scores["pretrained"]
 
 

@@ -1,4 +1,5 @@
-"""What every method promises of `predict`: it changes nothing, meets each episode alone, and never sees the labels of queries."""
+"""What every method promises of `predict`: it changes nothing, meets each episode alone, and never
+sees the labels of queries."""
 
 from __future__ import annotations
 
@@ -7,7 +8,16 @@ from typing import Any
 
 import pytest
 import torch
-from few_shot import MODES, QUERIES, WAYS, fingerprint, make_method, make_network, random_episodes, some_episodes
+from few_shot import (
+    MODES,
+    QUERIES,
+    WAYS,
+    fingerprint,
+    make_method,
+    make_network,
+    random_episodes,
+    some_episodes,
+)
 from torch import Tensor
 
 from metabench.methods import inner_loop
@@ -21,7 +31,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "protonet": {},
     "scratch": {"rates": (0.01,), "steps": (0, 1, 3)},
     "reptile": {"inner_lr": 0.01, "test_steps": 3, "test_batch": 4},
-    "reptile with sgd": {"inner_optimizer": "sgd", "inner_lr": 0.05, "test_steps": 3, "curve": (0, 1)},
+    "reptile with sgd": {
+        "inner_optimizer": "sgd",
+        "inner_lr": 0.05,
+        "test_steps": 3,
+        "curve": (0, 1),
+    },
     "pretrained, its head tuned": {"tune": ("head",), "rates": (0.1,), "steps": (0, 1, 3)},
     "pretrained, all tuned": {"tune": ("all",), "rates": (0.01,), "steps": (0, 1, 3)},
 }
@@ -74,8 +89,17 @@ def test_a_point_of_the_curve_is_what_so_many_steps_alone_give(name: str) -> Non
     batch = random_episodes("conv4 max", 2)
     together = predict(method, state, batch, "query")
     for point, steps in enumerate(method.curve):
-        alone = {"rates": (0.01,), "steps": (steps,)} if name == "scratch" else {"inner_lr": 0.05, "test_steps": steps, "curve": (steps,)}
-        torch.testing.assert_close(together[:, point], predict(make_method(name, **alone), state, batch, "query")[:, 0], rtol=1e-9, atol=1e-9)
+        alone = (
+            {"rates": (0.01,), "steps": (steps,)}
+            if name == "scratch"
+            else {"inner_lr": 0.05, "test_steps": steps, "curve": (steps,)}
+        )
+        torch.testing.assert_close(
+            together[:, point],
+            predict(make_method(name, **alone), state, batch, "query")[:, 0],
+            rtol=1e-9,
+            atol=1e-9,
+        )
 
 
 @every_method
@@ -88,21 +112,35 @@ def test_changes_nothing(name: str, mode: BatchNormMode) -> None:
     assert torch.equal(predict(method, state, random_episodes("conv4 max", 3), mode), first)
     assert all(p.grad is None for p in state.parameters())
     norms = [layer for layer in state.modules() if isinstance(layer, BatchNorm2d)]
-    assert {(norm.statistics, norm.track, norm.record) for norm in norms} == {("batch", False, False)}
+    assert {(norm.statistics, norm.track, norm.record) for norm in norms} == {
+        ("batch", False, False)
+    }
 
 
 @every_method
 @every_mode
 @pytest.mark.parametrize("at_once", [1, 10**9])
-def test_episodes_never_meet(name: str, mode: BatchNormMode, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_episodes_never_meet(
+    name: str, mode: BatchNormMode, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor does an episode see what is left of the one before it, however many run together."""
     method, state = prepared(name)
     batch, others = random_episodes("conv4 max", 4), random_episodes("conv4 max", 4, seed=1)
     alone = torch.cat([predict(method, state, some_episodes(batch, [i]), mode) for i in range(4)])
     monkeypatch.setitem(inner_loop.NUMBERS_AT_ONCE, "cpu", at_once)
     for order in ([0, 1, 2, 3], [3, 1, 0, 2]):
-        torch.testing.assert_close(predict(method, state, some_episodes(batch, order), mode), alone[order], rtol=1e-9, atol=1e-9)
-    mixed = Episodes(*(torch.cat((getattr(others, part), getattr(batch, part))) for part in ("support_x", "support_y", "query_x", "query_y")))
+        torch.testing.assert_close(
+            predict(method, state, some_episodes(batch, order), mode),
+            alone[order],
+            rtol=1e-9,
+            atol=1e-9,
+        )
+    mixed = Episodes(
+        *(
+            torch.cat((getattr(others, part), getattr(batch, part)))
+            for part in ("support_x", "support_y", "query_x", "query_y")
+        )
+    )
     torch.testing.assert_close(predict(method, state, mixed, mode)[4:], alone, rtol=1e-9, atol=1e-9)
 
 
@@ -112,7 +150,12 @@ def test_queries_meet_in_transductive_modes_alone(name: str, mode: BatchNormMode
     method, state = prepared(name)
     batch = random_episodes("conv4 max", 2)
     full = predict(method, state, batch, mode)
-    fewer = predict(method, state, Episodes(batch.support_x, batch.support_y, batch.query_x[:, :3], batch.query_y[:, :3]), mode)
+    fewer = predict(
+        method,
+        state,
+        Episodes(batch.support_x, batch.support_y, batch.query_x[:, :3], batch.query_y[:, :3]),
+        mode,
+    )
     assert torch.allclose(fewer, full[:, :, :3], rtol=1e-9, atol=1e-9) == (mode not in TRANSDUCTIVE)
 
 
@@ -121,8 +164,17 @@ def test_queries_meet_in_transductive_modes_alone(name: str, mode: BatchNormMode
 def test_permuting_queries_permutes_predictions(name: str, mode: BatchNormMode) -> None:
     method, state = prepared(name)
     batch, order = random_episodes("conv4 max", 2), [4, 2, 0, 5, 1, 3]
-    permuted = predict(method, state, Episodes(batch.support_x, batch.support_y, batch.query_x[:, order], batch.query_y[:, order]), mode)
-    torch.testing.assert_close(permuted, predict(method, state, batch, mode)[:, :, order], rtol=1e-9, atol=1e-9)
+    permuted = predict(
+        method,
+        state,
+        Episodes(
+            batch.support_x, batch.support_y, batch.query_x[:, order], batch.query_y[:, order]
+        ),
+        mode,
+    )
+    torch.testing.assert_close(
+        permuted, predict(method, state, batch, mode)[:, :, order], rtol=1e-9, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("name", ["maml", "fomaml", "protonet"])
@@ -131,7 +183,9 @@ def test_each_training_task_moves_running_statistics_once(name: str, mode: Batch
     """So 0.9 of what was there is left after each."""
     method = make_method(name, train_batch_norm=mode)
     state = method.init(make_network("conv4 max"), None, torch.Generator())
-    means = [value.fill_(1e9) for key, value in state.named_buffers() if key.endswith("running_mean")]
+    means = [
+        value.fill_(1e9) for key, value in state.named_buffers() if key.endswith("running_mean")
+    ]
     method.step(state, random_episodes("conv4 max", 3))
     for mean in means:
         assert mean.numpy() == pytest.approx(1e9 * 0.9**3, rel=1e-6)
@@ -162,7 +216,9 @@ def test_running_statistics_are_not_used_in_other_modes(name: str, mode: BatchNo
 def test_what_does_not_train_or_adapt_says_so(name: str) -> None:
     method, state = prepared(name)
     weights = sum(p.numel() for p in state.parameters())
-    assert (method.trains, method.adapted_weights(state, WAYS)) == ((True, 0) if name == "protonet" else (False, weights))
+    assert (method.trains, method.adapted_weights(state, WAYS)) == (
+        (True, 0) if name == "protonet" else (False, weights)
+    )
     if not method.trains:
         with pytest.raises(TypeError, match="does not train"):
             method.step(state, random_episodes("conv4 max", 1))

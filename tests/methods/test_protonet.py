@@ -5,7 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from few_shot import MODES, SHOTS, WAYS, length, make_method, make_network, random_direction, random_episodes, relative_error, slope, textbook_conv4
+from few_shot import (
+    MODES,
+    SHOTS,
+    WAYS,
+    length,
+    make_method,
+    make_network,
+    random_direction,
+    random_episodes,
+    relative_error,
+    slope,
+    textbook_conv4,
+)
 from torch import Tensor, nn
 
 from metabench.methods.method import BatchNormMode
@@ -22,14 +34,20 @@ def embedder() -> tuple[nn.Module, nn.Sequential]:
 
 
 def log_probabilities(support_z: Tensor, query_z: Tensor) -> Tensor:
-    """Equations 1 and 2 of Snell et al. 2017, one query and class after another; the support set is class-major."""
+    """Equations 1 and 2 of Snell et al. 2017, one query and class after another; the support set is
+    class-major."""
     prototypes = [support_z[SHOTS * c : SHOTS * (c + 1)].mean(0) for c in range(WAYS)]
-    distances = torch.stack([torch.stack([((q - prototype) ** 2).sum() for prototype in prototypes]) for q in query_z])
+    distances = torch.stack(
+        [torch.stack([((q - prototype) ** 2).sum() for prototype in prototypes]) for q in query_z]
+    )
     return F.log_softmax(-distances, -1)
 
 
-def embeddings(body: nn.Module, batch: Episodes, episode: int, mode: BatchNormMode) -> tuple[Tensor, Tensor]:
-    """Support and query features of one episode, by a plain network in training or evaluation mode."""
+def embeddings(
+    body: nn.Module, batch: Episodes, episode: int, mode: BatchNormMode
+) -> tuple[Tensor, Tensor]:
+    """Support and query features of one episode, by a plain network in training or evaluation
+    mode."""
     support_x, query_x = batch.support_x[episode], batch.query_x[episode]
     if mode == "running":
         return body.eval()(support_x), body(query_x)
@@ -42,15 +60,22 @@ def embeddings(body: nn.Module, batch: Episodes, episode: int, mode: BatchNormMo
 def test_scores_are_those_written_out(mode: BatchNormMode) -> None:
     (network, body), batch = embedder(), random_episodes("conv4 max", EPISODES)
     method = make_method("protonet")
-    scores = method.predict(method.init(network, None, None), batch.support_x, batch.support_y, batch.query_x, mode)[:, 0]
-    by_hand = torch.stack([log_probabilities(*embeddings(body, batch, i, mode)) for i in range(EPISODES)])
+    scores = method.predict(
+        method.init(network, None, None), batch.support_x, batch.support_y, batch.query_x, mode
+    )[:, 0]
+    by_hand = torch.stack(
+        [log_probabilities(*embeddings(body, batch, i, mode)) for i in range(EPISODES)]
+    )
     torch.testing.assert_close(scores.log_softmax(-1), by_hand, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("mode", ["query", "joint"])
 def test_a_step_is_one_of_adam_along_the_gradient_written_out(mode: BatchNormMode) -> None:
     (network, body), batch = embedder(), random_episodes("conv4 max", EPISODES)
-    losses = [F.nll_loss(log_probabilities(*embeddings(body, batch, i, mode)), batch.query_y[i]) for i in range(EPISODES)]
+    losses = [
+        F.nll_loss(log_probabilities(*embeddings(body, batch, i, mode)), batch.query_y[i])
+        for i in range(EPISODES)
+    ]
     loss = torch.stack(losses).mean()
     loss.backward()
     method = make_method("protonet", train_batch_norm=mode)
@@ -66,7 +91,10 @@ def test_the_gradient_is_the_slope_of_the_loss(mode: BatchNormMode) -> None:
     """In every mode, against central differences through `predict`."""
     network, batch, h = make_network("conv4 max"), random_episodes("conv4 max", EPISODES), 1e-6
     method = make_method("protonet", train_batch_norm=mode)
-    weights, direction = {name: p.detach().clone() for name, p in network.body.named_parameters()}, random_direction(network.body)
+    weights, direction = (
+        {name: p.detach().clone() for name, p in network.body.named_parameters()},
+        random_direction(network.body),
+    )
 
     def loss(offset: float) -> float:
         state = method.init(network, None, None)
@@ -80,14 +108,26 @@ def test_the_gradient_is_the_slope_of_the_loss(mode: BatchNormMode) -> None:
     loss(0.0)
     state = method.init(network, None, None)
     method.step(state, batch)
-    gradient = {name: state.optimizer.state[p]["exp_avg"] / 0.1 for name, p in network.body.named_parameters()}
-    assert slope(gradient, direction) == pytest.approx(difference, rel=0, abs=1e-7 * length(gradient))
+    gradient = {
+        name: state.optimizer.state[p]["exp_avg"] / 0.1
+        for name, p in network.body.named_parameters()
+    }
+    assert slope(gradient, direction) == pytest.approx(
+        difference, rel=0, abs=1e-7 * length(gradient)
+    )
 
 
 def test_the_distance_is_squared_and_euclidean() -> None:
-    """Prototypes 0 and 3 on a line, a query at 1: log-odds 2² - 1² = 3 (unsquared they would be 1)."""
-    support, labels, query = torch.tensor([[[0.0], [3.0]]]), torch.tensor([[0, 1]]), torch.tensor([[[1.0]]])
-    scores = PrototypicalNetworks(PrototypicalNetworks.Settings()).compare(support, labels, query)[0, 0]
+    """Prototypes 0 and 3 on a line, a query at 1: log-odds 2² - 1² = 3 (unsquared they would be
+    1)."""
+    support, labels, query = (
+        torch.tensor([[[0.0], [3.0]]]),
+        torch.tensor([[0, 1]]),
+        torch.tensor([[[1.0]]]),
+    )
+    scores = PrototypicalNetworks(PrototypicalNetworks.Settings()).compare(support, labels, query)[
+        0, 0
+    ]
     assert scores[0] - scores[1] == 3.0
 
 
@@ -95,7 +135,10 @@ def test_prototypes_follow_the_labels_not_the_order() -> None:
     method, rng = make_method("protonet"), torch.Generator().manual_seed(0)
     support, query = torch.randn(1, 6, 5, generator=rng), torch.randn(1, 4, 5, generator=rng)
     labels, order = torch.tensor([[0, 0, 1, 1, 2, 2]]), [5, 0, 3, 1, 4, 2]
-    torch.testing.assert_close(method.compare(support[:, order], labels[:, order], query), method.compare(support, labels, query))
+    torch.testing.assert_close(
+        method.compare(support[:, order], labels[:, order], query),
+        method.compare(support, labels, query),
+    )
 
 
 def test_the_head_is_left_out() -> None:

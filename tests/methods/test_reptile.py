@@ -1,4 +1,5 @@
-"""Reptile against the authors' loop written out with one live network and one live optimiser of torch."""
+"""Reptile against the authors' loop written out with one live network and one live optimiser of
+torch."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ from metabench.models.layers import BatchNorm2d
 from metabench.tasks.episodes import Episodes
 
 ROUNDING = 1e-9
-"""Relative, in float64. Adam without momentum divides by the gradient's own size, and so magnifies rounding."""
+"""Relative, in float64. Adam without momentum divides by the gradient's own size, and so magnifies
+rounding."""
 LR = {"adam": 0.003, "sgd": 0.05}
 TASKS = 3
 
@@ -46,7 +48,10 @@ both_optimizers = pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 
 def begin(name: str, optimizer: str = "adam", **settings: Any) -> tuple[Reptile, ReptileState]:
     """Reptile on a small network, the shuffling of its mini-batches seeded with 5."""
-    method: Any = make_method("reptile", **{"inner_optimizer": optimizer, "inner_lr": LR[optimizer], "inner_steps": 3, **settings})
+    method: Any = make_method(
+        "reptile",
+        **{"inner_optimizer": optimizer, "inner_lr": LR[optimizer], "inner_steps": 3, **settings},
+    )
     return method, method.init(make_network(name), None, torch.Generator().manual_seed(5))
 
 
@@ -55,14 +60,19 @@ def loss_of(scores: Tensor, y: Tensor) -> Tensor:
 
 
 class Authors:
-    """supervised_reptile/reptile.py: variables that are set back for each task, and an optimiser that never is."""
+    """supervised_reptile/reptile.py: variables that are set back for each task, and an optimiser
+    that never is."""
 
     def __init__(self, name: str, optimizer: str) -> None:
         network = make_network(name)
         self.network = network if name == "mlp" else textbook_conv4(network, name.split()[1])
         with_moments = {"lr": LR["adam"], "betas": (0.0, 0.999), "eps": 1e-8}
         weights = self.network.parameters()
-        self.optimizer = torch.optim.Adam(weights, **with_moments) if optimizer == "adam" else torch.optim.SGD(weights, lr=LR["sgd"])
+        self.optimizer = (
+            torch.optim.Adam(weights, **with_moments)
+            if optimizer == "adam"
+            else torch.optim.SGD(weights, lr=LR["sgd"])
+        )
 
     def variables(self) -> list[Tensor]:
         return [p.detach().clone() for p in self.network.parameters()]
@@ -72,7 +82,9 @@ class Authors:
             for p, value in zip(self.network.parameters(), values, strict=True):
                 p.copy_(value)
 
-    def batches(self, x: Tensor, y: Tensor, size: int | None, rng: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(
+        self, x: Tensor, y: Tensor, size: int | None, rng: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """`_mini_batches`: fill a batch from one shuffling after another."""
         if size is None:
             while True:
@@ -93,11 +105,16 @@ class Authors:
         self.optimizer.step()
         return loss.detach(), scores.detach()
 
-    def train_step(self, batch: Episodes, steps: int, size: int, epsilon: float, rng: torch.Generator) -> list[tuple[Tensor, Tensor, Tensor]]:
+    def train_step(
+        self, batch: Episodes, steps: int, size: int, epsilon: float, rng: torch.Generator
+    ) -> list[tuple[Tensor, Tensor, Tensor]]:
         """Algorithm 2; returns what was met at the last inner step of each task."""
         old, new, last = self.variables(), [], []
         for i in range(len(batch)):
-            x, y = torch.cat((batch.support_x[i], batch.query_x[i])), torch.cat((batch.support_y[i], batch.query_y[i]))
+            x, y = (
+                torch.cat((batch.support_x[i], batch.query_x[i])),
+                torch.cat((batch.support_y[i], batch.query_y[i])),
+            )
             batches = self.batches(x, y, size, rng)
             for _ in range(steps):
                 x_seen, y_seen = next(batches)
@@ -105,22 +122,35 @@ class Authors:
             last.append((loss, scores, y_seen))
             new.append(self.variables())
             self.set_variables(old)
-        self.set_variables([o + epsilon * (sum(n) / len(n) - o) for o, *n in zip(old, *new, strict=True)])
+        self.set_variables(
+            [o + epsilon * (sum(n) / len(n) - o) for o, *n in zip(old, *new, strict=True)]
+        )
         return last
 
 
 def second_moments(authors: Authors) -> Tensor:
-    return torch.cat([authors.optimizer.state[p]["exp_avg_sq"].flatten() for p in authors.network.parameters()])
+    return torch.cat(
+        [authors.optimizer.state[p]["exp_avg_sq"].flatten() for p in authors.network.parameters()]
+    )
 
 
-def trained_with(authors: Authors, method: Reptile, state: ReptileState, name: str, epsilon: float = 0.6) -> list[tuple[StepResult, list[Any]]]:
+def trained_with(
+    authors: Authors, method: Reptile, state: ReptileState, name: str, epsilon: float = 0.6
+) -> list[tuple[StepResult, list[Any]]]:
     """Two outer iterations of either."""
     rng, results = torch.Generator().manual_seed(5), []
     for seed in (0, 1):
         batch = random_episodes(name, TASKS, seed=seed)
         state.rate = epsilon / method.settings.outer_lr
         ours = method.step(state, batch)
-        results.append((ours, authors.train_step(batch, method.settings.inner_steps, method.settings.inner_batch, epsilon, rng)))
+        results.append(
+            (
+                ours,
+                authors.train_step(
+                    batch, method.settings.inner_steps, method.settings.inner_batch, epsilon, rng
+                ),
+            )
+        )
     return results
 
 
@@ -133,11 +163,20 @@ def test_trains_as_the_authors_do(name: str, optimizer: str, size: int) -> None:
     before = [p.detach().clone() for p in state.model.parameters()]
     results = trained_with(authors, method, state, name)
     ours, theirs = list(state.model.parameters()), authors.variables()
-    assert relative_error([a - b for a, b in zip(ours, before, strict=True)], [a - b for a, b in zip(theirs, before, strict=True)]) < ROUNDING
+    assert (
+        relative_error(
+            [a - b for a, b in zip(ours, before, strict=True)],
+            [a - b for a, b in zip(theirs, before, strict=True)],
+        )
+        < ROUNDING
+    )
     for result, last in results:
         losses, scores, y = zip(*last, strict=True)
         assert result.loss == pytest.approx(float(sum(losses) / TASKS), rel=ROUNDING)
-        right = [F.mse_loss(s, t) if t.is_floating_point() else (s.argmax(-1) == t).double().mean() for s, t in zip(scores, y, strict=True)]
+        right = [
+            F.mse_loss(s, t) if t.is_floating_point() else (s.argmax(-1) == t).double().mean()
+            for s, t in zip(scores, y, strict=True)
+        ]
         assert result.score == pytest.approx(float(sum(right) / TASKS), rel=1e-6)
     if optimizer == "adam":
         assert relative_error([state.second_moment], [second_moments(authors)]) < ROUNDING
@@ -154,13 +193,22 @@ def test_tests_as_the_authors_do(name: str, optimizer: str, size: int | None) ->
     authors = Authors(name, optimizer)
     trained_with(authors, method, state, name)
     batch = random_episodes(name, TASKS, seed=2)
-    scores = method.predict(state, batch.support_x, batch.support_y, batch.query_x, None if name == "mlp" else "query")
+    scores = method.predict(
+        state, batch.support_x, batch.support_y, batch.query_x, None if name == "mlp" else "query"
+    )
     for i in range(TASKS):
         theirs = copy.deepcopy(authors)
-        batches = theirs.batches(batch.support_x[i], batch.support_y[i], size, torch.Generator().manual_seed(0))
+        batches = theirs.batches(
+            batch.support_x[i], batch.support_y[i], size, torch.Generator().manual_seed(0)
+        )
         for steps in range(max(curve) + 1):
             if steps in curve:
-                torch.testing.assert_close(scores[i, curve.index(steps)], theirs.network(batch.query_x[i]).detach(), rtol=1e-7, atol=1e-7)
+                torch.testing.assert_close(
+                    scores[i, curve.index(steps)],
+                    theirs.network(batch.query_x[i]).detach(),
+                    rtol=1e-7,
+                    atol=1e-7,
+                )
             theirs.minimise(*next(batches))
 
 
@@ -171,7 +219,9 @@ def test_a_test_episode_leaves_the_state_as_it_was(name: str, optimizer: str) ->
     method.step(state, random_episodes(name, 2))
     before, drawn = fingerprint(state), state.generator.get_state()
     batch = random_episodes(name, 2, seed=1)
-    method.predict(state, batch.support_x, batch.support_y, batch.query_x, None if name == "mlp" else "query")
+    method.predict(
+        state, batch.support_x, batch.support_y, batch.query_x, None if name == "mlp" else "query"
+    )
     assert fingerprint(state) == before
     assert torch.equal(state.generator.get_state(), drawn)
 
@@ -188,7 +238,9 @@ def test_second_moments_go_on_into_test_episodes() -> None:
     assert not torch.allclose(kept[:, 1], fresh[:, 1], rtol=1e-3)
 
 
-def moved(name: str, optimizer: str, batch: Episodes, epsilon: float, **settings: Any) -> list[Tensor]:
+def moved(
+    name: str, optimizer: str, batch: Episodes, epsilon: float, **settings: Any
+) -> list[Tensor]:
     """Where one outer iteration leads from the initial weights."""
     method, state = begin(name, optimizer, **settings)
     state.rate = epsilon
@@ -198,9 +250,13 @@ def moved(name: str, optimizer: str, batch: Episodes, epsilon: float, **settings
 
 @settings(max_examples=25)
 @given(epsilon=st.floats(0, 1), tasks=st.integers(1, 3), optimizer=st.sampled_from(["adam", "sgd"]))
-def test_the_outer_rate_is_the_way_gone_towards_the_mean(epsilon: float, tasks: int, optimizer: str) -> None:
+def test_the_outer_rate_is_the_way_gone_towards_the_mean(
+    epsilon: float, tasks: int, optimizer: str
+) -> None:
     batch, start = random_episodes("mlp", tasks), list(make_network("mlp").parameters())
-    nowhere, there, all_the_way = (moved("mlp", optimizer, batch, rate) for rate in (0.0, epsilon, 1.0))
+    nowhere, there, all_the_way = (
+        moved("mlp", optimizer, batch, rate) for rate in (0.0, epsilon, 1.0)
+    )
     assert all(torch.equal(a, b) for a, b in zip(nowhere, start, strict=True))
     for a, b, c in zip(start, there, all_the_way, strict=True):
         torch.testing.assert_close(b, a + epsilon * (c - a), rtol=1e-12, atol=1e-12)
@@ -216,14 +272,21 @@ def test_the_loss_on_the_task_falls(optimizer: str) -> None:
 
 @every_network
 def test_one_step_of_sgd_is_joint_training(name: str) -> None:
-    """With a single inner step the outer one is gradient descent on the mean loss, at inner times outer rate (Nichol et al. 2018)."""
+    """With a single inner step the outer one is gradient descent on the mean loss, at inner times
+    outer rate (Nichol et al. 2018)."""
     batch, network = random_episodes(name, TASKS), make_network(name)
     plain = network if name == "mlp" else textbook_conv4(network, name.split()[1])
-    x, y = torch.cat((batch.support_x, batch.query_x), 1), torch.cat((batch.support_y, batch.query_y), 1)
+    x, y = (
+        torch.cat((batch.support_x, batch.query_x), 1),
+        torch.cat((batch.support_y, batch.query_y), 1),
+    )
     loss = torch.stack([loss_of(plain(x[i]), y[i]) for i in range(TASKS)]).mean()
     gradient = torch.autograd.grad(loss, tuple(plain.parameters()))
     there = moved(name, "sgd", batch, 0.5, inner_steps=1, inner_batch=x.shape[1])
-    steps = [(a.detach() - b) / (0.5 * LR["sgd"]) for a, b in zip(network.parameters(), there, strict=True)]
+    steps = [
+        (a.detach() - b) / (0.5 * LR["sgd"])
+        for a, b in zip(network.parameters(), there, strict=True)
+    ]
     assert relative_error(steps, list(gradient)) < 1e-12
 
 
@@ -232,7 +295,13 @@ def test_under_adam_the_order_of_tasks_matters_and_under_sgd_it_does_not() -> No
     turned = some_episodes(batch, [2, 1, 0])
     for optimizer in ("adam", "sgd"):
         one, other = (moved("mlp", optimizer, episodes, 1.0) for episodes in (batch, turned))
-        way = length(dict(enumerate(a - b for a, b in zip(one, moved("mlp", optimizer, batch, 0.0), strict=True))))
+        way = length(
+            dict(
+                enumerate(
+                    a - b for a, b in zip(one, moved("mlp", optimizer, batch, 0.0), strict=True)
+                )
+            )
+        )
         apart = length(dict(enumerate(a - b for a, b in zip(one, other, strict=True)))) / way
         assert apart > 1e-3 if optimizer == "adam" else apart < 1e-12
 
@@ -240,7 +309,9 @@ def test_under_adam_the_order_of_tasks_matters_and_under_sgd_it_does_not() -> No
 @every_network
 @both_optimizers
 @pytest.mark.parametrize("at_once", [1, 10**9])
-def test_how_many_tasks_run_together_changes_nothing(name: str, optimizer: str, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_many_tasks_run_together_changes_nothing(
+    name: str, optimizer: str, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     batch = random_episodes(name, 4)
     usual = moved(name, optimizer, batch, 1.0, inner_batch=4)
     monkeypatch.setitem(inner_loop.NUMBERS_AT_ONCE, "cpu", at_once)
@@ -258,8 +329,15 @@ def test_running_statistics_move_once_a_task_in_its_last_step(optimizer: str) ->
         assert norm.running_mean.numpy() == pytest.approx(1e9 * 0.9**TASKS, rel=1e-6)
 
 
-@given(samples=st.integers(1, 12), size=st.integers(1, 15), steps=st.integers(0, 12), fewer=st.integers(0, 12))
-def test_mini_batches_go_through_all_samples_again_and_again(samples: int, size: int, steps: int, fewer: int) -> None:
+@given(
+    samples=st.integers(1, 12),
+    size=st.integers(1, 15),
+    steps=st.integers(0, 12),
+    fewer=st.integers(0, 12),
+)
+def test_mini_batches_go_through_all_samples_again_and_again(
+    samples: int, size: int, steps: int, fewer: int
+) -> None:
     order = mini_batches(samples, size, steps, torch.Generator().manual_seed(3))
     assert order.shape == (steps, size)
     rounds = order.flatten().split(samples)
@@ -268,7 +346,9 @@ def test_mini_batches_go_through_all_samples_again_and_again(samples: int, size:
     assert all(len(one) == samples for one in rounds[:-1])
     assert order.numel() == 0 or (order.min() >= 0 and order.max() < samples)
     fewer = min(fewer, steps)
-    assert torch.equal(mini_batches(samples, size, fewer, torch.Generator().manual_seed(3)), order[:fewer])
+    assert torch.equal(
+        mini_batches(samples, size, fewer, torch.Generator().manual_seed(3)), order[:fewer]
+    )
 
 
 def test_without_a_size_every_step_sees_all_samples_and_nothing_is_drawn() -> None:
@@ -296,14 +376,20 @@ def test_the_curve(settings: dict[str, Any], curve: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("source", ["sinusoid", "omniglot"])
-def test_a_fit_comes_again_to_the_bit_and_says_what_it_took(source: str, omniglot_folder: Path) -> None:
+def test_a_fit_comes_again_to_the_bit_and_says_what_it_took(
+    source: str, omniglot_folder: Path
+) -> None:
     method = {"inner_batch": 4, "test_steps": 2, "test_batch": 2, "inner_steps": 3}
     cell = make_cell("reptile", source, method=method)
     (first,), (second,) = (run(cell, data=omniglot_folder) for _ in range(2))
     assert reproducible(first) == reproducible(second)
     assert first.result["outcome"] == "completed"
     tasks, images = {"sinusoid": (12, 10), "omniglot": (8, 9)}[source]
-    assert first.result["spent"] == {"tasks": tasks, "images": tasks * images, "gradient_evaluations": tasks * 3}
+    assert first.result["spent"] == {
+        "tasks": tasks,
+        "images": tasks * images,
+        "gradient_evaluations": tasks * 3,
+    }
     assert first.result["weights"]["trained"] == first.result["weights"]["adapted"] > 0
 
 
@@ -312,7 +398,10 @@ def test_kept_weights_hold_all_that_training_and_test_go_on_from() -> None:
     batch = random_episodes("conv4 max", 2)
     method.step(state, batch)
     loaded.load_state_dict(state.state_dict())
-    scores = [method.predict(at, batch.support_x, batch.support_y, batch.query_x, "running") for at in (state, loaded)]
+    scores = [
+        method.predict(at, batch.support_x, batch.support_y, batch.query_x, "running")
+        for at in (state, loaded)
+    ]
     assert torch.equal(*scores)
     loaded.generator.set_state(state.generator.get_state())
     for at in (state, loaded):
@@ -321,7 +410,10 @@ def test_kept_weights_hold_all_that_training_and_test_go_on_from() -> None:
 
 
 def test_a_rate_without_reason_diverges(omniglot_folder: Path) -> None:
-    (outcome,) = run(make_cell("reptile", method={"inner_optimizer": "sgd", "inner_lr": 1e38}), data=omniglot_folder)
+    (outcome,) = run(
+        make_cell("reptile", method={"inner_optimizer": "sgd", "inner_lr": 1e38}),
+        data=omniglot_folder,
+    )
     assert (outcome.result["outcome"], outcome.result["score"]) == ("diverged", None)
 
 
@@ -329,7 +421,13 @@ def test_it_learns_to_fit_waves(omniglot_folder: Path) -> None:
     shape = {"shots": 10, "query_shots": 10}
     cell = make_cell(
         "reptile",
-        method={"inner_optimizer": "sgd", "inner_lr": 0.02, "inner_steps": 10, "test_steps": 10, "curve": (0, 10)},
+        method={
+            "inner_optimizer": "sgd",
+            "inner_lr": 0.02,
+            "inner_steps": 10,
+            "test_steps": 10,
+            "curve": (0, 10),
+        },
         model={"hidden": (40, 40), "init": "default"},
         train={**shape, "iterations": 300, "tasks_per_batch": 10, "schedule": "linear"},
         validate={**shape, "every": 150, "episodes": 20},
@@ -359,10 +457,17 @@ def test_nonsense_is_refused(key: str, value: Any) -> None:
 
 def test_settings_at_their_defaults_stay_out_of_the_identity() -> None:
     assert part("methods", "reptile", inner_batch=10, test_steps=50).said == {}
-    assert part("methods", "reptile", inner_optimizer="sgd", test_batch=5).said == {"inner_optimizer": "sgd", "test_batch": 5}
+    assert part("methods", "reptile", inner_optimizer="sgd", test_batch=5).said == {
+        "inner_optimizer": "sgd",
+        "test_batch": 5,
+    }
 
 
 def test_everything_kept_is_no_weight() -> None:
     """Moments are carried along, not trained: the number of weights is the network's."""
     _, state = begin("conv4 max")
-    assert sum(p.numel() for p in state.parameters()) == sum(p.numel() for p in state.model.parameters()) == state.second_moment.numel()
+    assert (
+        sum(p.numel() for p in state.parameters())
+        == sum(p.numel() for p in state.model.parameters())
+        == state.second_moment.numel()
+    )

@@ -9,7 +9,15 @@ from few_shot import relative_error
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from metabench.models.layers import BatchNorm2d, ChannelMoments, Conv2d, Linear, normalising, pack_tasks, unpack_tasks
+from metabench.models.layers import (
+    BatchNorm2d,
+    ChannelMoments,
+    Conv2d,
+    Linear,
+    normalising,
+    pack_tasks,
+    unpack_tasks,
+)
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
@@ -18,7 +26,9 @@ def images(*shape: int, dtype: torch.dtype = torch.float64, seed: int = 0) -> Te
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype) + 0.5
 
 
-def norm_layer(channels: int, *, pool: bool, dtype: torch.dtype = torch.float64, lowest: float = 0.5) -> BatchNorm2d:
+def norm_layer(
+    channels: int, *, pool: bool, dtype: torch.dtype = torch.float64, lowest: float = 0.5
+) -> BatchNorm2d:
     """A layer with a scale from `lowest` up, and a shift."""
     torch.manual_seed(1)
     layer = BatchNorm2d(channels, pool).to(dtype)
@@ -28,7 +38,8 @@ def norm_layer(channels: int, *, pool: bool, dtype: torch.dtype = torch.float64,
 
 
 def torchs_own(layer: BatchNorm2d) -> nn.Sequential:
-    """Batch norm, ReLU and pooling as torch has them, in the usual order, with the weights of `layer`."""
+    """Batch norm, ReLU and pooling as torch has them, in the usual order, with the weights of
+    `layer`."""
     norm = nn.BatchNorm2d(layer.weight.numel()).to(layer.weight.dtype)
     norm.load_state_dict(layer.state_dict(), strict=False)
     return nn.Sequential(norm, nn.ReLU(), *([nn.MaxPool2d(2)] if layer.pool else []))
@@ -36,7 +47,9 @@ def torchs_own(layer: BatchNorm2d) -> nn.Sequential:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-14)])
-def test_channel_moments_are_those_of_var_mean(layout: torch.memory_format, dtype: torch.dtype, tolerance: float) -> None:
+def test_channel_moments_are_those_of_var_mean(
+    layout: torch.memory_format, dtype: torch.dtype, tolerance: float
+) -> None:
     x = images(6, 5, 7, 9, dtype=dtype).to(memory_format=layout)
     variance, mean = torch.var_mean(x, (0, 2, 3), correction=0)
     ours = ChannelMoments.apply(x)
@@ -61,7 +74,13 @@ def test_batch_norm_equals_torchs_own(pool: bool, lowest: float) -> None:
     torch.testing.assert_close(outputs, expected, rtol=1e-10, atol=1e-10)
     upstream = images(*outputs.shape, seed=3)
     gradients = torch.autograd.grad(outputs, (ours, layer.weight, layer.bias), upstream)
-    assert relative_error(list(gradients), list(torch.autograd.grad(expected, (theirs, *plain.parameters()), upstream))) < 1e-11
+    assert (
+        relative_error(
+            list(gradients),
+            list(torch.autograd.grad(expected, (theirs, *plain.parameters()), upstream)),
+        )
+        < 1e-11
+    )
     torch.testing.assert_close(layer.running_mean, plain[0].running_mean)
     torch.testing.assert_close(layer.running_var, plain[0].running_var)
     with normalising(layer, "running"):
@@ -71,8 +90,13 @@ def test_batch_norm_equals_torchs_own(pool: bool, lowest: float) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("size", [28, 14, 7, 3])
-def test_pooling_first_gives_the_bits_of_pooling_last(dtype: torch.dtype, layout: torch.memory_format, size: int) -> None:
-    layer, x = norm_layer(8, pool=True, dtype=dtype, lowest=0.0), images(6, 8, size, size, dtype=dtype).to(memory_format=layout)
+def test_pooling_first_gives_the_bits_of_pooling_last(
+    dtype: torch.dtype, layout: torch.memory_format, size: int
+) -> None:
+    layer, x = (
+        norm_layer(8, pool=True, dtype=dtype, lowest=0.0),
+        images(6, 8, size, size, dtype=dtype).to(memory_format=layout),
+    )
     layer.weight.data[0] = 0.0
     first = layer(x)
     layer.pool = False
@@ -82,7 +106,8 @@ def test_pooling_first_gives_the_bits_of_pooling_last(dtype: torch.dtype, layout
 def test_batch_norm_of_packed_tasks_equals_a_loop_over_tasks() -> None:
     tasks, channels = 3, 4
     layer, x = norm_layer(channels, pool=True), images(tasks, 5, channels, 6, 6)
-    weights = {"weight": images(tasks, channels, seed=4), "bias": images(tasks, channels, seed=5)}  # scales of both signs
+    # scales of both signs
+    weights = {"weight": images(tasks, channels, seed=4), "bias": images(tasks, channels, seed=5)}
     together = unpack_tasks(functional_call(layer, weights, (pack_tasks(x),)), tasks)
     for task in range(tasks):
         alone = functional_call(layer, {name: w[task] for name, w in weights.items()}, (x[task],))
@@ -102,7 +127,11 @@ def test_running_statistics_of_packed_tasks_equal_a_loop_over_tasks() -> None:
 @pytest.mark.parametrize("stride", [1, 2])
 def test_convolution_of_packed_tasks_equals_a_loop_over_tasks(stride: int) -> None:
     tasks = 3
-    layer, x, weight = Conv2d(2, 5, stride).double(), images(tasks, 4, 2, 7, 7), images(tasks, 5, 2, 3, 3, seed=1)
+    layer, x, weight = (
+        Conv2d(2, 5, stride).double(),
+        images(tasks, 4, 2, 7, 7),
+        images(tasks, 5, 2, 3, 3, seed=1),
+    )
     together = unpack_tasks(functional_call(layer, {"weight": weight}, (pack_tasks(x),)), tasks)
     for task in range(tasks):
         alone = F.conv2d(x[task], weight[task], stride=stride, padding=1)
@@ -113,7 +142,10 @@ def test_linear_with_a_task_axis_equals_a_loop_over_tasks() -> None:
     layer, x = Linear(4, 3).double(), images(2, 5, 4)
     weights = {"weight": images(2, 3, 4, seed=1), "bias": images(2, 3, seed=2)}
     together = functional_call(layer, weights, (x,))
-    torch.testing.assert_close(together, torch.stack([F.linear(x[t], weights["weight"][t], weights["bias"][t]) for t in range(2)]))
+    torch.testing.assert_close(
+        together,
+        torch.stack([F.linear(x[t], weights["weight"][t], weights["bias"][t]) for t in range(2)]),
+    )
 
 
 def test_packing_is_undone_by_unpacking() -> None:
@@ -151,7 +183,10 @@ def test_recorded_statistics_are_forgotten_after_use() -> None:
     with normalising(layer, "recorded"):
         layer(images(5, 4, 6, 6, seed=2))
     assert layer.recorded is None
-    with normalising(layer, "recorded"), pytest.raises(RuntimeError, match="before any were recorded"):
+    with (
+        normalising(layer, "recorded"),
+        pytest.raises(RuntimeError, match="before any were recorded"),
+    ):
         layer(images(5, 4, 6, 6))
 
 

@@ -1,4 +1,5 @@
-"""Whole networks: against plain layers of torch, with and without a task axis, and what they say of themselves."""
+"""Whole networks: against plain layers of torch, with and without a task axis, and what they say of
+themselves."""
 
 from __future__ import annotations
 
@@ -22,7 +23,10 @@ def test_conv4_is_the_textbook_network(pooling: str, size: int) -> None:
     with normalising(ours, "running"):
         torch.testing.assert_close(ours(x), plain.eval()(x))
     torch.testing.assert_close(ours(x), plain.train()(x))
-    gradients = [torch.autograd.grad(network(x).square().sum(), tuple(network.parameters())) for network in (ours, plain)]
+    gradients = [
+        torch.autograd.grad(network(x).square().sum(), tuple(network.parameters()))
+        for network in (ours, plain)
+    ]
     assert relative_error(*map(list, gradients)) < 1e-9
 
 
@@ -30,7 +34,10 @@ def test_conv4_is_the_textbook_network(pooling: str, size: int) -> None:
 def test_the_task_axis_equals_a_loop_over_tasks(name: str) -> None:
     network, x = make_network(name), random_episodes(name, 3).support_x
     rng = torch.Generator().manual_seed(2)
-    weights = {key: p.detach() + 0.1 * torch.randn(3, *p.shape, generator=rng, dtype=p.dtype) for key, p in network.named_parameters()}
+    weights = {
+        key: p.detach() + 0.1 * torch.randn(3, *p.shape, generator=rng, dtype=p.dtype)
+        for key, p in network.named_parameters()
+    }
     together = functional_call(network, weights, (x,))
     for task in range(3):
         alone = functional_call(network, {key: w[task] for key, w in weights.items()}, (x[task],))
@@ -39,11 +46,19 @@ def test_the_task_axis_equals_a_loop_over_tasks(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "image", "features"),
-    [({}, (1, 28, 28), 64), ({"pooling": "stride"}, (1, 28, 28), 256), ({"filters": 32}, (3, 84, 84), 800), ({}, (3, 32, 32), 256)],
+    [
+        ({}, (1, 28, 28), 64),
+        ({"pooling": "stride"}, (1, 28, 28), 256),
+        ({"filters": 32}, (3, 84, 84), 800),
+        ({}, (3, 32, 32), 256),
+    ],
     ids=str,
 )
-def test_conv4_has_the_features_and_weights_of_the_papers(settings: dict[str, object], image: tuple[int, int, int], features: int) -> None:
-    """Omniglot: 64 features (Vinyals, Snell) or 64 x 2 x 2 (Finn); mini-ImageNet with 32 filters: 32 x 5 x 5."""
+def test_conv4_has_the_features_and_weights_of_the_papers(
+    settings: dict[str, object], image: tuple[int, int, int], features: int
+) -> None:
+    """Omniglot: 64 features (Vinyals, Snell) or 64 x 2 x 2 (Finn); mini-ImageNet with 32 filters:
+    32 x 5 x 5."""
     network = Conv4(Conv4.Settings(**settings), Task("classification", image, 5))
     filters = settings.get("filters", 64)
     assert network.head.in_features == features
@@ -68,7 +83,8 @@ def test_truncated_normal_weights_are_within_two_deviations_and_biases_zero() ->
     assert all((p == 0).all() for name, p in network.named_parameters() if name.endswith("bias"))
     weight = network.body.linear1.weight
     assert weight.abs().max() <= 0.02
-    assert weight.std().item() == pytest.approx(0.0088, rel=0.02)  # of a normal cut at two deviations: 0.880 of the full one
+    # of a normal cut at two deviations: 0.880 of the full one
+    assert weight.std().item() == pytest.approx(0.0088, rel=0.02)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -76,6 +92,8 @@ def test_networks_split_into_body_and_head_and_say_what_they_are(name: str) -> N
     network, x = make_network(name), random_episodes(name, 1).query_x[0]
     assert torch.equal(network.head(network.body(x)), network(x))
     model = type(network)
-    assert model.has_batch_norm(model.Settings()) == any("running_mean" in key for key, _ in network.named_buffers())
+    assert model.has_batch_norm(model.Settings()) == any(
+        "running_mean" in key for key, _ in network.named_buffers()
+    )
     assert model.kinds == {"regression" if name == "mlp" else "classification"}
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules())

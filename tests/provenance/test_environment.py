@@ -26,13 +26,24 @@ HARMLESS = {
     "metabench.stats.paired",
     "metabench.stats.power",
     *(f"metabench.{name}" for name in ("bounds", "shapes", "signals", "text", "untrusted", "zips")),
-    *("metabench.records", *(f"metabench.records.{name}" for name in ("folder", "listing", "store"))),
+    *(
+        "metabench.records",
+        *(f"metabench.records.{name}" for name in ("folder", "listing", "store")),
+    ),
 }
-"""Modules that an experiment loads and that shape no number of its: how parts are found and checked, files, time and memory, statistics over runs."""
+"""Modules that an experiment loads and that shape no number of its: how parts are found and
+checked, files, time and memory, statistics over runs."""
 
 
 def run_python(code: str, cwd: Path | None = None) -> str:
-    done = subprocess.run([sys.executable, "-c", code], cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -45,14 +56,20 @@ def copied_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy
 
 
-@pytest.mark.parametrize("name", ["experiment.py", "algorithms/maml.py", "tasks/splits/vinyals.json", "models/mlp.py"])
+@pytest.mark.parametrize(
+    "name", ["experiment.py", "algorithms/maml.py", "tasks/splits/vinyals.json", "models/mlp.py"]
+)
 def test_a_changed_source_changes_the_conditions(copied_package: Path, name: str) -> None:
     before = environment.conditions(1, "cpu")
-    file = next(copied_package.glob(name), None) or next((copied_package / "tasks" / "splits").glob("*.json"))
+    file = next(copied_package.glob(name), None) or next(
+        (copied_package / "tasks" / "splits").glob("*.json")
+    )
     file.write_bytes(file.read_bytes() + b"\n")
     after = environment.conditions(1, "cpu")
     assert after["conditions_digest"] != before["conditions_digest"]
-    assert [line.partition(" ")[0] for line in environment.differences(before, after)] == ["sources"]
+    assert [line.partition(" ")[0] for line in environment.differences(before, after)] == [
+        "sources"
+    ]
 
 
 @pytest.mark.parametrize("name", ["cli.py", "records.py", "runner/pool.py"])
@@ -71,7 +88,11 @@ def test_renaming_a_source_changes_the_digest(copied_package: Path) -> None:
 def test_threads_device_and_capability_count(monkeypatch: pytest.MonkeyPatch) -> None:
     base = environment.conditions(1, "cpu")
     assert environment.differences(base, environment.conditions(2, "cpu")) == ["threads 1 -> 2"]
-    assert environment.conditions(1, "cuda:0")["device"] == environment.conditions(1, "cuda:1")["device"] == "cuda"
+    assert (
+        environment.conditions(1, "cuda:0")["device"]
+        == environment.conditions(1, "cuda:1")["device"]
+        == "cuda"
+    )
     monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
     environment.cpu_capability.cache_clear()
     try:
@@ -82,15 +103,22 @@ def test_threads_device_and_capability_count(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_scipy_counts_since_intervals_are_its(monkeypatch: pytest.MonkeyPatch) -> None:
     before = environment.conditions(1, "cpu")
-    monkeypatch.setattr(environment, "_version", lambda name: "0.1" if name == "scipy" else before.get(name))
-    assert environment.differences(before, environment.conditions(1, "cpu")) == [f"scipy {before['scipy']} -> 0.1"]
+    monkeypatch.setattr(
+        environment, "_version", lambda name: "0.1" if name == "scipy" else before.get(name)
+    )
+    assert environment.differences(before, environment.conditions(1, "cpu")) == [
+        f"scipy {before['scipy']} -> 0.1"
+    ]
 
 
 def test_the_capability_is_the_one_that_torch_uses() -> None:
     import torch
 
     environment.cpu_capability.cache_clear()
-    assert environment.cpu_capability().rpartition(" ")[2] == torch.backends.cpu.get_cpu_capability().lower()
+    assert (
+        environment.cpu_capability().rpartition(" ")[2]
+        == torch.backends.cpu.get_cpu_capability().lower()
+    )
 
 
 def test_plugins_count_by_their_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +139,9 @@ def test_plugins_count_by_their_sources(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_dataset_of_the_test_counts(tmp_path: Path) -> None:
-    (tmp_path / "waves.py").write_text("from metabench.datasets.sinusoid import Sinusoid\nclass Waves(Sinusoid): ...\n")
+    (tmp_path / "waves.py").write_text(
+        "from metabench.datasets.sinusoid import Sinusoid\nclass Waves(Sinusoid): ...\n"
+    )
     (tmp_path / "benchmark.toml").write_text('[plugins.datasets]\nwaves = "waves:Waves"\n')
     suite = tmp_path / "x.toml"
     suite.write_text(
@@ -119,8 +149,10 @@ def test_the_dataset_of_the_test_counts(tmp_path: Path) -> None:
         '[train]\niterations = 1\n[evaluate]\non = ["same", "waves"]\n'
     )
     code = (
-        "from metabench.suite import load_suite; from metabench.suite.project import load_project; from metabench.runner.plan import Conditions\n"
-        "print(*(Conditions(1, 'cpu')(cell)['conditions_digest'] for cell in load_suite('./x.toml', load_project()).cells))"
+        "from metabench.suite import load_suite; from metabench.suite.project import load_project; "
+        "from metabench.runner.plan import Conditions\n"
+        "print(*(Conditions(1, 'cpu')(cell)['conditions_digest'] for cell in "
+        "load_suite('./x.toml', load_project()).cells))"
     )
     same, waves = run_python(code, tmp_path).split()
     assert same != waves
@@ -131,9 +163,19 @@ def test_the_dataset_of_the_test_counts(tmp_path: Path) -> None:
 
 def test_every_module_of_an_experiment_counts_as_a_source() -> None:
     """A source that shapes numbers and is in no digest would let stale records pass."""
-    loaded = run_python("import sys, metabench.experiment.fit; print(*(name for name in sys.modules if name.startswith('metabench')))").split()
-    own = ["metabench." + name.removesuffix(".py").replace("/", ".") for name in environment.SHAPING]
-    outside = [name for name in loaded if name not in HARMLESS and not any(name == root or name.startswith(f"{root}.") for root in own)]
+    loaded = run_python(
+        "import sys, metabench.experiment.fit; print(*(name for name in sys.modules if "
+        "name.startswith('metabench')))"
+    ).split()
+    own = [
+        "metabench." + name.removesuffix(".py").replace("/", ".") for name in environment.SHAPING
+    ]
+    outside = [
+        name
+        for name in loaded
+        if name not in HARMLESS
+        and not any(name == root or name.startswith(f"{root}.") for root in own)
+    ]
     assert outside == []
 
 
@@ -153,7 +195,9 @@ def test_provenance_names_versions_and_machine() -> None:
     assert facts["gpu"] is None
 
 
-def test_the_commit_is_that_of_the_project_where_the_package_is_in_no_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commit_is_that_of_the_project_where_the_package_is_in_no_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if shutil.which("git") is None:
         pytest.skip("no git here")
     package, project = tmp_path / "package", tmp_path / "project"

@@ -1,4 +1,5 @@
-"""Archives of arrays that something or somebody has damaged: told as damaged, within bounds of memory, whatever is wrong."""
+"""Archives of arrays that something or somebody has damaged: told as damaged, within bounds of
+memory, whatever is wrong."""
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ def described(shape: str, descr: str = "'<f8'") -> str:
 
 
 def patched(content: bytes, at: int, value: bytes) -> bytes:
-    """An archive of one member with a field of its directory (offset from the signature) replaced."""
+    """An archive of one member with a field of its directory (offset from the signature)
+    replaced."""
     place = content.index(b"PK\1\2") + at
     return content[:place] + value + content[place + len(value) :]
 
@@ -59,10 +61,14 @@ CRAFTED = {
     "a header cut off": member(b"\x93NUM"),
     "a format of the future": member(header_of(described("(1,)"), b"\x09\0") + bytes(8)),
     "a shape beyond all memory": member(header_of(described("(1000000000000000000,)")) + bytes(8)),
-    "a shape whose product wraps": member(header_of(described("(4294967296, 4294967296, 4294967296)"))),
+    "a shape whose product wraps": member(
+        header_of(described("(4294967296, 4294967296, 4294967296)"))
+    ),
     "a shape below zero": member(header_of(described("(-1,)")) + bytes(8)),
     "a shape of truths": member(header_of(described("(True,)")) + bytes(8)),
-    "more dimensions than there are": member(header_of(described("(" + "1," * 70 + ")")) + bytes(8)),
+    "more dimensions than there are": member(
+        header_of(described("(" + "1," * 70 + ")")) + bytes(8)
+    ),
     "objects": member(header_of(described("(1,)", "'|O'")) + b"cos\nsystem\n."),
     "a record of fields": member(header_of(described("(1,)", "[('a', '<f8')]")) + bytes(8)),
     "a type of nothing": member(header_of(described("(1000000000000,)", "'|V0'"))),
@@ -74,7 +80,8 @@ CRAFTED = {
     "a size that the directory invents": patched(WHOLE, 24, struct.pack("<I", 2**30)),
     "a bomb in the directory": patched(WHOLE, 24, struct.pack("<I", 2**32 - 2)),
     "a member elsewhere": patched(WHOLE, 42, struct.pack("<I", 2**31)),
-    "an end that says there are many": WHOLE[:-22] + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 65535, 65535, 2**31, 0, 0),
+    "an end that says there are many": WHOLE[:-22]
+    + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 65535, 65535, 2**31, 0, 0),
     "a far end": WHOLE[:-22] + b"PK\6\7" + bytes(16) + WHOLE[-22:],
     "a comment behind it": WHOLE + b"said later",
     "nothing": b"",
@@ -122,14 +129,21 @@ def test_any_flipped_bit_gives_the_same_arrays_or_damage(place: int, tmp_path: P
 
 @given(
     array=arrays_of.arrays(
-        st.sampled_from(["<f4", "<f8", "<i4", "<i8", "|u1", "?", "S3", "<U2", ">f8"]), arrays_of.array_shapes(min_dims=0, max_dims=4, min_side=0)
+        st.sampled_from(["<f4", "<f8", "<i4", "<i8", "|u1", "?", "S3", "<U2", ">f8"]),
+        arrays_of.array_shapes(min_dims=0, max_dims=4, min_side=0),
     ),
     fortran=st.booleans(),
 )
-def test_arrays_come_back_as_numpy_itself_reads_them(array: np.ndarray, fortran: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_arrays_come_back_as_numpy_itself_reads_them(
+    array: np.ndarray, fortran: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.getbasetemp() / "given.npz"
     path.write_bytes(archive_of({"a/b": np.asfortranarray(array) if fortran else array}))
     ours = Arrays(path)["a/b"]
     with np.load(path, allow_pickle=False) as opened:
         theirs = opened["a/b"]
-    assert (ours.dtype, ours.shape, ours.tobytes()) == (theirs.dtype, theirs.shape, theirs.tobytes())
+    assert (ours.dtype, ours.shape, ours.tobytes()) == (
+        theirs.dtype,
+        theirs.shape,
+        theirs.tobytes(),
+    )

@@ -1,4 +1,5 @@
-"""A run folder that somebody has sent: no link in it is followed, neither for reading nor for writing."""
+"""A run folder that somebody has sent: no link in it is followed, neither for reading nor for
+writing."""
 
 from __future__ import annotations
 
@@ -29,7 +30,9 @@ def outside(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    return Synthetic(algorithms=("maml", "scratch"), shots=(1,), seeds=(0, 1), change={("maml", 1, 0): "failed"}).write(tmp_path / "run")
+    return Synthetic(
+        algorithms=("maml", "scratch"), shots=(1,), seeds=(0, 1), change={("maml", 1, 0): "failed"}
+    ).write(tmp_path / "run")
 
 
 def linked(path: Path, target: Path) -> None:
@@ -39,13 +42,33 @@ def linked(path: Path, target: Path) -> None:
     path.symlink_to(target)
 
 
-@pytest.mark.parametrize("name", ["suite.toml", "cells.json", "tables", "records", "weights", "checkpoints", ".lock", ".run.json", "index.html"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "suite.toml",
+        "cells.json",
+        "tables",
+        "records",
+        "weights",
+        "checkpoints",
+        ".lock",
+        ".run.json",
+        "index.html",
+    ],
+)
 @pytest.mark.parametrize("dangles", [True, False])
-def test_a_link_in_a_run_folder_is_refused_and_nothing_behind_it_is_touched(name: str, dangles: bool, run: Path, outside: Path) -> None:
+def test_a_link_in_a_run_folder_is_refused_and_nothing_behind_it_is_touched(
+    name: str, dangles: bool, run: Path, outside: Path
+) -> None:
     is_folder = name in ("tables", "records", "weights", "checkpoints")
-    linked(run / name, outside / "nowhere" if dangles else outside if is_folder else outside / "suite.toml")
+    linked(
+        run / name,
+        outside / "nowhere" if dangles else outside if is_folder else outside / "suite.toml",
+    )
     for deed in (read_cells, load, render, lambda folder: RunFolder(folder).locked().__enter__()):
-        with pytest.raises(FolderError, match=f"{name}: is a symbolic link, and in a run folder none is followed"):
+        with pytest.raises(
+            FolderError, match=f"{name}: is a symbolic link, and in a run folder none is followed"
+        ):
             deed(run)
     assert {path.name: path.read_text() for path in outside.iterdir()} == dict.fromkeys(
         ("suite.toml", "groups.csv", ".theirs.tmp", "secret.log"), SECRET

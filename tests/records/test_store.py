@@ -17,15 +17,32 @@ import pytest
 
 from metabench.errors import FolderError, RecordError, UnwritableError
 from metabench.io.files import is_disk_full, write_bytes, write_text
-from metabench.records import CELLS_SCHEMA, FINISHED, SCHEMA, Outcome, RecordStore, plain, read_cells
+from metabench.records import (
+    CELLS_SCHEMA,
+    FINISHED,
+    SCHEMA,
+    Outcome,
+    RecordStore,
+    plain,
+    read_cells,
+)
 
 CELL = "0123456789ab" + "c" * 52
 STEM = f"maml-sinusoid-5s-s0-{CELL[:12]}"
 
 
 def a_record(**result: Any) -> dict[str, Any]:
-    parts: dict[str, Any] = {key: {} for key in ("labels", "config", "metric", "measured", "provenance")}
-    return {"schema": SCHEMA, "cell": CELL, "fit": "f" * 64, "seed": 0, **parts, "result": {"outcome": "completed", **result}}
+    parts: dict[str, Any] = {
+        key: {} for key in ("labels", "config", "metric", "measured", "provenance")
+    }
+    return {
+        "schema": SCHEMA,
+        "cell": CELL,
+        "fit": "f" * 64,
+        "seed": 0,
+        **parts,
+        "result": {"outcome": "completed", **result},
+    }
 
 
 @pytest.fixture
@@ -36,7 +53,8 @@ def store(tmp_path: Path) -> RecordStore:
 
 @contextmanager
 def small_files() -> Iterator[None]:
-    """A stand-in for a full disk that needs no privileges: no file of this process may grow beyond a kilobyte, so pytest must not print meanwhile."""
+    """A stand-in for a full disk that needs no privileges: no file of this process may grow beyond
+    a kilobyte, so pytest must not print meanwhile."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
@@ -58,9 +76,19 @@ def test_a_record_comes_back_as_it_was_written(store: RecordStore) -> None:
 
 
 def test_json_holds_no_nan_and_no_numpy(store: RecordStore) -> None:
-    path = store.write(STEM, a_record(outcome="failed", score=float("nan"), losses=np.array([1.0, np.inf]), count=np.int64(3)))
+    path = store.write(
+        STEM,
+        a_record(
+            outcome="failed", score=float("nan"), losses=np.array([1.0, np.inf]), count=np.int64(3)
+        ),
+    )
     assert "NaN" not in path.read_text()
-    assert store.load(path)["result"] == {"outcome": "failed", "score": None, "losses": [1.0, None], "count": 3}
+    assert store.load(path)["result"] == {
+        "outcome": "failed",
+        "score": None,
+        "losses": [1.0, None],
+        "count": 3,
+    }
     assert plain({1: (np.float32(0.5), True)}) == {"1": [0.5, True]}
 
 
@@ -81,7 +109,12 @@ def test_a_full_disk_leaves_what_was_there(store: RecordStore) -> None:
     path = store.write(STEM, a_record(score=0.5), {"result/scores": np.ones(3)})
     there = sorted(store.folder.iterdir())
     noise = np.random.default_rng(0).random(1000)
-    with pytest.raises(UnwritableError, match=f"{path}: cannot be written: File too large") as caught, small_files():
+    with (
+        pytest.raises(
+            UnwritableError, match=f"{path}: cannot be written: File too large"
+        ) as caught,
+        small_files(),
+    ):
         store.write(STEM, a_record(score=0.7), {"result/scores": noise})
     assert caught.value.exit_status == 3
     assert store.load(path)["result"]["score"] == 0.5
@@ -91,7 +124,9 @@ def test_a_full_disk_leaves_what_was_there(store: RecordStore) -> None:
     assert sorted(store.folder.iterdir()) == there
 
 
-def test_the_arrays_of_a_record_are_never_those_of_another(store: RecordStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_arrays_of_a_record_are_never_those_of_another(
+    store: RecordStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Killed between the two renames, a record is missing rather than mixed."""
     path = store.write(STEM, a_record(score=0.5), {"result/scores": np.zeros(3)})
     replace = Path.replace
@@ -114,12 +149,21 @@ def test_the_arrays_of_a_record_are_never_those_of_another(store: RecordStore, m
         ("{", "is damaged: .*`metabench run` makes it again"),
         ("[]", "is no record of metabench: it has no schema number"),
         ("{}", "is no record of metabench"),
-        (json.dumps(a_record() | {"schema": SCHEMA + 1}), f"has schema {SCHEMA + 1}, and this metabench reads up to {SCHEMA}"),
+        (
+            json.dumps(a_record() | {"schema": SCHEMA + 1}),
+            f"has schema {SCHEMA + 1}, and this metabench reads up to {SCHEMA}",
+        ),
         (json.dumps({"schema": SCHEMA, "cell": CELL}), "is damaged: fit is not as it should be"),
         ("\udcff", "is damaged"),
         (json.dumps(a_record() | {"result": None}), "is damaged: result is not as it should be"),
-        (json.dumps(a_record() | {"provenance": [], "labels": "maml"}), "is damaged: labels is not as it should be"),
-        (json.dumps(a_record() | {"provenance": {"conditions": "good"}}), "is damaged: provenance.conditions is not as it should be"),
+        (
+            json.dumps(a_record() | {"provenance": [], "labels": "maml"}),
+            "is damaged: labels is not as it should be",
+        ),
+        (
+            json.dumps(a_record() | {"provenance": {"conditions": "good"}}),
+            "is damaged: provenance.conditions is not as it should be",
+        ),
         (json.dumps(a_record(outcome="splendid")), "it has no outcome of completed, diverged"),
         (json.dumps(a_record() | {"cell": "d" * 64}), "it is the record of another cell"),
         (json.dumps(a_record() | {"cell": 3}), "cell is not as it should be"),
@@ -128,12 +172,20 @@ def test_the_arrays_of_a_record_are_never_those_of_another(store: RecordStore, m
         (json.dumps(a_record(score=10**30)), "result.score is beyond all bounds"),
         (json.dumps(a_record()), "it is not what was written"),
         (json.dumps(a_record(interval=[0.1, [0.2]])), "result.interval is not as it should be"),
-        (json.dumps(a_record(spent={"tasks": "many"})), "result.spent.tasks is not as it should be"),
-        (json.dumps(a_record(training={"iteration": [1], "loss": ["low"]})), "result.training.loss is not as it should be"),
+        (
+            json.dumps(a_record(spent={"tasks": "many"})),
+            "result.spent.tasks is not as it should be",
+        ),
+        (
+            json.dumps(a_record(training={"iteration": [1], "loss": ["low"]})),
+            "result.training.loss is not as it should be",
+        ),
     ],
 )
 def test_damage_is_told_and_stops_no_scan(store: RecordStore, content: str, complaint: str) -> None:
-    whole = store.write(f"maml-sinusoid-5s-s1-{'f' * 12}", a_record(outcome="failed") | {"cell": "f" * 64})
+    whole = store.write(
+        f"maml-sinusoid-5s-s1-{'f' * 12}", a_record(outcome="failed") | {"cell": "f" * 64}
+    )
     damaged = store.path(STEM)
     damaged.write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(RecordError, match=complaint):
@@ -155,17 +207,23 @@ def test_damage_is_told_and_stops_no_scan(store: RecordStore, content: str, comp
         (lambda npz: npz.symlink_to(npz), "cannot be read: it is a symbolic link"),
     ],
 )
-def test_a_finished_record_without_its_arrays_is_damaged(store: RecordStore, outcome: str, damage: Callable[[Path], None], told: str) -> None:
+def test_a_finished_record_without_its_arrays_is_damaged(
+    store: RecordStore, outcome: str, damage: Callable[[Path], None], told: str
+) -> None:
     path = store.write(STEM, a_record(outcome=outcome), {"result/scores": np.ones(3)})
     npz = path.with_suffix(".npz")
     npz.unlink()
     damage(npz)
-    with pytest.raises(RecordError, match=f"is damaged: its arrays {told}. `metabench run` makes it again"):
+    with pytest.raises(
+        RecordError, match=f"is damaged: its arrays {told}. `metabench run` makes it again"
+    ):
         store.load(path)
     assert store.scan([CELL]).records == {}
 
 
-@pytest.mark.parametrize("old", [b"0.5", b'"completed"', b'"schema": 2', b'"seed": 0', b'"arrays": "'])
+@pytest.mark.parametrize(
+    "old", [b"0.5", b'"completed"', b'"schema": 2', b'"seed": 0', b'"arrays": "']
+)
 def test_a_record_that_was_changed_is_told(store: RecordStore, old: bytes) -> None:
     path = store.write(STEM, a_record(score=0.5), {"result/scores": np.ones(3)})
     new = {
@@ -184,7 +242,11 @@ def test_a_record_that_was_changed_is_told(store: RecordStore, old: bytes) -> No
 
 def test_arrays_of_another_record_are_told(store: RecordStore) -> None:
     path = store.write(STEM, a_record(), {"result/scores": np.ones(3)})
-    other = store.write(f"maml-sinusoid-5s-s1-{'f' * 12}", a_record() | {"cell": "f" * 64}, {"result/scores": np.zeros(3)})
+    other = store.write(
+        f"maml-sinusoid-5s-s1-{'f' * 12}",
+        a_record() | {"cell": "f" * 64},
+        {"result/scores": np.zeros(3)},
+    )
     other.with_suffix(".npz").replace(path.with_suffix(".npz"))
     with pytest.raises(RecordError, match="its arrays are not what was written"):
         store.load(path)
@@ -210,7 +272,9 @@ def test_schema_numbers_are_known_ones(store: RecordStore, schema: Any) -> None:
 
 @pytest.mark.parametrize("name", ["aaa", "zzz"])
 @pytest.mark.parametrize("damaged", [True, False])
-def test_a_copy_under_another_name_hides_nothing(store: RecordStore, name: str, damaged: bool) -> None:
+def test_a_copy_under_another_name_hides_nothing(
+    store: RecordStore, name: str, damaged: bool
+) -> None:
     path = store.write(STEM, a_record(score=0.5), {"result/scores": np.ones(3)})
     copy = store.path(f"{name}-{CELL[:12]}")
     copy.write_bytes(b"{" if damaged else path.read_bytes())
@@ -227,7 +291,9 @@ def test_a_copy_under_another_name_hides_nothing(store: RecordStore, name: str, 
 
 def test_a_failed_record_needs_no_arrays(store: RecordStore) -> None:
     for outcome in set(get_args(Outcome)) - FINISHED:
-        assert store.load(store.write(STEM, a_record(outcome=outcome)))["result"]["outcome"] == outcome
+        assert (
+            store.load(store.write(STEM, a_record(outcome=outcome)))["result"]["outcome"] == outcome
+        )
 
 
 def test_damaged_arrays_are_told(store: RecordStore) -> None:
@@ -295,7 +361,16 @@ def test_records_that_are_no_folder_are_told(tmp_path: Path) -> None:
 
 LABELS = {"algorithm": "maml", "model": "mlp", "dataset": "sinusoid", "on": "same"}
 METRIC = {"name": "mse", "unit": "squared units of y", "higher_is_better": False, "chance": None}
-ENTRY = {"cell": CELL, "fit": "f", "stem": STEM, "name": "maml-sinusoid-5s-s0", "labels": LABELS, "seed": 0, "group": LABELS, "metric": METRIC}
+ENTRY = {
+    "cell": CELL,
+    "fit": "f",
+    "stem": STEM,
+    "name": "maml-sinusoid-5s-s0",
+    "labels": LABELS,
+    "seed": 0,
+    "group": LABELS,
+    "metric": METRIC,
+}
 
 
 @pytest.mark.parametrize(
@@ -304,17 +379,35 @@ ENTRY = {"cell": CELL, "fit": "f", "stem": STEM, "name": "maml-sinusoid-5s-s0", 
         (None, "is no run folder: it has no cells.json"),
         ("{", "is damaged: Expecting"),
         ("[]", "is not a cells.json that this metabench can read"),
-        (json.dumps({"schema": CELLS_SCHEMA + 1}), "is not a cells.json that this metabench can read"),
-        (json.dumps({"schema": CELLS_SCHEMA, "reference": "maml"}), "is damaged: cells is not as it should be"),
-        (json.dumps({"schema": CELLS_SCHEMA, "reference": "maml", "cells": [3]}), "cells\\[0\\] is not as it should be"),
-        (json.dumps({"schema": CELLS_SCHEMA, "reference": "maml", "cells": [{**ENTRY, "stem": None}]}), "stem is not as it should be"),
         (
-            json.dumps({"schema": CELLS_SCHEMA, "reference": "maml", "cells": [{**ENTRY, "group": "maml"}]}),
+            json.dumps({"schema": CELLS_SCHEMA + 1}),
+            "is not a cells.json that this metabench can read",
+        ),
+        (
+            json.dumps({"schema": CELLS_SCHEMA, "reference": "maml"}),
+            "is damaged: cells is not as it should be",
+        ),
+        (
+            json.dumps({"schema": CELLS_SCHEMA, "reference": "maml", "cells": [3]}),
+            "cells\\[0\\] is not as it should be",
+        ),
+        (
+            json.dumps(
+                {"schema": CELLS_SCHEMA, "reference": "maml", "cells": [{**ENTRY, "stem": None}]}
+            ),
+            "stem is not as it should be",
+        ),
+        (
+            json.dumps(
+                {"schema": CELLS_SCHEMA, "reference": "maml", "cells": [{**ENTRY, "group": "maml"}]}
+            ),
             "cells\\[0\\].group is not as it should be",
         ),
     ],
 )
-def test_a_run_folder_that_does_not_list_its_cells_is_told(tmp_path: Path, content: str | None, complaint: str) -> None:
+def test_a_run_folder_that_does_not_list_its_cells_is_told(
+    tmp_path: Path, content: str | None, complaint: str
+) -> None:
     if content is not None:
         (tmp_path / "cells.json").write_text(content)
     with pytest.raises(FolderError, match=complaint):
@@ -322,7 +415,12 @@ def test_a_run_folder_that_does_not_list_its_cells_is_told(tmp_path: Path, conte
 
 
 def test_cells_that_are_listed_are_read(tmp_path: Path) -> None:
-    described = {"schema": CELLS_SCHEMA, "reference": "maml", "cells": [ENTRY], "written_by": "a later version"}
+    described = {
+        "schema": CELLS_SCHEMA,
+        "reference": "maml",
+        "cells": [ENTRY],
+        "written_by": "a later version",
+    }
     (tmp_path / "cells.json").write_text(json.dumps(described))
     assert read_cells(tmp_path) == described
 
@@ -340,13 +438,19 @@ def test_a_file_in_place_of_a_run_folder_is_told(tmp_path: Path) -> None:
 
 def test_the_disk_is_full_however_a_library_says_it() -> None:
     assert is_disk_full(OSError(28, "No space left on device"))
-    assert is_disk_full(RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"))
+    assert is_disk_full(
+        RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+    )
     assert not is_disk_full(FileNotFoundError(2, "No such file or directory"))
 
 
 def test_loading_is_quick(store: RecordStore) -> None:
     curve = np.random.default_rng(0).random(200)
-    path = store.write(STEM, a_record(training={"iteration": list(range(200)), "loss": curve, "score": curve}), {"result/scores": curve})
+    path = store.write(
+        STEM,
+        a_record(training={"iteration": list(range(200)), "loss": curve, "score": curve}),
+        {"result/scores": curve},
+    )
     start = time.perf_counter()
     for _ in range(200):
         store.load(path)

@@ -1,4 +1,5 @@
-"""Names and the classes behind them: built-ins through entry points, plugins through benchmark.toml, nothing imported before its use."""
+"""Names and the classes behind them: built-ins through entry points, plugins through
+benchmark.toml, nothing imported before its use."""
 
 from __future__ import annotations
 
@@ -43,7 +44,10 @@ def test_built_ins() -> None:
     assert {"mlp", "conv4"} <= set(registry.names("models"))
 
 
-@pytest.mark.parametrize(("group", "name"), [(group, name) for group in registry.GROUPS for name in registry.names(group)])
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [(group, name) for group in registry.GROUPS for name in registry.names(group)],
+)
 def test_every_registered_class_keeps_the_contract(group: registry.Group, name: str) -> None:
     found = registry.get(group, name)
     assert found.version >= 1
@@ -52,7 +56,10 @@ def test_every_registered_class_keeps_the_contract(group: registry.Group, name: 
 
 
 def test_an_unknown_name_is_told_with_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"no algorithm is called 'mamml'; there are .*fomaml.* \(did you mean 'maml'\?\)"):
+    with pytest.raises(
+        ConfigError,
+        match=r"no algorithm is called 'mamml'; there are .*fomaml.* \(did you mean 'maml'\?\)",
+    ):
         registry.get("methods", "mamml")
 
 
@@ -64,7 +71,9 @@ def test_plugin(project: Path) -> None:
     assert registry.get("methods", "odd").version == 1
 
 
-def test_another_project_forgets_plugins(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_another_project_forgets_plugins(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     plug_in(project, "oddities:Odd")
     load_project(tmp_path_factory.mktemp("empty"))
     assert "odd" not in registry.names("methods")
@@ -108,10 +117,14 @@ def test_listing_imports_no_torch(project: Path) -> None:
     (project / "package" / "inside.py").write_text("class Odd:\n    'Inside a package.'\n")
     (project / "benchmark.toml").write_text('[plugins.methods]\nodd = "package.inside:Odd"')
     code = (
-        "import sys; from metabench import registry; from metabench.suite import project; project.load_project();"
-        "print([line for group in registry.GROUPS for line in registry.describe(group).values()]); print('torch' in sys.modules)"
+        "import sys; from metabench import registry; from metabench.suite import project; "
+        "project.load_project();"
+        "print([line for group in registry.GROUPS for line in registry.describe(group).values()]); "
+        "print('torch' in sys.modules)"
     )
-    shown = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True
+    ).stdout
     assert "Inside a package." in shown
     assert "''" not in shown
     assert shown.splitlines()[-1] == "False"
@@ -126,9 +139,20 @@ def test_source_files() -> None:
 
 
 def test_parts_are_made_under_their_settings() -> None:
-    dataset = registry.make("datasets", make_part("omniglot", registry.get("datasets", "omniglot"), {"split": "alphabet", "image_size": 20}))
+    dataset = registry.make(
+        "datasets",
+        make_part(
+            "omniglot",
+            registry.get("datasets", "omniglot"),
+            {"split": "alphabet", "image_size": 20},
+        ),
+    )
     assert (dataset.settings.split, dataset.settings.image_size) == ("alphabet", 20)
-    model = registry.make("models", make_part("conv4", registry.get("models", "conv4"), {"filters": 3}), dataset.task(7))
+    model = registry.make(
+        "models",
+        make_part("conv4", registry.get("models", "conv4"), {"filters": 3}),
+        dataset.task(7),
+    )
     assert [tuple(weight.shape) for weight in list(model.parameters())[-2:]] == [(7, 3), (7,)]
     with pytest.raises(ConfigError, match="no dataset is called 'gone'"):
         registry.make("datasets", Part("gone", 1, {}, {}))
@@ -148,9 +172,15 @@ def helper(): raise KeyError("helper")
 def test_an_error_is_the_fault_of_the_class_whose_code_raised_it(project: Path) -> None:
     """Two of one file, and code of it that is of neither class."""
     (project / "two.py").write_text(TWO)
-    (project / "benchmark.toml").write_text('[plugins.methods]\nfirst = "two:First"\n[plugins.models]\nsecond = "two:Second"\n')
+    (project / "benchmark.toml").write_text(
+        '[plugins.methods]\nfirst = "two:First"\n[plugins.models]\nsecond = "two:Second"\n'
+    )
     load_project(project)
-    parts: list[tuple[registry.Group, str]] = [("methods", "first"), ("models", "second"), ("datasets", "sinusoid")]
+    parts: list[tuple[registry.Group, str]] = [
+        ("methods", "first"),
+        ("models", "second"),
+        ("datasets", "sinusoid"),
+    ]
     first, second = (registry.get(group, name) for group, name in parts[:2])
 
     def told(hook: Any, *arguments: Any) -> str:
@@ -162,12 +192,16 @@ def test_an_error_is_the_fault_of_the_class_whose_code_raised_it(project: Path) 
     assert told(first(None).init).endswith("two.py, line 8)")
     assert told(second.forward, None, None).startswith("raised by model 'second' (")
     assert registry.accused(KeyError(), parts) == ""
-    assert registry.accused(PluginError("", "datasets", "sinusoid"), parts).startswith("together with method 'first' (")
+    assert registry.accused(PluginError("", "datasets", "sinusoid"), parts).startswith(
+        "together with method 'first' ("
+    )
     assert registry.accused(PluginError("", "models", "second"), parts) == ""
     assert registry.accused(PluginError("", "models", "mlp"), [("models", "mlp")]) == ""
 
 
-def test_code_of_somebody_else_cannot_move_this_process(project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_of_somebody_else_cannot_move_this_process(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(project)
     with registry.blamed("models", "mlp"):
         print("said")
@@ -179,16 +213,32 @@ def test_code_of_somebody_else_cannot_move_this_process(project: Path, capsys: p
     assert capsys.readouterr() == ("heard\n", "said\n")
 
 
-@pytest.mark.parametrize("error", [DataError("missing"), ValueError("wanted"), Interrupted(), Terminated(143)])
+@pytest.mark.parametrize(
+    "error", [DataError("missing"), ValueError("wanted"), Interrupted(), Terminated(143)]
+)
 def test_what_is_not_a_fault_passes(error: BaseException) -> None:
     with pytest.raises(type(error)), registry.blamed("models", "mlp", ValueError):
         raise error
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(0), RecursionError(), OSError("odd"), StopIteration(), GeneratorExit()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyboardInterrupt(),
+        SystemExit(0),
+        RecursionError(),
+        OSError("odd"),
+        StopIteration(),
+        GeneratorExit(),
+    ],
+)
 def test_anything_else_is_one(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signal.getsignal", lambda _: signal.SIG_IGN)  # as in a fit; where Ctrl-C raises it, it may be the user's
-    with pytest.raises(PluginError, match=rf"model 'mlp' .* raised {type(error).__name__}"), registry.blamed("models", "mlp"):
+    # as in a fit; where Ctrl-C raises it, it may be the user's
+    monkeypatch.setattr("signal.getsignal", lambda _: signal.SIG_IGN)
+    with (
+        pytest.raises(PluginError, match=rf"model 'mlp' .* raised {type(error).__name__}"),
+        registry.blamed("models", "mlp"),
+    ):
         raise error
     monkeypatch.setattr("signal.getsignal", lambda _: signal.default_int_handler)
     with pytest.raises(KeyboardInterrupt), registry.blamed("models", "mlp"):

@@ -16,8 +16,17 @@ BASE = [0.90, 0.91, 0.93, 0.92, 0.90]
 def sentences(folder, scores, **settings):
     algorithms = tuple(dict.fromkeys(algorithm for algorithm, _ in scores))
     shots = tuple(dict.fromkeys(shots for _, shots in scores))
-    blocks = blocks_of(load(Synthetic(algorithms=algorithms, shots=shots, scores=scores, **settings).write(folder / "run")))
-    return [sentence.replace(words.NBSP, " ") for sentence in (*headline(blocks, "maml"), answer(blocks[0], "maml"))]
+    blocks = blocks_of(
+        load(
+            Synthetic(algorithms=algorithms, shots=shots, scores=scores, **settings).write(
+                folder / "run"
+            )
+        )
+    )
+    return [
+        sentence.replace(words.NBSP, " ")
+        for sentence in (*headline(blocks, "maml"), answer(blocks[0], "maml"))
+    ]
 
 
 def test_a_clear_lead(tmp_path):
@@ -28,7 +37,9 @@ def test_a_clear_lead(tmp_path):
 
 
 def test_a_lead_that_could_be_chance(tmp_path):
-    first, _ = sentences(tmp_path, {("maml", 1): BASE, ("protonet", 1): [0.92, 0.90, 0.95, 0.91, 0.91]})
+    first, _ = sentences(
+        tmp_path, {("maml", 1): BASE, ("protonet", 1): [0.92, 0.90, 0.95, 0.91, 0.91]}
+    )
     assert "not separated from it" in first
     assert "5 seeds could have found" in first
 
@@ -36,7 +47,11 @@ def test_a_lead_that_could_be_chance(tmp_path):
 def test_the_reference_leads(tmp_path):
     worse = [score - 0.1 - 0.001 * place for place, score in enumerate(BASE)]
     level = [0.89, 0.92, 0.92, 0.92, 0.90]
-    scores = {(name, shots): values for shots in (1, 5) for name, values in (("maml", BASE), ("fomaml", level), ("scratch", worse))}
+    scores = {
+        (name, shots): values
+        for shots in (1, 5)
+        for name, values in (("maml", BASE), ("fomaml", level), ("scratch", worse))
+    }
     first, second, one = sentences(tmp_path, scores)
     assert first == "maml, the reference, has the best mean in both settings."
     assert second == "fomaml is not separated from it; scratch is behind it by 10.20 points."
@@ -45,24 +60,38 @@ def test_the_reference_leads(tmp_path):
 
 def test_nobody_leads_everywhere(tmp_path):
     high = [score + 0.03 for score in BASE]
-    first, second, _ = sentences(tmp_path, {("maml", 1): BASE, ("fomaml", 1): high, ("maml", 5): high, ("fomaml", 5): BASE})
-    assert first == "No algorithm has the best mean everywhere: of 2 settings, fomaml has it in 1 and maml has it in 1."
-    assert second == "Of 2 comparisons with maml, 2 could not be tested."  # every pair differs by the same amount
+    first, second, _ = sentences(
+        tmp_path, {("maml", 1): BASE, ("fomaml", 1): high, ("maml", 5): high, ("fomaml", 5): BASE}
+    )
+    assert (
+        first
+        == "No algorithm has the best mean everywhere: of 2 settings, fomaml has it in 1 and maml "
+        "has it in 1."
+    )
+    # every pair differs by the same amount
+    assert second == "Of 2 comparisons with maml, 2 could not be tested."
 
 
 def test_settings_that_differ_in_their_data_are_named(tmp_path):
     high = [score + 0.03 for score in BASE]
     scores = {("maml", 1): BASE, ("fomaml", 1): high, ("maml", 5): high, ("fomaml", 5): BASE}
-    folder = Synthetic(algorithms=("maml", "fomaml"), shots=(1, 5), scores=scores).write(tmp_path / "run")
+    folder = Synthetic(algorithms=("maml", "fomaml"), shots=(1, 5), scores=scores).write(
+        tmp_path / "run"
+    )
     described = json.loads((folder / "cells.json").read_text())
     for entry in described["cells"]:
         entry["group"]["dataset"] = {1: "omniglot", 5: "glyphs"}[entry["group"]["shots"]]
     (folder / "cells.json").write_text(json.dumps(described))
-    assert headline(blocks_of(load(folder)), "maml")[0] == "fomaml has the best mean on omniglot and maml has the best mean on glyphs."
+    assert (
+        headline(blocks_of(load(folder)), "maml")[0]
+        == "fomaml has the best mean on omniglot and maml has the best mean on glyphs."
+    )
 
 
 def test_few_seeds_are_not_sold_as_a_test(tmp_path):
-    first, _ = sentences(tmp_path, {("maml", 1): BASE[:3], ("protonet", 1): [0.95, 0.97, 0.96]}, seeds=(0, 1, 2))
+    first, _ = sentences(
+        tmp_path, {("maml", 1): BASE[:3], ("protonet", 1): [0.95, 0.97, 0.96]}, seeds=(0, 1, 2)
+    )
     assert "descriptive, not tested" in first
     assert "p " not in first.split("reference")[1]
 
@@ -75,10 +104,18 @@ def test_tie(tmp_path):
 def test_only_contested_settings_are_counted(tmp_path):
     """At ten shots nobody but the reference has a score."""
     worse = [score - 0.1 - 0.001 * place for place, score in enumerate(BASE)]
-    scores = {(name, shots): values for shots in (1, 5, 10) for name, values in (("maml", BASE), ("fomaml", worse))}
+    scores = {
+        (name, shots): values
+        for shots in (1, 5, 10)
+        for name, values in (("maml", BASE), ("fomaml", worse))
+    }
     absent = {("fomaml", 10, seed): "missing" for seed in range(5)}
     first, *_ = sentences(tmp_path, scores, change=absent)
-    assert first == "maml, the reference, has the best mean in both settings with more than one algorithm that has a score (of 3 in all)."
+    assert (
+        first
+        == "maml, the reference, has the best mean in both settings with more than one algorithm "
+        "that has a score (of 3 in all)."
+    )
 
 
 def cost_sentence(folder, **settings):
@@ -90,7 +127,9 @@ def cost_sentence(folder, **settings):
 def test_cost_is_told_where_the_intervals_bear_it(tmp_path):
     told = cost_sentence(tmp_path / "all")
     assert re.fullmatch(
-        r"Training time against that of maml: fomaml × 0\.5\d( to 0\.\d\d)? and protonet × 0\.\d\d( to .*)?; scratch does not train\.", told
+        r"Training time against that of maml: fomaml × 0\.5\d( to 0\.\d\d)? and protonet × "
+        r"0\.\d\d( to .*)?; scratch does not train\.",
+        told,
     )
     assert cost_sentence(tmp_path / "one", seeds=(0,)) is None  # no interval
 
@@ -105,7 +144,10 @@ def test_as_long_as_the_reference_is_not_told(tmp_path):
     def take(seconds):
         return lambda record: record["measured"].update(training_seconds=seconds)
 
-    close = {("fomaml", 1, seed): take(seconds) for seed, seconds in enumerate([40.0, 50.0, 45.0, 50.0, 40.0])}
+    close = {
+        ("fomaml", 1, seed): take(seconds)
+        for seed, seconds in enumerate([40.0, 50.0, 45.0, 50.0, 40.0])
+    }
     close |= {("maml", 1, seed): take(45.0) for seed in range(5)}
     assert cost_sentence(tmp_path, algorithms=("maml", "fomaml"), shots=(1,), change=close) is None
 
@@ -115,7 +157,11 @@ def test_many_algorithms_are_told_by_their_extremes(tmp_path):
         return lambda record: record["measured"].update(training_seconds=seconds)
 
     names = ("maml", *(f"method_{i}" for i in range(6)))
-    times = {(name, 1, seed): take(10.0 * place + 0.01 * (seed + 1) * place) for place, name in enumerate(names, 1) for seed in range(5)}
+    times = {
+        (name, 1, seed): take(10.0 * place + 0.01 * (seed + 1) * place)
+        for place, name in enumerate(names, 1)
+        for seed in range(5)
+    }
     noise = {("maml", 1, seed): take(10.0 + 0.02 * seed) for seed in range(5)}
     told = cost_sentence(tmp_path, algorithms=names, shots=(1,), change=times | noise)
     assert told == "Training time against that of maml: from × 2.0 (method_0) to × 7.0 (method_5)."

@@ -1,4 +1,5 @@
-"""The page: its numbers are those of the tables, nothing of a suite's text becomes markup, and it stands alone."""
+"""The page: its numbers are those of the tables, nothing of a suite's text becomes markup, and it
+stands alone."""
 
 import html
 import json
@@ -53,36 +54,107 @@ def page_of(folder):
     return Page(render(folder).read_text())
 
 
-CLAIM = {"id": "a", "says": "MAML is better", "source": "a paper", "metric": "score", "of": "maml", "against": "fomaml", "published": False}
+CLAIM = {
+    "id": "a",
+    "says": "MAML is better",
+    "source": "a paper",
+    "metric": "score",
+    "of": "maml",
+    "against": "fomaml",
+    "published": False,
+}
 CLAIM |= {"where": {}, "versus_where": None, "bound": "difference_above", "limits": [0.0]}
 CHEAP = {"bound": "ratio_below", "limits": [0.7]}
 CLAIMS = (
     CLAIM,
-    CLAIM | {"id": "b", "says": "First-order is cheap", "metric": "seconds_per_task", "of": "fomaml", "against": "maml"} | CHEAP,
-    CLAIM | {"id": "c", "says": "Prototypes reach 90 %", "of": "protonet", "against": 0.9, "where": {"shots": 1}},
-    CLAIM | {"id": "d", "says": "As published", "against": None, "published": True, "bound": "equivalent_within", "limits": [0.01]},
-    CLAIM | {"id": "e", "says": "The gap closes", "where": {"shots": 5}, "versus_where": {"shots": 1}, "bound": "difference_below"},
+    CLAIM
+    | {
+        "id": "b",
+        "says": "First-order is cheap",
+        "metric": "seconds_per_task",
+        "of": "fomaml",
+        "against": "maml",
+    }
+    | CHEAP,
+    CLAIM
+    | {
+        "id": "c",
+        "says": "Prototypes reach 90 %",
+        "of": "protonet",
+        "against": 0.9,
+        "where": {"shots": 1},
+    },
+    CLAIM
+    | {
+        "id": "d",
+        "says": "As published",
+        "against": None,
+        "published": True,
+        "bound": "equivalent_within",
+        "limits": [0.01],
+    },
+    CLAIM
+    | {
+        "id": "e",
+        "says": "The gap closes",
+        "where": {"shots": 5},
+        "versus_where": {"shots": 1},
+        "bound": "difference_below",
+    },
     {"id": "f", "says": "Nobody knows what", "source": ""},
 )
 
 SUITES = {
     "classification": Synthetic(),
-    "regression": Synthetic(ways=None, dataset="sinusoid", algorithms=("maml", "fomaml", "scratch")),
+    "regression": Synthetic(
+        ways=None, dataset="sinusoid", algorithms=("maml", "fomaml", "scratch")
+    ),
     "troubled": troubled(),
     "one seed": Synthetic(seeds=(0,)),
     "three seeds": Synthetic(seeds=(0, 1, 2)),
     "one algorithm": Synthetic(algorithms=("maml",)),
     "no reference": Synthetic(algorithms=("fomaml", "scratch"), shots=(1,)),
-    "all failed": Synthetic(shots=(1,), algorithms=("maml",), change={("maml", 1, seed): "failed" for seed in range(5)}),
-    "all missing": Synthetic(shots=(1,), algorithms=("maml",), change={("maml", 1, seed): "missing" for seed in range(5)}),
-    "all diverged": Synthetic(shots=(1,), change={(name, 1, seed): "diverged" for name in ("maml", "fomaml", "protonet") for seed in range(5)}),
-    "diverged regression": Synthetic(shots=(1,), ways=None, algorithms=("maml",), change={("maml", 1, seed): "diverged" for seed in range(5)}),
-    "perfect": Synthetic(shots=(1,), algorithms=("maml", "fomaml"), scores={("maml", 1): [1.0] * 5, ("fomaml", 1): [1.0] * 5}),
-    "useless": Synthetic(shots=(1,), ways=None, algorithms=("maml", "fomaml"), scores={("maml", 1): [0.0] * 5, ("fomaml", 1): [1e9] * 5}),
-    "many": Synthetic(algorithms=[f"algorithm_with_a_rather_long_name_{i}" for i in range(12)], shots=(1,), reference="none of them"),
+    "all failed": Synthetic(
+        shots=(1,), algorithms=("maml",), change={("maml", 1, seed): "failed" for seed in range(5)}
+    ),
+    "all missing": Synthetic(
+        shots=(1,), algorithms=("maml",), change={("maml", 1, seed): "missing" for seed in range(5)}
+    ),
+    "all diverged": Synthetic(
+        shots=(1,),
+        change={
+            (name, 1, seed): "diverged"
+            for name in ("maml", "fomaml", "protonet")
+            for seed in range(5)
+        },
+    ),
+    "diverged regression": Synthetic(
+        shots=(1,),
+        ways=None,
+        algorithms=("maml",),
+        change={("maml", 1, seed): "diverged" for seed in range(5)},
+    ),
+    "perfect": Synthetic(
+        shots=(1,),
+        algorithms=("maml", "fomaml"),
+        scores={("maml", 1): [1.0] * 5, ("fomaml", 1): [1.0] * 5},
+    ),
+    "useless": Synthetic(
+        shots=(1,),
+        ways=None,
+        algorithms=("maml", "fomaml"),
+        scores={("maml", 1): [0.0] * 5, ("fomaml", 1): [1e9] * 5},
+    ),
+    "many": Synthetic(
+        algorithms=[f"algorithm_with_a_rather_long_name_{i}" for i in range(12)],
+        shots=(1,),
+        reference="none of them",
+    ),
     "axes": Synthetic(shots=(1,), axes={"train.iterations": [10, 20, 40]}),
     "claims and figures": Synthetic(shots=(1, 5), figures=True, claims=CLAIMS),
-    "waves": Synthetic(ways=None, dataset="sinusoid", algorithms=("maml", "protonet"), shots=(1,), figures=True),
+    "waves": Synthetic(
+        ways=None, dataset="sinusoid", algorithms=("maml", "protonet"), shots=(1,), figures=True
+    ),
 }
 
 
@@ -110,10 +182,14 @@ def test_ids_are_unique_and_links_inside_the_page_arrive(page):
 
 
 def test_nothing_is_loaded(page):
-    assert not {"script", "link", "img", "iframe", "object", "embed"} & {tag for tag, _ in page.elements}
+    assert not {"script", "link", "img", "iframe", "object", "embed"} & {
+        tag for tag, _ in page.elements
+    }
     for tag, attributes in page.elements:
         assert "src" not in attributes
-        assert attributes.get("href", "#").startswith(("#", "tables/", "data:image/png;base64,")), tag
+        assert attributes.get("href", "#").startswith(("#", "tables/", "data:image/png;base64,")), (
+            tag
+        )
         assert not any(name.startswith("on") for name in attributes)
     assert any(meta.get("http-equiv") == "Content-Security-Policy" for meta in page.all("meta"))
 
@@ -130,7 +206,9 @@ def test_numbers_are_those_of_the_tables(name, tmp_path):
     for group in rows(run.groups):
         assert words.score(group["score"], group["unit"]) in page.text
         assert words.interval(group["score_low"], group["score_high"], group["unit"]) in page.text
-        assert words.seconds(group["training_seconds"]).replace(words.THIN, " ") in page.text.replace(words.THIN, " ")
+        assert words.seconds(group["training_seconds"]).replace(
+            words.THIN, " "
+        ) in page.text.replace(words.THIN, " ")
     for row in rows(run.comparisons):
         assert words.difference(row["difference"], row["unit"]) in page.text
         assert words.interval(row["low"], row["high"], row["unit"]) in page.text
@@ -138,15 +216,23 @@ def test_numbers_are_those_of_the_tables(name, tmp_path):
 
 
 def test_what_was_declared_after_the_data_is_marked(tmp_path):
-    kept, dropped = {"id": "a", "says": "Kept claim", "source": ""}, {"id": "b", "says": "Dropped claim", "source": ""}
-    folder = Synthetic(algorithms=("maml", "fomaml"), shots=(1,), claims=[kept, dropped]).write(tmp_path / "run")
+    kept, dropped = (
+        {"id": "a", "says": "Kept claim", "source": ""},
+        {"id": "b", "says": "Dropped claim", "source": ""},
+    )
+    folder = Synthetic(algorithms=("maml", "fomaml"), shots=(1,), claims=[kept, dropped]).write(
+        tmp_path / "run"
+    )
     text = Page(render(folder).read_text()).text
     assert "declared beforehand" in text
     assert "2: 2 not judged" in text
     assert "post hoc" not in text
     assert "withdrawn" not in text
     described = json.loads((folder / "cells.json").read_text())
-    later = {"reference": "fomaml", "claims": [kept, {"id": "c", "says": "New claim", "source": ""}]}
+    later = {
+        "reference": "fomaml",
+        "claims": [kept, {"id": "c", "says": "New claim", "source": ""}],
+    }
     (folder / "cells.json").write_text(json.dumps(described | later))
     text = Page(render(folder).read_text()).text
     assert "The reference changed after the first data: post hoc" in text
@@ -155,13 +241,18 @@ def test_what_was_declared_after_the_data_is_marked(tmp_path):
     assert re.search(r"New claim\s*post hoc", text)
     assert "2: 2 not judged (1 post hoc)" in text
     assert not re.search(r"Kept claim\s*post hoc", text)
-    assert "level of confidence, 80 %, was chosen after the first data" in Page(render(folder, confidence=0.8).read_text()).text
+    assert (
+        "level of confidence, 80 %, was chosen after the first data"
+        in Page(render(folder, confidence=0.8).read_text()).text
+    )
 
 
 def test_the_command_to_run_it_again_knows_the_profile(tmp_path):
     folder = Synthetic(suite="small-short").write(tmp_path / "run")
     described = json.loads((folder / "cells.json").read_text())
-    (folder / "cells.json").write_text(json.dumps(described | {"argument": "small", "profile": "short"}))
+    (folder / "cells.json").write_text(
+        json.dumps(described | {"argument": "small", "profile": "short"})
+    )
     assert "metabench run small --profile short" in Page(render(folder).read_text()).text
 
 
@@ -174,7 +265,10 @@ def test_confidence_is_said_and_used(tmp_path):
 
 
 def test_hostile_text_stays_text(tmp_path):
-    evil = "</title></style><script>alert(1)</script>\"'><img src=x onerror=alert(1)> ${jndi} {{ 7 * 7 }}"
+    evil = (
+        "</title></style><script>alert(1)</script>\"'><img src=x onerror=alert(1)> "
+        "${jndi} {{ 7 * 7 }}"
+    )
 
     def complain(record):
         record["result"] |= {
@@ -189,9 +283,15 @@ def test_hostile_text_stays_text(tmp_path):
         record["provenance"] |= {"cpu": evil, "log": "../../../etc/passwd"}
 
     name = "<b>&$\\frac{"
-    claims = [CLAIM | {"id": evil, "says": evil, "source": evil}, CLAIM | {"metric": evil}, CLAIM | {"of": evil, "versus_where": {evil: evil}}]
+    claims = [
+        CLAIM | {"id": evil, "says": evil, "source": evil},
+        CLAIM | {"metric": evil},
+        CLAIM | {"of": evil, "versus_where": {evil: evil}},
+    ]
     texts = {"title": evil, "description": evil, "suite": "<i>x", "claims": claims}
-    suite = Synthetic(algorithms=(name, "maml"), change={("maml", 1, 0): complain}, figures=True, **texts)
+    suite = Synthetic(
+        algorithms=(name, "maml"), change={("maml", 1, 0): complain}, figures=True, **texts
+    )
     page = page_of(suite.write(tmp_path / "run"))
     assert not {"script", "img", "b", "i"} & {tag for tag, _ in page.elements}
     assert " ".join(evil.split()) in page.text
@@ -202,17 +302,38 @@ def test_hostile_text_stays_text(tmp_path):
 @pytest.mark.parametrize("suite", [troubled(), SUITES["claims and figures"], SUITES["waves"]])
 def test_same_records_give_the_same_bytes(tmp_path, suite):
     folder = suite.write(tmp_path / "run")
-    first = {path.name: path.read_bytes() for path in [render(folder), *sorted((folder / "tables").iterdir())]}
-    again = {path.name: path.read_bytes() for path in [render(folder), *sorted((folder / "tables").iterdir())]}
+    first = {
+        path.name: path.read_bytes()
+        for path in [render(folder), *sorted((folder / "tables").iterdir())]
+    }
+    again = {
+        path.name: path.read_bytes()
+        for path in [render(folder), *sorted((folder / "tables").iterdir())]
+    }
     assert first == again
-    assert sorted(first) == ["cells.csv", "claims.csv", "comparisons.csv", "groups.csv", "index.html"]
+    assert sorted(first) == [
+        "cells.csv",
+        "claims.csv",
+        "comparisons.csv",
+        "groups.csv",
+        "index.html",
+    ]
 
 
 def test_troubles_are_told(tmp_path):
     folder = troubled().write(tmp_path / "run")
     (folder / "records" / "stranger-0123456789ab.json").write_text("{}")
     page = page_of(folder)
-    for told in ("Out of memory", "Timeout", "Diverged", "Damaged", "stranger-0123456789ab.json", "4 of 5", "35 of 40", "RuntimeError: boom"):
+    for told in (
+        "Out of memory",
+        "Timeout",
+        "Diverged",
+        "Damaged",
+        "stranger-0123456789ab.json",
+        "4 of 5",
+        "35 of 40",
+        "RuntimeError: boom",
+    ):
         assert told in page.text
     assert "warning: learning rate <b>0.4</b> is high" in page.text
     assert str(tmp_path) not in html.unescape(page.text)
@@ -223,11 +344,17 @@ def test_verdicts_are_those_of_the_table_and_counted_on_the_first_screen(tmp_pat
     page, table = page_of(folder), rows(load(folder).claims)
     verdicts = {row["id"]: row["verdict"] for row in table}
     assert verdicts["b"] == "supported"
-    told = [f"{n} {verdict}" for verdict in ("supported", "refuted", "inconclusive", "not judged") if (n := [*verdicts.values()].count(verdict))]
+    told = [
+        f"{n} {verdict}"
+        for verdict in ("supported", "refuted", "inconclusive", "not judged")
+        if (n := [*verdicts.values()].count(verdict))
+    ]
     assert f"6: {', '.join(told)}" in page.text
     assert any(link.get("href") == "#claims" for link in page.all("a"))
     for claim in CLAIMS:
-        assert re.search(rf"{re.escape(claim['says'])}( a paper)? [✓✗?–] {verdicts[claim['id']]}", page.text)
+        assert re.search(
+            rf"{re.escape(claim['says'])}( a paper)? [✓✗?–] {verdicts[claim['id']]}", page.text
+        )
     for row in table:
         if row["unit"] == "ratio":
             assert words.amounts(row["low"], row["high"], "ratio") in page.text
@@ -244,7 +371,11 @@ def test_what_it_costs_is_on_the_first_screen(tmp_path):
     for group in rows(run.groups):
         assert words.score(group["score"], group["unit"]) in top
         assert words.size(group["peak_resident_bytes_training"]).replace(words.THIN, " ") in top
-        assert (words.seconds(group["training_seconds"]).replace(words.THIN, " ") if group["iterations"] else "none") in top
+        assert (
+            words.seconds(group["training_seconds"]).replace(words.THIN, " ")
+            if group["iterations"]
+            else "none"
+        ) in top
     for row in rows(run.comparisons):
         assert row["verdict"] in top
         assert row["time_ratio"] is None or f"{words.ratio(row['time_ratio'])} of maml" in top
@@ -257,7 +388,9 @@ def test_costs_of_several_machines_are_not_set_side_by_side(tmp_path):
     whole = page_of(Synthetic(shots=(1,)).write(tmp_path / "one"))
     assert "All on one machine: Imaginary Epyc 9999" in whole.text
     assert "Score against training time" in whole.text
-    mixed = page_of(Synthetic(shots=(1,), change={("maml", 1, 0): elsewhere}).write(tmp_path / "two"))
+    mixed = page_of(
+        Synthetic(shots=(1,), change={("maml", 1, 0): elsewhere}).write(tmp_path / "two")
+    )
     assert "measured on different machines" in mixed.text
     assert "maml: averaged over 2 machines" in mixed.text
     assert "Score against training time" not in mixed.text
@@ -265,12 +398,25 @@ def test_costs_of_several_machines_are_not_set_side_by_side(tmp_path):
 
 def test_control_characters_do_not_reach_the_page(tmp_path):
     def complain(record):
-        record["result"] |= {"outcome": "failed", "score": None, "interval": None, "adaptation": None}
-        record["result"]["error"] = {"type": "E", "message": "bell\x07 half\ud800", "traceback": "\x1b[31mred"}
+        record["result"] |= {
+            "outcome": "failed",
+            "score": None,
+            "interval": None,
+            "adaptation": None,
+        }
+        record["result"]["error"] = {
+            "type": "E",
+            "message": "bell\x07 half\ud800",
+            "traceback": "\x1b[31mred",
+        }
 
-    folder = Synthetic(shots=(1,), title="ti\u202etle\ud800", change={("maml", 1, 0): complain}).write(tmp_path / "run")
+    folder = Synthetic(
+        shots=(1,), title="ti\u202etle\ud800", change={("maml", 1, 0): complain}
+    ).write(tmp_path / "run")
     described = (folder / "cells.json").read_text()
-    (folder / "cells.json").write_text(described.replace('"name": "accuracy"', '"name": "acc\\u0001uracy"'))
+    (folder / "cells.json").write_text(
+        described.replace('"name": "accuracy"', '"name": "acc\\u0001uracy"')
+    )
     text = render(folder).read_text()
     assert "<h1>title</h1>" in text
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
@@ -280,7 +426,13 @@ def test_control_characters_do_not_reach_the_page(tmp_path):
 def test_nothing_half_written_is_left(tmp_path):
     folder = Synthetic(shots=(1,)).write(tmp_path / "run")
     render(folder)
-    assert sorted(path.name for path in folder.iterdir()) == ["cells.json", "index.html", "records", "suite.toml", "tables"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "cells.json",
+        "index.html",
+        "records",
+        "suite.toml",
+        "tables",
+    ]
 
 
 def test_not_a_run_folder(tmp_path):

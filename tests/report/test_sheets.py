@@ -1,4 +1,5 @@
-"""Episodes to look at: those of the records, the same for all algorithms, with every mistake marked."""
+"""Episodes to look at: those of the records, the same for all algorithms, with every mistake
+marked."""
 
 import base64
 import io
@@ -14,7 +15,13 @@ from metabench.report.blocks import blocks_of
 from metabench.report.sheets import sheets_of
 from metabench.tables import load, rows, shown
 
-WAVES = {"ways": None, "dataset": "sinusoid", "algorithms": ("maml", "protonet"), "shots": (1,), "figures": True}
+WAVES = {
+    "ways": None,
+    "dataset": "sinusoid",
+    "algorithms": ("maml", "protonet"),
+    "shots": (1,),
+    "figures": True,
+}
 IMAGES = {"algorithms": ("maml", "protonet"), "shots": (1,), "figures": True}
 
 
@@ -37,7 +44,13 @@ def picture(drawing):
 def test_a_sheet_of_images_shows_the_pixels_of_the_record(tmp_path):
     (sheet,) = sheets(Synthetic(**IMAGES).write(tmp_path / "run"))
     support, maml, protonet = sheet.panels
-    assert (support.mark, maml.name, protonet.name, sheet.seed, sheet.images) == (None, "maml", "protonet", 0, True)
+    assert (support.mark, maml.name, protonet.name, sheet.seed, sheet.images) == (
+        None,
+        "maml",
+        "protonet",
+        0,
+        True,
+    )
     kept, drawn = images(5, 1, 1, 0), picture(support.drawing)
     assert drawn.shape == (2 * 5 * 6, (1 + 4) * 6)
     for episode in range(2):
@@ -45,7 +58,10 @@ def test_a_sheet_of_images_shows_the_pixels_of_the_record(tmp_path):
             row = drawn[(5 * episode + c) * 6 :][:6]
             assert np.array_equal(row[:, :6], kept["support_x"][episode, c, :, :, 0])
             for query in range(4):
-                assert np.array_equal(row[:, 6 * (query + 1) :][:, :6], kept["query_x"][episode, 4 * c + query, :, :, 0])
+                assert np.array_equal(
+                    row[:, 6 * (query + 1) :][:, :6],
+                    kept["query_x"][episode, 4 * c + query, :, :, 0],
+                )
     assert maml.drawing.count("<use ") == 40
     assert support.drawing.count("<use ") == 10
     assert "data:" not in maml.drawing + protonet.drawing  # one picture a sheet
@@ -57,26 +73,39 @@ def test_every_mistake_is_marked_and_told(tmp_path):
     for panel in sheet.panels[1:]:
         assert panel.caption == "38 of 40 shown are right"
         assert panel.drawing.count('class="wrong"') == 2
-        assert "episode 1, class A: query 1 taken for B; episode 2, class A: query 1 taken for B" in panel.drawing
+        assert (
+            "episode 1, class A: query 1 taken for B; episode 2, class A: query 1 taken for B"
+            in panel.drawing
+        )
     right = images(5, 1, 1, 0)
     rewrite(folder, "protonet", right | {"prediction": right["query_y"][:, None]})
     assert sheets(folder)[0].panels[2].caption == "40 of 40 shown are right"
 
 
 def test_the_prediction_is_that_of_the_step_that_counts(tmp_path):
-    """Two steps of five, on validation or by the method's own settings, and only there is every query right."""
+    """Two steps of five, on validation or by the method's own settings, and only there is every
+    query right."""
 
     def chosen(record):
-        record["result"] |= {"score": 0.9, "adaptation": {"steps": [0, 1, 2, 5], "score": [0.2, 0.9, 0.9, 0.9]}}
+        record["result"] |= {
+            "score": 0.9,
+            "adaptation": {"steps": [0, 1, 2, 5], "score": [0.2, 0.9, 0.9, 0.9]},
+        }
         record["result"]["choice"] = {"step": 2, "settings": {}, "validation_score": 0.8}
 
     def fixed(record):
-        record["result"] |= {"score": 0.9, "choice": None, "adaptation": {"steps": [0, 1, 2, 5], "score": [0.2, 0.5, 0.9, 0.8]}}
+        record["result"] |= {
+            "score": 0.9,
+            "choice": None,
+            "adaptation": {"steps": [0, 1, 2, 5], "score": [0.2, 0.5, 0.9, 0.8]},
+        }
 
     kept = images(5, 1, 4, 0)
     kept["prediction"][:, 2] = kept["query_y"]
     for change in (chosen, fixed):
-        folder = Synthetic(**IMAGES | {"algorithms": ("maml",)}, seeds=(0,), change={("maml", 1, 0): change}).write(tmp_path / change.__name__)
+        folder = Synthetic(
+            **IMAGES | {"algorithms": ("maml",)}, seeds=(0,), change={("maml", 1, 0): change}
+        ).write(tmp_path / change.__name__)
         rewrite(folder, "maml", kept)
         run = load(folder)
         (one,) = shown(run, run.groups["block"][0])
@@ -86,8 +115,14 @@ def test_the_prediction_is_that_of_the_step_that_counts(tmp_path):
 
 def test_waves_are_drawn_before_during_and_after_adaptation(tmp_path):
     (sheet,) = sheets(Synthetic(**WAVES).write(tmp_path / "run"))
-    assert [(panel.name, panel.caption) for panel in sheet.panels] == [("maml", "after 0, 1 and 10 steps"), ("protonet", "without adaptation")]
-    assert "2 test episodes: the true curve, 10 given points, and the prediction after 0, 1 and 10 steps" in sheet.panels[0].drawing
+    assert [(panel.name, panel.caption) for panel in sheet.panels] == [
+        ("maml", "after 0, 1 and 10 steps"),
+        ("protonet", "without adaptation"),
+    ]
+    assert (
+        "2 test episodes: the true curve, 10 given points, and the prediction after 0, 1 and 10 "
+        "steps" in sheet.panels[0].drawing
+    )
 
 
 def test_a_method_that_is_told_more_is_drawn_over_the_first_column(tmp_path):
@@ -120,8 +155,16 @@ def test_all_algorithms_show_the_same_episodes_of_one_seed(tmp_path):
         lambda kept: kept | {"query_y": kept["query_y"].astype(float)},
         lambda kept: kept | {"query_y": np.zeros_like(kept["query_y"])},
         lambda kept: kept | {"support_y": kept["support_y"][::-1] % 2},
-        lambda kept: kept | {"support_x": np.repeat(kept["support_x"], 2, axis=-1), "query_x": np.repeat(kept["query_x"], 2, axis=-1)},
-        lambda kept: kept | {"support_x": kept["support_x"][:, :0], "support_y": kept["support_y"][:, :0]},
+        lambda kept: (
+            kept
+            | {
+                "support_x": np.repeat(kept["support_x"], 2, axis=-1),
+                "query_x": np.repeat(kept["query_x"], 2, axis=-1),
+            }
+        ),
+        lambda kept: (
+            kept | {"support_x": kept["support_x"][:, :0], "support_y": kept["support_y"][:, :0]}
+        ),
         lambda kept: {name: array for name, array in kept.items() if name != "support_y"},
         lambda kept: {name: array.reshape(-1) for name, array in kept.items()},
         lambda kept: waves(6, 0) | {"query_y": np.full((2, 101, 1), np.nan, np.float32)},
@@ -140,7 +183,9 @@ def test_a_prediction_that_is_no_number_or_far_away_spoils_no_drawing(tmp_path):
     kept["prediction"][:, 1, ::2], kept["prediction"][:, -1, ::3] = np.inf, 1e38
     rewrite(folder, "maml", kept)
     (sheet,) = sheets(folder)
-    assert not re.search(r"nan|inf|e\+", " ".join(re.findall(r' d="([^"]*)"', sheet.panels[0].drawing)))
+    assert not re.search(
+        r"nan|inf|e\+", " ".join(re.findall(r' d="([^"]*)"', sheet.panels[0].drawing))
+    )
 
 
 def test_a_damaged_archive_shows_nothing(tmp_path):
@@ -151,7 +196,11 @@ def test_a_damaged_archive_shows_nothing(tmp_path):
 
 
 def test_a_few_settings_suffice(tmp_path):
-    found = sheets(Synthetic(**IMAGES | {"algorithms": ("protonet",), "shots": range(1, 10)}, seeds=(0,)).write(tmp_path / "run"))
+    found = sheets(
+        Synthetic(
+            **IMAGES | {"algorithms": ("protonet",), "shots": range(1, 10)}, seeds=(0,)
+        ).write(tmp_path / "run")
+    )
     assert len(found) == 6
 
 
@@ -169,5 +218,9 @@ def test_groups_of_one_algorithm_are_named_apart(tmp_path):
     run = load(folder)
     (block,) = blocks_of(run)
     names = [group["name"] for group in block.groups]
-    assert names[:3] == ["maml · support plus one · own steps", "maml · query · 1 step", "maml · query · 5 steps"]
+    assert names[:3] == [
+        "maml · support plus one · own steps",
+        "maml · query · 1 step",
+        "maml · query · 5 steps",
+    ]
     assert len({*names}) == len(rows(run.groups)) == 6

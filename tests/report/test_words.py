@@ -12,7 +12,14 @@ SCORES = {
     (1234.5, "mse"): "1 234",
     (3e-7, "mse"): "3.00e−07",
 }
-SECONDS = {0: "0 s", 3e-6: "3.00 µs", 0.0231: "23.1 ms", 45.9: "45.9 s", 600: "10.0 min", 9000: "2.50 h"}
+SECONDS = {
+    0: "0 s",
+    3e-6: "3.00 µs",
+    0.0231: "23.1 ms",
+    45.9: "45.9 s",
+    600: "10.0 min",
+    9000: "2.50 h",
+}
 SIZES = {512: "512 B", 2**20: "1.00 MiB", 3 * 2**30: "3.00 GiB", 2**42: "4 096 GiB"}
 
 
@@ -37,10 +44,17 @@ def test_size(value):
     assert words.size(value).replace(words.THIN, " ") == SIZES[value]
 
 
-@pytest.mark.parametrize("write", [words.p_value, words.plain, words.count, words.seconds, words.size])
+@pytest.mark.parametrize(
+    "write", [words.p_value, words.plain, words.count, words.seconds, words.size]
+)
 def test_unknown_is_a_dash(write):
     assert write(None) == "–"
-    assert words.score(None, "mse") == words.interval(None, 1.0, "mse") == words.half_width(1.0, None, "mse") == "–"
+    assert (
+        words.score(None, "mse")
+        == words.interval(None, 1.0, "mse")
+        == words.half_width(1.0, None, "mse")
+        == "–"
+    )
 
 
 def test_p():
@@ -70,7 +84,17 @@ def test_intervals_of_amounts():
     assert words.amounts(None, 1.0, "ratio") == ""
 
 
-@pytest.mark.parametrize(("value", "written"), [(0.5166, "0.52"), (1.0, "1.0"), (12.4, "12"), (234.0, "234"), (0.00123, "0.0012"), (None, "–")])
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0.5166, "0.52"),
+        (1.0, "1.0"),
+        (12.4, "12"),
+        (234.0, "234"),
+        (0.00123, "0.0012"),
+        (None, "–"),
+    ],
+)
 def test_ratio(value, written):
     assert words.ratio(value) == written
 

@@ -1,4 +1,5 @@
-"""A method that misbehaves as its settings say: the plugin of the runner's tests. Copied into their projects, not collected."""
+"""A method that misbehaves as its settings say: the plugin of the runner's tests. Copied into their
+projects, not collected."""
 
 import ctypes
 import dataclasses
@@ -46,7 +47,11 @@ class Misbehaving(FOMAML):
     def step(self, *arguments: Any, **options: Any) -> Any:
         getattr(self, f"_{self.settings.deed}")()
         result = super().step(*arguments, **options)
-        return dataclasses.replace(result, loss=result.loss * float("nan")) if self.settings.deed == "diverge" else result
+        return (
+            dataclasses.replace(result, loss=result.loss * float("nan"))
+            if self.settings.deed == "diverge"
+            else result
+        )
 
     def _none(self) -> None: ...
 
@@ -88,7 +93,11 @@ class Misbehaving(FOMAML):
 
     def _leave_behind(self) -> None:
         """One process in a session of its own, and one that it has left behind there."""
-        subprocess.run(["sh", "-c", "sleep 3600.5 & exec setsid sleep 3600.5 & exit"], start_new_session=True, check=True)
+        subprocess.run(
+            ["sh", "-c", "sleep 3600.5 & exec setsid sleep 3600.5 & exit"],
+            start_new_session=True,
+            check=True,
+        )
 
     def _leave_behind_and_raise(self) -> None:
         self._leave_behind()

@@ -1,4 +1,5 @@
-"""A method, a dataset and a model that draw from every global generator wherever they are asked for anything. Copied into projects, not collected."""
+"""A method, a dataset and a model that draw from every global generator wherever they are asked for
+anything. Copied into projects, not collected."""
 
 import os
 import random
@@ -34,7 +35,8 @@ def noise(source: str) -> float:
 
 
 class Noisy(FOMAML):
-    """First-order MAML on targets, and with answers, that are a little off. Forgets to put its layers back into the mode of training."""
+    """First-order MAML on targets, and with answers, that are a little off. Forgets to put its
+    layers back into the mode of training."""
 
     version = 1
 
@@ -57,10 +59,15 @@ class Noisy(FOMAML):
         if kills and self._steps > int(kills[0]):
             KILLS.write_text("\n".join(kills[1:]))
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().step(state, replace(batch, support_y=batch.support_y + 0.1 * self._noise(state)))
+        return super().step(
+            state, replace(batch, support_y=batch.support_y + 0.1 * self._noise(state))
+        )
 
     def candidates(self) -> Sequence[Method]:
-        first, second = replace(self.settings, inner_lr=0.01), replace(self.settings, inner_lr=0.01 + 0.001 * abs(noise(self.settings.source)))
+        first, second = (
+            replace(self.settings, inner_lr=0.01),
+            replace(self.settings, inner_lr=0.01 + 0.001 * abs(noise(self.settings.source))),
+        )
         return [Noisy(first), Noisy(second)]
 
     def predict(self, state: State, *arguments: Any) -> Tensor:

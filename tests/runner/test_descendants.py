@@ -14,7 +14,11 @@ from metabench.runner.descendants import VARIABLE, end_own
 
 def left_behind(run: str = "") -> list[psutil.Process]:
     """The processes that fits of this test process, or of another one, have left."""
-    found = [process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", "3600.5"]]
+    found = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if process.info["cmdline"] == ["sleep", "3600.5"]
+    ]
     return [process for process in found if run in process.environ().get(VARIABLE, "")]
 
 

@@ -1,4 +1,5 @@
-"""Plugins that draw from the global generators of torch, NumPy and Python get the same bits, however often their fits are interrupted or parted."""
+"""Plugins that draw from the global generators of torch, NumPy and Python get the same bits,
+however often their fits are interrupted or parted."""
 
 from __future__ import annotations
 
@@ -53,14 +54,19 @@ class Noise:
 
     def __init__(self, workshop: Workshop) -> None:
         self.workshop = workshop
-        shutil.copy(Path(__file__).with_name("noisy.py"), workshop.folder / "noise_makers.py")  # whose own folder it looks into
+        # whose own folder it looks into
+        shutil.copy(Path(__file__).with_name("noisy.py"), workshop.folder / "noise_makers.py")
         (workshop.folder / "benchmark.toml").write_text(PROJECT)
         self.suite()
         self.whole = self.run("whole", workers=1)
 
     def suite(self, shots: tuple[int, ...] = (5, 10), episodes: tuple[int, ...] = (8, 40)) -> None:
-        text = SUITE.format(algorithms=json.dumps(SOURCES), shots=list(shots), episodes=list(episodes))
-        entries = "".join(f'[algorithms.{source}]\nmethod = "noisy"\nsource = "{source}"\n' for source in SOURCES)
+        text = SUITE.format(
+            algorithms=json.dumps(SOURCES), shots=list(shots), episodes=list(episodes)
+        )
+        entries = "".join(
+            f'[algorithms.{source}]\nmethod = "noisy"\nsource = "{source}"\n' for source in SOURCES
+        )
         (self.workshop.folder / "suites" / "noise.toml").write_text(text + entries)
 
     def run(self, out: str, **options: Any) -> Path:

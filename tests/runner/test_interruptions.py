@@ -1,4 +1,5 @@
-"""Fits that are killed at any moment, over and over: they go on from their checkpoints, to the same bits."""
+"""Fits that are killed at any moment, over and over: they go on from their checkpoints, to the same
+bits."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ from metabench.runner.run import forget_checkpoint
 from metabench.suite import load_suite
 
 KILLS, WITHIN, ROUNDS = 30, 20, 10
-"""Processes to kill at least, trainings that must have gone on after it, and rounds in which that must come about."""
+"""Processes to kill at least, trainings that must have gone on after it, and rounds in which that
+must come about."""
 
 STARTING = 0.2
 """Seconds that a child takes before its fit begins, or a little more."""
@@ -98,24 +100,29 @@ def project(shared_workshop: Workshop) -> Workshop:
     shutil.copy(Path(__file__).parents[1] / "numbered.py", shared_workshop.folder)
     (shared_workshop.folder / "benchmark.toml").write_text(PROJECT)
     for suite, keep_weights in SUITES.items():
-        (shared_workshop.folder / "suites" / f"{suite}.toml").write_text(SUITE.format(keep_weights=keep_weights))
+        (shared_workshop.folder / "suites" / f"{suite}.toml").write_text(
+            SUITE.format(keep_weights=keep_weights)
+        )
     return shared_workshop
 
 
 Moment = Callable[[Job, int], bool]
-"""Waits for the moment to kill the process of a job, of which it has a handle; returns whether it came before the process ended."""
+"""Waits for the moment to kill the process of a job, of which it has a handle; returns whether it
+came before the process ended."""
 
 
 @contextmanager
 def killed(moment: Moment) -> Iterator[list[str]]:
-    """Kill every child that is started within the block when its moment comes; yield the fits whose children still lived."""
+    """Kill every child that is started within the block when its moment comes; yield the fits whose
+    children still lived."""
     hits: list[str] = []
     threads: list[threading.Thread] = []
     start = Pool._start
 
     def start_and_kill(self: Pool, job: Job) -> Any:
         child = start(self, job)
-        handle = os.pidfd_open(child.process.pid)  # unlike its number, never that of another process
+        # unlike its number, never that of another process
+        handle = os.pidfd_open(child.process.pid)
 
         def kill() -> None:
             if moment(job, handle):
@@ -141,7 +148,8 @@ def at_any_time(rng: random.Random, took: Mapping[str, float]) -> Moment:
 
 
 def in_training(rng: random.Random) -> Moment:
-    """At once or some milliseconds after a further checkpoint has come to lie there: one is written within a training alone."""
+    """At once or some milliseconds after a further checkpoint has come to lie there: one is written
+    within a training alone."""
 
     def wait(job: Job, handle: int) -> bool:
         wanted, seen = rng.randint(1, 6), {written(job.checkpoint)}
@@ -167,11 +175,14 @@ def written(path: Path) -> int:
 
 
 def test_killed_at_any_moment_and_still_the_same_bits(project: Workshop) -> None:
-    """Some before anything is saved, some while a checkpoint, weights or a record are being written, most within a training."""
+    """Some before anything is saved, some while a checkpoint, weights or a record are being
+    written, most within a training."""
     whole = project.run("lean", out=project.folder / "whole")
     assert whole.exit_status == 0
     assert not list((whole.folder / "checkpoints").iterdir())
-    took = {record["fit"]: record["measured"]["wall_seconds"] for record in records_in(whole.folder)}
+    took = {
+        record["fit"]: record["measured"]["wall_seconds"] for record in records_in(whole.folder)
+    }
     rng, kills, within = random.Random(0), 0, 0
     moments = (at_any_time(rng, took), in_training(rng), in_training(rng))
     for round_, suite in zip(range(ROUNDS), itertools.cycle(SUITES), strict=False):
@@ -183,10 +194,16 @@ def test_killed_at_any_moment_and_still_the_same_bits(project: Workshop) -> None
             kills += len(hits)
         assert results(out) == results(whole.folder)
         assert not list((out / "checkpoints").iterdir())
-        within += sum({record["fit"]: record["measured"]["interruptions"] for record in records_in(out)}.values())
+        within += sum(
+            {
+                record["fit"]: record["measured"]["interruptions"] for record in records_in(out)
+            }.values()
+        )
         if kills >= KILLS and within >= WITHIN:
             return
-    raise AssertionError(f"only {kills} kills struck, {within} of them within a training that then went on")
+    raise AssertionError(
+        f"only {kills} kills struck, {within} of them within a training that then went on"
+    )
 
 
 def records_in(folder: Path) -> list[dict[str, Any]]:
@@ -204,8 +221,12 @@ def records_in(folder: Path) -> list[dict[str, Any]]:
         ("failed", "HardExit", False),
     ],
 )
-def test_who_goes_on_from_a_checkpoint_and_who_begins_anew(outcome: str, kind: str, stays: bool, tmp_path: Path) -> None:
-    job = Job(make_cell("maml").fit, (), "", tmp_path, tmp_path, tmp_path, {}, tmp_path, {}, {}, 1, 1)
+def test_who_goes_on_from_a_checkpoint_and_who_begins_anew(
+    outcome: str, kind: str, stays: bool, tmp_path: Path
+) -> None:
+    job = Job(
+        make_cell("maml").fit, (), "", tmp_path, tmp_path, tmp_path, {}, tmp_path, {}, {}, 1, 1
+    )
     job.checkpoint.parent.mkdir()
     job.checkpoint.write_bytes(b"a checkpoint")
     forget_checkpoint(job, Failure(outcome, kind, "why"))
@@ -215,7 +236,11 @@ def test_who_goes_on_from_a_checkpoint_and_who_begins_anew(outcome: str, kind: s
 def test_checkpoints_of_recorded_fits_are_swept_and_others_are_not(workshop: Workshop) -> None:
     workshop.suite("swept", "none", seeds=2)
     folder = workshop.run("swept", seeds=[0]).folder
-    recorded, missing = (cell.fit.id for cell in load_suite("swept", workshop.project).cells if cell.evaluate.episodes == 8)
+    recorded, missing = (
+        cell.fit.id
+        for cell in load_suite("swept", workshop.project).cells
+        if cell.evaluate.episodes == 8
+    )
     for name in (recorded, missing, "f" * 64):
         (folder / "checkpoints").mkdir(exist_ok=True)
         (folder / "checkpoints" / f"{name}.safetensors").touch()

@@ -57,18 +57,23 @@ def folder(trained: Path, tmp_path: Path) -> Path:
 
 
 def write(workshop: Workshop, name: str, *, shots: list[int], steps: list[Any]) -> None:
-    (workshop.folder / "suites" / f"{name}.toml").write_text(SUITE.format(shots=shots, steps=json.dumps(steps)))
+    (workshop.folder / "suites" / f"{name}.toml").write_text(
+        SUITE.format(shots=shots, steps=json.dumps(steps))
+    )
 
 
 @pytest.fixture
 def grown(shared_workshop: Workshop) -> Workshop:
-    """The project, in which the suite has come to want four times as many cells of the same fits."""
+    """The project, in which the suite has come to want four times as many cells of the same
+    fits."""
     write(shared_workshop, "grown", shots=[5, 10], steps=["default", 3])
     return shared_workshop
 
 
 def of_algorithm(folder: Path, algorithm: str) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted(folder.glob(f"records/{algorithm}-*.json"))]
+    return [
+        json.loads(path.read_text()) for path in sorted(folder.glob(f"records/{algorithm}-*.json"))
+    ]
 
 
 def in_file(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
@@ -77,17 +82,25 @@ def in_file(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     checkpoints.write(path, facts, tensors)
 
 
-def test_cells_that_are_added_are_tested_with_the_weights_there_are(grown: Workshop, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cells_that_are_added_are_tested_with_the_weights_there_are(
+    grown: Workshop, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     summary = grown.run("grown", out=folder)
     assert (summary.kept, summary.finished, summary.exit_status) == (4, 12, 0)
     assert "4 fits to run (2 of them from kept weights)" in capsys.readouterr().out
-    assert sorted(str(record["provenance"].get("weights")) for record in of_algorithm(folder, "maml")) == ["None"] * 2 + ["kept"] * 6
+    assert (
+        sorted(str(record["provenance"].get("weights")) for record in of_algorithm(folder, "maml"))
+        == ["None"] * 2 + ["kept"] * 6
+    )
     assert not any("weights" in record["provenance"] for record in of_algorithm(folder, "scratch"))
     assert results(folder) == results(grown.run("grown", out=folder.with_name("anew")).folder)
 
 
 def test_a_plan_knows_who_needs_no_training(
-    grown: Workshop, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    grown: Workshop,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(grown.folder)
 
@@ -104,20 +117,32 @@ def test_a_plan_knows_who_needs_no_training(
     shutil.rmtree(folder / "weights")
     anew = planned()
     assert (anew["fits_to_run"], anew["fits_to_train"]) == (4, 2)
-    assert {fit["name"].partition("-")[0]: fit["to_do"] for fit in anew["plan"]} == {"maml": "train", "scratch": "evaluate"}
+    assert {fit["name"].partition("-")[0]: fit["to_do"] for fit in anew["plan"]} == {
+        "maml": "train",
+        "scratch": "evaluate",
+    }
     assert from_weights["expected_seconds"] < anew["expected_seconds"]
     write(grown, "grown", shots=[5], steps=["default"])
     assert {fit["to_do"] for fit in planned()["plan"]} == {None}
 
 
-def test_weights_of_other_conditions_leave_stale_records(grown: Workshop, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Taken on demand; and whoever asks for stale records to be made again gets these made again, too."""
-    monkeypatch.setattr("metabench.provenance.environment.sources_digest", lambda _=(): OTHER_SOURCES)
+def test_weights_of_other_conditions_leave_stale_records(
+    grown: Workshop, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken on demand; and whoever asks for stale records to be made again gets these made again,
+    too."""
+    monkeypatch.setattr(
+        "metabench.provenance.environment.sources_digest", lambda _=(): OTHER_SOURCES
+    )
     with pytest.raises(StaleError, match="4 of 16 cells"):
         grown.run("grown", out=folder)
     kept = grown.run("grown", out=folder, stale="keep")
     assert (kept.stale, kept.finished) == (4, 12)
-    new = [record for record in of_algorithm(folder, "maml") if record["provenance"].get("weights") == "kept"]
+    new = [
+        record
+        for record in of_algorithm(folder, "maml")
+        if record["provenance"].get("weights") == "kept"
+    ]
     assert len(new) == 6
     for record in new:
         assert record["provenance"]["conditions"]["sources"] == OTHER_SOURCES
@@ -129,7 +154,9 @@ def test_weights_of_other_conditions_leave_stale_records(grown: Workshop, folder
     assert grown.run("grown", out=folder).kept == 16
 
 
-def test_weights_on_other_data_are_not_taken(grown: Workshop, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_weights_on_other_data_are_not_taken(
+    grown: Workshop, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A plan cannot know before the data is read; the fit trains."""
     for path in (folder / "weights").iterdir():
         in_file(path, lambda facts: facts["origin"].update(data="a" * 64))

@@ -14,13 +14,27 @@ from metabench.errors import FolderError, UnreadableRecordError, UnwritableError
 from metabench.records import SCHEMA
 from metabench.runner.run import RunSummary
 
-DEEDS = ("none", "raise", "leave", "exit", "exit_well", "kill", "crash", "hang", "memory", "allocate", "diverge", "print")
+DEEDS = (
+    "none",
+    "raise",
+    "leave",
+    "exit",
+    "exit_well",
+    "kill",
+    "crash",
+    "hang",
+    "memory",
+    "allocate",
+    "diverge",
+    "print",
+)
 TIMEOUT = 15.0
 
 
 @pytest.fixture(scope="module")
 def summary(shared_workshop: Workshop) -> RunSummary:
-    """One run with every deed in it, after one that has warmed up the fork server: the timeout is for the deed alone."""
+    """One run with every deed in it, after one that has warmed up the fork server: the timeout is
+    for the deed alone."""
     shared_workshop.suite("warm", "none")
     shared_workshop.run("warm")
     shared_workshop.suite("deeds", *DEEDS)
@@ -46,7 +60,9 @@ def told(summary: RunSummary) -> dict[str, dict[str, Any]]:
         ("allocate", "out_of_memory", "RuntimeError", "allocate"),
     ],
 )
-def test_a_failure_is_told_in_the_record_of_every_cell(told: dict[str, dict[str, Any]], deed: str, outcome: str, kind: str, message: str) -> None:
+def test_a_failure_is_told_in_the_record_of_every_cell(
+    told: dict[str, dict[str, Any]], deed: str, outcome: str, kind: str, message: str
+) -> None:
     for episodes in (8, 12):
         result = told[f"{deed} 0 {episodes}"]["result"]
         assert (result["outcome"], result["error"]["type"]) == (outcome, kind)
@@ -54,10 +70,14 @@ def test_a_failure_is_told_in_the_record_of_every_cell(told: dict[str, dict[str,
         assert result["score"] is None
 
 
-def test_a_failure_says_when_it_was_and_names_no_log_that_is_gone(told: dict[str, dict[str, Any]], summary: RunSummary) -> None:
+def test_a_failure_says_when_it_was_and_names_no_log_that_is_gone(
+    told: dict[str, dict[str, Any]], summary: RunSummary
+) -> None:
     for record in (told["exit 0 8"], told["hang 0 8"]):
         times = [datetime.fromisoformat(record["provenance"][key]) for key in ("started", "ended")]
-        assert (times[1] - times[0]).total_seconds() == pytest.approx(record["measured"]["wall_seconds"], abs=1e-3)
+        assert (times[1] - times[0]).total_seconds() == pytest.approx(
+            record["measured"]["wall_seconds"], abs=1e-3
+        )
     assert told["hang 0 8"]["measured"]["wall_seconds"] >= TIMEOUT
     assert told["exit 0 8"]["provenance"]["log"] is None
     logs = {failed.name.partition("-")[0]: failed.log for failed in summary.failed}
@@ -78,28 +98,45 @@ def test_divergence_is_a_result(told: dict[str, dict[str, Any]]) -> None:
 
 def test_others_go_on(told: dict[str, dict[str, Any]], summary: RunSummary) -> None:
     assert len(told) == 2 * len(DEEDS)
-    assert told["none 0 8"]["result"]["outcome"] == told["print 0 12"]["result"]["outcome"] == "completed"
+    assert (
+        told["none 0 8"]["result"]["outcome"]
+        == told["print 0 12"]["result"]["outcome"]
+        == "completed"
+    )
     assert summary.finished == 6
     assert summary.missing == 0
-    assert {failed.name.partition("-")[0] for failed in summary.failed} == set(DEEDS) - {"none", "diverge", "print"}
+    assert {failed.name.partition("-")[0] for failed in summary.failed} == set(DEEDS) - {
+        "none",
+        "diverge",
+        "print",
+    }
     assert summary.exit_status == 3
 
 
-def test_what_a_fit_prints_is_in_its_log_and_nowhere_else(told: dict[str, dict[str, Any]], summary: RunSummary) -> None:
+def test_what_a_fit_prints_is_in_its_log_and_nowhere_else(
+    told: dict[str, dict[str, Any]], summary: RunSummary
+) -> None:
     log = (summary.folder / "records" / told["print 0 8"]["provenance"]["log"]).read_text()
     assert log.count("said by Python") == log.count("said by C") == 4
     assert told["none 0 8"]["provenance"]["log"] is None
 
 
-def test_the_log_of_a_timeout_says_where_the_fit_stood(told: dict[str, dict[str, Any]], summary: RunSummary) -> None:
-    assert "in _hang" in (summary.folder / "records" / told["hang 0 8"]["provenance"]["log"]).read_text()
+def test_the_log_of_a_timeout_says_where_the_fit_stood(
+    told: dict[str, dict[str, Any]], summary: RunSummary
+) -> None:
+    assert (
+        "in _hang"
+        in (summary.folder / "records" / told["hang 0 8"]["provenance"]["log"]).read_text()
+    )
 
 
 def test_a_failure_leaves_no_temporary_file(summary: RunSummary) -> None:
     assert not list((summary.folder / "records").glob("*.tmp"))
 
 
-def test_failed_cells_run_again_and_finished_ones_do_not(shared_workshop: Workshop, summary: RunSummary) -> None:
+def test_failed_cells_run_again_and_finished_ones_do_not(
+    shared_workshop: Workshop, summary: RunSummary
+) -> None:
     before = footprints(summary.folder)
     again = shared_workshop.run("deeds", only=("algorithm=none,diverge,raise,print",))
     assert (again.kept, again.finished, len(again.failed)) == (6, 0, 1)
@@ -108,14 +145,19 @@ def test_failed_cells_run_again_and_finished_ones_do_not(shared_workshop: Worksh
     assert changed == {"raise"}
 
 
-def test_a_partly_finished_fit_writes_what_it_lacks_alone(shared_workshop: Workshop, summary: RunSummary) -> None:
+def test_a_partly_finished_fit_writes_what_it_lacks_alone(
+    shared_workshop: Workshop, summary: RunSummary
+) -> None:
     lost = next((summary.folder / "records").glob("none-*.json"))
     lost.unlink()
     before = footprints(summary.folder)
     again = shared_workshop.run("deeds", only=("algorithm=none",))
     assert (again.kept, again.finished) == (1, 1)
     after = footprints(summary.folder)
-    assert {name for name in after if after[name] != before.get(name)} == {lost.name, lost.with_suffix(".npz").name}
+    assert {name for name in after if after[name] != before.get(name)} == {
+        lost.name,
+        lost.with_suffix(".npz").name,
+    }
 
 
 def test_a_damaged_record_stops_nobody(workshop: Workshop) -> None:
@@ -139,21 +181,36 @@ def test_fail_fast_stops_at_the_first_failure(workshop: Workshop) -> None:
 def test_what_a_fit_has_started_ends_with_it(workshop: Workshop) -> None:
     workshop.suite("spawning", "spawn")
     workshop.run("spawning", timeout=10.0)
-    assert not [process.pid for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", "3600.25"]]
+    assert not [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if process.info["cmdline"] == ["sleep", "3600.25"]
+    ]
 
 
 def test_missing_data_fails_its_own_cells(workshop: Workshop) -> None:
     path = workshop.suite("absent", "none")
-    text = path.read_text().replace('["none"]', '["protonet"]').replace('datasets = ["sinusoid"]', 'datasets = ["omniglot"]\nways = [5]')
+    text = (
+        path.read_text()
+        .replace('["none"]', '["protonet"]')
+        .replace('datasets = ["sinusoid"]', 'datasets = ["omniglot"]\nways = [5]')
+    )
     path.write_text(text.partition("[algorithms")[0])
     summary = workshop.run("absent")
-    assert [(failed.failure.outcome, failed.failure.type) for failed in summary.failed] == [("failed", "DataError")]
+    assert [(failed.failure.outcome, failed.failure.type) for failed in summary.failed] == [
+        ("failed", "DataError")
+    ]
     assert str(workshop.folder / "data") in summary.failed[0].failure.message
     assert summary.exit_status == 3
-    assert all(record["result"]["error"]["traceback"] is None for record in records(summary.folder).values())
+    assert all(
+        record["result"]["error"]["traceback"] is None
+        for record in records(summary.folder).values()
+    )
 
 
-def test_a_vanished_folder_stops_the_run_with_one_line(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vanished_folder_stops_the_run_with_one_line(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from metabench.runner import run
 
     def vanish(*arguments: Any) -> str:
@@ -163,7 +220,9 @@ def test_a_vanished_folder_stops_the_run_with_one_line(workshop: Workshop, monke
 
     workshop.suite("vanishing", "none")
     monkeypatch.setattr(run, "_opening", vanish)
-    with pytest.raises(UnwritableError, match=r"records.*cannot be written: No such file or directory") as caught:
+    with pytest.raises(
+        UnwritableError, match=r"records.*cannot be written: No such file or directory"
+    ) as caught:
         workshop.run("vanishing")
     assert caught.value.exit_status == 3
 

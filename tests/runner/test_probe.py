@@ -60,26 +60,53 @@ def rates_for(*cells: Cell, **changes: float) -> Rates:
 
 
 def test_training_validation_choice_and_test_count() -> None:
-    cell = make_cell("maml", train={"iterations": 100}, validate={"every": 30, "episodes": 5}, evaluate={"episodes": 600})
+    cell = make_cell(
+        "maml",
+        train={"iterations": 100},
+        validate={"every": 30, "episodes": 5},
+        evaluate={"episodes": 600},
+    )
     other = replace(cell, evaluate=replace(cell.evaluate, shots=1, episodes=50))
     rates = rates_for(cell, other)
     tests = 5 * 0.01 + 600 * 0.001 + 5 * 0.01 + 50 * 0.001
-    assert rates.seconds(cell.fit, [planned(cell), planned(other)]) == pytest.approx(2.0 + 100 * 0.5 + 4 * 5 * 0.1 + tests)
-    assert rates.seconds(cell.fit, [planned(cell), planned(other)], trains=False) == pytest.approx(2.0 + tests)
+    assert rates.seconds(cell.fit, [planned(cell), planned(other)]) == pytest.approx(
+        2.0 + 100 * 0.5 + 4 * 5 * 0.1 + tests
+    )
+    assert rates.seconds(cell.fit, [planned(cell), planned(other)], trains=False) == pytest.approx(
+        2.0 + tests
+    )
 
 
-@pytest.mark.parametrize(("train", "seconds"), [({"tasks": 41, "tasks_per_batch": 4}, 11 * 0.5), ({"seconds": 5.2}, 5.2)])
+@pytest.mark.parametrize(
+    ("train", "seconds"), [({"tasks": 41, "tasks_per_batch": 4}, 11 * 0.5), ({"seconds": 5.2}, 5.2)]
+)
 def test_every_kind_of_budget(train: dict[str, Any], seconds: float) -> None:
-    cell = make_cell("maml", train={"iterations": None, **train}, validate={"every": 10, "episodes": 5}, evaluate={"episodes": 1})
-    assert rates_for(cell).seconds(cell.fit, [planned(cell)]) == pytest.approx(2.0 + seconds + 2 * 5 * 0.1 + 5 * 0.01 + 0.001)
+    cell = make_cell(
+        "maml",
+        train={"iterations": None, **train},
+        validate={"every": 10, "episodes": 5},
+        evaluate={"episodes": 1},
+    )
+    assert rates_for(cell).seconds(cell.fit, [planned(cell)]) == pytest.approx(
+        2.0 + seconds + 2 * 5 * 0.1 + 5 * 0.01 + 0.001
+    )
 
 
 def test_seeds_and_lengths_are_of_one_kind_and_the_rest_is_not() -> None:
     cell = make_cell("maml")
     longer = Train(iterations=10**6, tasks_per_batch=2, shots=5, query_shots=5)
-    same = [cell.fit, replace(cell.fit, seed=4), replace(cell.fit, train=longer), replace(cell.fit, validate=replace(cell.fit.validate, every=77))]
+    same = [
+        cell.fit,
+        replace(cell.fit, seed=4),
+        replace(cell.fit, train=longer),
+        replace(cell.fit, validate=replace(cell.fit.validate, every=77)),
+    ]
     assert len({probing._kind(fit) for fit in same}) == 1
-    others = [make_cell("fomaml").fit, make_cell("maml", train={"tasks_per_batch": 3}).fit, make_cell("maml", model={"hidden": (9,)}).fit]
+    others = [
+        make_cell("fomaml").fit,
+        make_cell("maml", train={"tasks_per_batch": 3}).fit,
+        make_cell("maml", model={"hidden": (9,)}).fit,
+    ]
     assert len({probing._kind(fit) for fit in (cell.fit, *others)}) == 4
 
 
@@ -87,7 +114,9 @@ def everything_in(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def plan_of(workshop: Workshop, third: str, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+def plan_of(
+    workshop: Workshop, third: str, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> dict[str, Any]:
     (workshop.folder / "suites" / "long.toml").write_text(SUITE.format(third=third))
     assert main(["plan", "long", "--device", "cpu", "--workers", "2", "--json", *arguments]) == 0
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
@@ -111,18 +140,28 @@ def test_a_probe_makes_the_unknown_known_and_leaves_nothing_behind(
     assert told["expected_seconds"] == pytest.approx(sum(by_name.values()) / 2)
 
 
-@pytest.mark.parametrize(("third", "why"), [("raise", "ValueError: the deed was done"), ("diverge", "diverged")])
+@pytest.mark.parametrize(
+    ("third", "why"), [("raise", "ValueError: the deed was done"), ("diverge", "diverged")]
+)
 def test_a_kind_that_fails_stays_unknown(
-    third: str, why: str, workshop: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    third: str,
+    why: str,
+    workshop: Workshop,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(workshop.folder)
     told = plan_of(workshop, third, capsys, "--probe")
     assert [line.partition(": ")[2] for line in told["failed_probes"]] == [why]
-    assert {fit["name"].partition("-")[0] for fit in told["plan"] if fit["expected_seconds"] is None} == {third}
+    assert {
+        fit["name"].partition("-")[0] for fit in told["plan"] if fit["expected_seconds"] is None
+    } == {third}
     assert told["expected_seconds"] is None
 
 
-def test_what_is_known_is_not_tried(workshop: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_known_is_not_tried(
+    workshop: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(workshop.folder)
     workshop.suite("known", "none", seeds=2)
     workshop.run("known", seeds=[0])

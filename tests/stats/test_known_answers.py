@@ -61,7 +61,9 @@ def test_holm_keeps_the_place_of_what_was_not_tested():
     assert holm([]) == []
 
 
-@pytest.mark.parametrize(("n", "effect"), [(3, 3.26), (5, 1.68), (8, 1.16), (10, 1.00), (20, 0.66), (30, 0.53)])
+@pytest.mark.parametrize(
+    ("n", "effect"), [(3, 3.26), (5, 1.68), (8, 1.16), (10, 1.00), (20, 0.66), (30, 0.53)]
+)
 def test_published_detectable_effects(n, effect):
     assert detectable_effect(n) == pytest.approx(effect, abs=0.005)
 
@@ -72,9 +74,13 @@ def test_detectable_effect_at_holms_first_step():
 
 @pytest.mark.parametrize(("n", "alpha"), [(3, 0.05 / 6), (4, 0.0025), (10, 0.05)])
 def test_detectable_effect_has_the_power_that_it_claims(n, alpha):
-    draws = np.random.default_rng(n).standard_normal((100_000, n)) + detectable_effect(n, alpha=alpha)
+    draws = np.random.default_rng(n).standard_normal((100_000, n)) + detectable_effect(
+        n, alpha=alpha
+    )
     statistic = draws.mean(1) / draws.std(1, ddof=1) * n**0.5
-    assert np.mean(np.abs(statistic) > stats.t.isf(alpha / 2, n - 1)) == pytest.approx(0.8, abs=0.005)
+    assert np.mean(np.abs(statistic) > stats.t.isf(alpha / 2, n - 1)) == pytest.approx(
+        0.8, abs=0.005
+    )
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
@@ -101,7 +107,9 @@ def test_family_carries_its_size_into_p_and_power():
     assert alone.p_adjusted == pytest.approx(one.p)
     assert corrected.p_adjusted == pytest.approx(2 * one.p)
     assert (corrected.family, corrected.family_size, corrected.separated) == ("accuracy", 2, True)
-    assert corrected.detectable_difference == pytest.approx(one.sd * detectable_effect(10, alpha=0.025))
+    assert corrected.detectable_difference == pytest.approx(
+        one.sd * detectable_effect(10, alpha=0.025)
+    )
     assert corrected.detectable_difference > alone.detectable_difference
 
 
@@ -125,7 +133,8 @@ def test_a_difference_of_differences_is_a_t_interval_of_four_samples():
 
 
 def test_ratios_are_estimated_on_logarithms():
-    """2, 4 and 8 times: four times in the geometric mean, whose interval has ends that multiply to its square."""
+    """2, 4 and 8 times: four times in the geometric mean, whose interval has ends that multiply to
+    its square."""
     ratio = contrast_interval([[2.0, 12.0, 40.0]], [[1.0, 3.0, 5.0]], ratio=True)
     assert ratio.estimate == pytest.approx(4)
     low, high = np.exp(stats.t.interval(0.95, 2, np.log(4), np.log(2) / np.sqrt(3)))
@@ -134,7 +143,8 @@ def test_ratios_are_estimated_on_logarithms():
 
 
 def test_equivalence_as_two_one_sided_tests():
-    """Statsmodels' own example: a bound of .5, paired, p .954854; and random samples at a level that both know."""
+    """Statsmodels' own example: a bound of .5, paired, p .954854; and random samples at a level
+    that both know."""
     a, b = [4, 7, 8, 6, 3, 2], [6, 8, 7, 10, 11, 9]
     assert ttost_paired(np.array(a), np.array(b), -0.5, 0.5)[0] == pytest.approx(0.954854, abs=5e-7)
     assert judge(contrast_interval([a], [b], confidence=0.9), -0.5, 0.5) != "supported"
@@ -187,4 +197,7 @@ def test_rounding_is_no_spread():
     contrast = contrast_interval([[0.3, 0.4, 0.7, 1.1]], [[0.1, 0.2, 0.5, 0.9]])
     assert contrast.interval is None
     assert judge(contrast, 0.0, 1.0) == "not judged"
-    assert contrast_interval([[2.0, 4.0, 6.0, 8.0]], [[1.0, 2.0, 3.0, 4.0]], ratio=True).interval is None
+    assert (
+        contrast_interval([[2.0, 4.0, 6.0, 8.0]], [[1.0, 2.0, 3.0, 4.0]], ratio=True).interval
+        is None
+    )

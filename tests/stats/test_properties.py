@@ -7,7 +7,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from metabench.stats import contrast_interval, correct_family, detectable_effect, holm, judge, mean_interval, paired_t_test, t_band, t_interval
+from metabench.stats import (
+    contrast_interval,
+    correct_family,
+    detectable_effect,
+    holm,
+    judge,
+    mean_interval,
+    paired_t_test,
+    t_band,
+    t_interval,
+)
 
 numbers = st.floats(-100, 100, allow_nan=False).map(lambda value: round(value, 3))
 samples = st.lists(numbers, min_size=2, max_size=12)
@@ -73,7 +83,10 @@ def test_a_bound_is_refuted_where_its_opposite_is_supported(values, bound):
 @given(pairs, st.floats(0.01, 100))
 def test_ratios_turn_round_with_their_sides_and_know_no_unit(values, factor):
     a, b = (np.abs(np.array(side)) + 0.5 for side in zip(*values, strict=True))
-    forth, back = contrast_interval([a], [b], ratio=True), contrast_interval([b * factor], [a * factor], ratio=True)
+    forth, back = (
+        contrast_interval([a], [b], ratio=True),
+        contrast_interval([b * factor], [a * factor], ratio=True),
+    )
     assert forth.estimate == pytest.approx(1 / back.estimate)
     assume(forth.interval is not None and back.interval is not None)
     assert forth.interval == pytest.approx((1 / back.interval[1], 1 / back.interval[0]), rel=1e-6)
@@ -154,7 +167,8 @@ def test_no_spread_is_not_certainty():
     assert t_interval([0.9, 0.9, 0.9, 0.9]).interval is None
     equal = paired_t_test([0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.3, 0.4])
     assert (equal.estimate, equal.p, equal.ahead) == (0.0, None, 0.5)
-    rounded = paired_t_test([0.3, 0.4, 0.7, 1.1], [0.1, 0.2, 0.5, 0.9])  # differences equal up to rounding
+    # differences equal up to rounding
+    rounded = paired_t_test([0.3, 0.4, 0.7, 1.1], [0.1, 0.2, 0.5, 0.9])
     assert rounded.p is None
     assert "same amount" in rounded.caveats[0]
     assert rounded.ahead == 1.0

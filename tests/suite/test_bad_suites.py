@@ -1,4 +1,5 @@
-"""Suites that are wrong, each in one way: one message with file, key, what stands there, what may; and nothing written."""
+"""Suites that are wrong, each in one way: one message with file, key, what stands there, what may;
+and nothing written."""
 
 from __future__ import annotations
 
@@ -26,46 +27,167 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "setting": (
         "inner_steps = 5",
         "inner_step = 5",
-        (":32: [algorithms.maml_5] inner_step = 5", "maml takes", "inner_lr", "did you mean 'inner_steps'?"),
+        (
+            ":32: [algorithms.maml_5] inner_step = 5",
+            "maml takes",
+            "inner_lr",
+            "did you mean 'inner_steps'?",
+        ),
     ),
-    "recipe key": ("every = 100", "evry = 100", ("[validate] evry = 100", "unknown key", "patience", "did you mean 'every'?")),
-    "grid key": ("shots = 1\n", "shot = 1\n", ("[[grid]] number 2 shot = 1", "did you mean 'shots'?", "lacks 'shots'")),
+    "recipe key": (
+        "every = 100",
+        "evry = 100",
+        ("[validate] evry = 100", "unknown key", "patience", "did you mean 'every'?"),
+    ),
+    "grid key": (
+        "shots = 1\n",
+        "shot = 1\n",
+        ("[[grid]] number 2 shot = 1", "did you mean 'shots'?", "lacks 'shots'"),
+    ),
     "root key": ('title = "A', 'titel = "A', (":1: titel", "did you mean 'title'?")),
-    "table": ("[validate]", "[validation]", ("[validation]", "unknown key", "did you mean 'validate'?")),
+    "table": (
+        "[validate]",
+        "[validation]",
+        ("[validation]", "unknown key", "did you mean 'validate'?"),
+    ),
     "ways in evaluate": ("episodes = 200", "ways = 5", ("[evaluate] ways = 5", "unknown key")),
-    "algorithm of a grid": ('"maml", "protonet"', '"maml", "protonets"', ("[[grid]] number 2 algorithms", "'protonets'", "did you mean 'protonet'?")),
-    "method of an entry": ('method = "maml"\ninner', 'method = "mamml"\ninner', ('method = "mamml"', "did you mean 'maml'?")),
-    "entry without method": ('method = "maml"\ninner', "inner", ("[algorithms.maml_5]", "lacks 'method'", "did you mean 'maml'?")),
-    "dataset": ('["sinusoid"]', '["sinusoids"]', ("datasets", "'sinusoids'", "did you mean 'sinusoid'?")),
-    "model": ('datasets = ["omniglot"]', 'datasets = ["omniglot"]\nmodels = ["conv5"]', ("models", "'conv5'", "did you mean 'conv4'?")),
-    "setting of a model": ("filters = 32", "filter = 32", ("[models.conv4] filter = 32", "did you mean 'filters'?")),
-    "setting of a dataset": ('rotations = "train"', 'rotation = "train"', ("[datasets.omniglot] rotation", "did you mean 'rotations'?")),
-    "reference": ('reference = "maml"', 'reference = "mamml"', ('reference = "mamml"', "did you mean 'maml'?")),
+    "algorithm of a grid": (
+        '"maml", "protonet"',
+        '"maml", "protonets"',
+        ("[[grid]] number 2 algorithms", "'protonets'", "did you mean 'protonet'?"),
+    ),
+    "method of an entry": (
+        'method = "maml"\ninner',
+        'method = "mamml"\ninner',
+        ('method = "mamml"', "did you mean 'maml'?"),
+    ),
+    "entry without method": (
+        'method = "maml"\ninner',
+        "inner",
+        ("[algorithms.maml_5]", "lacks 'method'", "did you mean 'maml'?"),
+    ),
+    "dataset": (
+        '["sinusoid"]',
+        '["sinusoids"]',
+        ("datasets", "'sinusoids'", "did you mean 'sinusoid'?"),
+    ),
+    "model": (
+        'datasets = ["omniglot"]',
+        'datasets = ["omniglot"]\nmodels = ["conv5"]',
+        ("models", "'conv5'", "did you mean 'conv4'?"),
+    ),
+    "setting of a model": (
+        "filters = 32",
+        "filter = 32",
+        ("[models.conv4] filter = 32", "did you mean 'filters'?"),
+    ),
+    "setting of a dataset": (
+        'rotations = "train"',
+        'rotation = "train"',
+        ("[datasets.omniglot] rotation", "did you mean 'rotations'?"),
+    ),
+    "reference": (
+        'reference = "maml"',
+        'reference = "mamml"',
+        ('reference = "mamml"', "did you mean 'maml'?"),
+    ),
     # wrong values
-    "string for a number": ("iterations = 1000\n", 'iterations = "1000"\n', ('[train] iterations = "1000"', "expected a whole number")),
-    "bool for an integer": ("episodes = 50", "episodes = true", ("[validate] episodes = true", "expected a whole number")),
-    "bool for seeds": ("shots = 1\nseeds = 2", "shots = 1\nseeds = true", ("seeds = true", "expected a number of seeds")),
-    "float for an integer": ("inner_steps = 5", "inner_steps = 5.5", ("inner_steps = 5.5", "expected a whole number", "at least 1")),
+    "string for a number": (
+        "iterations = 1000\n",
+        'iterations = "1000"\n',
+        ('[train] iterations = "1000"', "expected a whole number"),
+    ),
+    "bool for an integer": (
+        "episodes = 50",
+        "episodes = true",
+        ("[validate] episodes = true", "expected a whole number"),
+    ),
+    "bool for seeds": (
+        "shots = 1\nseeds = 2",
+        "shots = 1\nseeds = true",
+        ("seeds = true", "expected a number of seeds"),
+    ),
+    "float for an integer": (
+        "inner_steps = 5",
+        "inner_steps = 5.5",
+        ("inner_steps = 5.5", "expected a whole number", "at least 1"),
+    ),
     "zero": ("every = 100", "every = 0", ("[validate] every = 0", "at least 1")),
     "negative": ("shots = 1\n", "shots = -1\n", ("shots = -1", "at least 1")),
     "one way": ("ways = [5, 20]", "ways = [5, 1]", ("ways", "at least 2")),
     "empty list": ('["sinusoid"]', "[]", ("datasets = []", "a list of one or more")),
-    "no seeds": ("shots = 1\nseeds = 2", "shots = 1\nseeds = 0", ("seeds = 0", "expected a number of seeds")),
+    "no seeds": (
+        "shots = 1\nseeds = 2",
+        "shots = 1\nseeds = 0",
+        ("seeds = 0", "expected a number of seeds"),
+    ),
     "negative seed": ("shots = 1\nseeds = 2", "shots = 1\nseeds = [-1]", ("seeds", "expected")),
-    "too many seeds": ("shots = 1\nseeds = 2", "shots = 1\nseeds = 1000000000000", ("seeds = 1000000000000", "expected a number of seeds")),
-    "choice": ('batch_norm = "default"', 'batch_norm = "runing"', ('batch_norm = "runing"', '"query"', "did you mean 'running'?")),
-    "choice of a setting": ('rotations = "train"', 'rotations = "trains"', ('one of "none", "train", "all"', "did you mean 'train'?")),
-    "list for a number": ("inner_steps = 5", "inner_steps = [5]", ("inner_steps = [5]", "expected a whole number")),
-    "table for a number": ("every = 100", "every = { a = 1 }", ("[validate.every]", "expected a whole number")),
-    "number for a table": ("when = {", "validate = 3\nwhen = {", ("[[override]] validate = 3", "expected a table")),
-    "nan": ("algorithm.inner_lr = 0.1", "algorithm.inner_lr = nan", ("algorithm.inner_lr = nan", "no finite number")),
-    "infinity": ("algorithm.inner_lr = 0.1", "algorithm.inner_lr = inf", ("algorithm.inner_lr = inf", "no finite number")),
-    "65 bits": ("every = 100", "every = 99999999999999999999", ("every = 99999999999999999999", "64 bits")),
-    "5,000 digits": ("every = 100", "every = " + "9" * 5000, ("an integer of thousands of digits",)),
-    "5,000 hexadecimal digits": ("every = 100", "every = 0x" + "f" * 5000, ("[validate] every = 0xffff", "does not fit in 64 bits")),
+    "too many seeds": (
+        "shots = 1\nseeds = 2",
+        "shots = 1\nseeds = 1000000000000",
+        ("seeds = 1000000000000", "expected a number of seeds"),
+    ),
+    "choice": (
+        'batch_norm = "default"',
+        'batch_norm = "runing"',
+        ('batch_norm = "runing"', '"query"', "did you mean 'running'?"),
+    ),
+    "choice of a setting": (
+        'rotations = "train"',
+        'rotations = "trains"',
+        ('one of "none", "train", "all"', "did you mean 'train'?"),
+    ),
+    "list for a number": (
+        "inner_steps = 5",
+        "inner_steps = [5]",
+        ("inner_steps = [5]", "expected a whole number"),
+    ),
+    "table for a number": (
+        "every = 100",
+        "every = { a = 1 }",
+        ("[validate.every]", "expected a whole number"),
+    ),
+    "number for a table": (
+        "when = {",
+        "validate = 3\nwhen = {",
+        ("[[override]] validate = 3", "expected a table"),
+    ),
+    "nan": (
+        "algorithm.inner_lr = 0.1",
+        "algorithm.inner_lr = nan",
+        ("algorithm.inner_lr = nan", "no finite number"),
+    ),
+    "infinity": (
+        "algorithm.inner_lr = 0.1",
+        "algorithm.inner_lr = inf",
+        ("algorithm.inner_lr = inf", "no finite number"),
+    ),
+    "65 bits": (
+        "every = 100",
+        "every = 99999999999999999999",
+        ("every = 99999999999999999999", "64 bits"),
+    ),
+    "5,000 digits": (
+        "every = 100",
+        "every = " + "9" * 5000,
+        ("an integer of thousands of digits",),
+    ),
+    "5,000 hexadecimal digits": (
+        "every = 100",
+        "every = 0x" + "f" * 5000,
+        ("[validate] every = 0xffff", "does not fit in 64 bits"),
+    ),
     "date": ("every = 100", "every = 2024-01-01", ("every = 2024-01-01", "is a date")),
-    "deep list": ("every = 100", "every = " + "[" * 50 + "]" * 50, ("[validate] every", "nested more than")),
-    "very deep list": ("every = 100", "every = " + "[" * 20_000 + "]" * 20_000, ("nested too deeply",)),
+    "deep list": (
+        "every = 100",
+        "every = " + "[" * 50 + "]" * 50,
+        ("[validate] every", "nested more than"),
+    ),
+    "very deep list": (
+        "every = 100",
+        "every = " + "[" * 20_000 + "]" * 20_000,
+        ("nested too deeply",),
+    ),
     "deep table": ("every = 100", "every" + ".a" * 3000 + " = 1", ("nested too deeply",)),
     "rather deep table": ("every = 100", "every" + ".a" * 15 + " = 1", ("nested more than",)),
     "step factor beyond reason": (
@@ -73,10 +195,26 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
         'iterations = 1000\nschedule = "step"\nstep_factor = 1e300\nquery',
         ("at most 1,000,000,000,000",),
     ),
-    "rate beyond reason": ("inner_steps = 5", "inner_lr = 1e308", ("[algorithms.maml_5] inner_lr = 1e+308", "at most 1e+38")),
-    "claim beyond reason": ("ratio_above = 1.5", "difference_above = -1e308", ("difference_above = -1e+308", "at least -1,000,000,000,000")),
-    "key of a megabyte": ("[train]", "[train]\n" + "a" * 1_000_000 + " = 1", ("[train] aaaa", " ... = 1: unknown key")),
-    "name that forges a line": ('reference = "maml"', r'reference = "maml\n\u202e\u001b[31m"', ("a name has letters",)),
+    "rate beyond reason": (
+        "inner_steps = 5",
+        "inner_lr = 1e308",
+        ("[algorithms.maml_5] inner_lr = 1e+308", "at most 1e+38"),
+    ),
+    "claim beyond reason": (
+        "ratio_above = 1.5",
+        "difference_above = -1e308",
+        ("difference_above = -1e+308", "at least -1,000,000,000,000"),
+    ),
+    "key of a megabyte": (
+        "[train]",
+        "[train]\n" + "a" * 1_000_000 + " = 1",
+        ("[train] aaaa", " ... = 1: unknown key"),
+    ),
+    "name that forges a line": (
+        'reference = "maml"',
+        r'reference = "maml\n\u202e\u001b[31m"',
+        ("a name has letters",),
+    ),
     # numbers that only a slip of the keyboard can have made
     "too many tasks a batch": ("[4, 8]", "[4, 80000]", ("train.tasks_per_batch", "at most 10,000")),
     "too many queries": (
@@ -86,18 +224,46 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "too many shots": ("shots = [5, 10]", "shots = [5, 100000]", ("shots", "at most 10,000")),
     "too many ways": ("ways = [5, 20]", "ways = [5, 20000]", ("ways", "at most 10,000")),
-    "too many episodes": ("episodes = 200", "episodes = 2000000", ("[evaluate] episodes = 2000000", "at most 1,000,000")),
-    "too many steps": ("inner_steps = 5", "inner_steps = 50000", ("inner_steps = 50000", "at least 1, at most 10,000")),
-    "too long a curve": ("inner_steps = 5", "inner_steps = 5\ncurve = [0, 50000]", ("curve = [0, 50000]", "each at most 10,000")),
-    "too many filters": ("filters = 32", "filters = 32000", ("[models.conv4] filters = 32000", "at most 4,096")),
-    "too wide a layer": ("[models.conv4]\nfilters = 32", "[models.mlp]\nhidden = [40, 400000]", ("hidden = [40, 400000]", "each at most 65,536")),
+    "too many episodes": (
+        "episodes = 200",
+        "episodes = 2000000",
+        ("[evaluate] episodes = 2000000", "at most 1,000,000"),
+    ),
+    "too many steps": (
+        "inner_steps = 5",
+        "inner_steps = 50000",
+        ("inner_steps = 50000", "at least 1, at most 10,000"),
+    ),
+    "too long a curve": (
+        "inner_steps = 5",
+        "inner_steps = 5\ncurve = [0, 50000]",
+        ("curve = [0, 50000]", "each at most 10,000"),
+    ),
+    "too many filters": (
+        "filters = 32",
+        "filters = 32000",
+        ("[models.conv4] filters = 32000", "at most 4,096"),
+    ),
+    "too wide a layer": (
+        "[models.conv4]\nfilters = 32",
+        "[models.mlp]\nhidden = [40, 400000]",
+        ("hidden = [40, 400000]", "each at most 65,536"),
+    ),
     "too many layers": (
         "[models.conv4]\nfilters = 32",
         f"[models.mlp]\nhidden = {[1] * 101}",
         ("hidden", "at least 1 of them, at most 100 of them"),
     ),
-    "too large an image": ('rotations = "train"', "image_size = 10000", ("image_size = 10000", "at most 1,024")),
-    "too long a training": ("iterations = 1000\nquery", "seconds = 1e9\nquery", ("[train] seconds", "at most 10,000,000")),
+    "too large an image": (
+        'rotations = "train"',
+        "image_size = 10000",
+        ("image_size = 10000", "at most 1,024"),
+    ),
+    "too long a training": (
+        "iterations = 1000\nquery",
+        "seconds = 1e9\nquery",
+        ("[train] seconds", "at most 10,000,000"),
+    ),
     # what cannot be together
     "image too small for the network": (
         'rotations = "train"',
@@ -107,9 +273,16 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "target above the best score": (
         "every = 100",
         "every = 100\ntarget = 95",
-        ("[validate] target = 95", "'omniglot' is accuracy, a fraction; expected at most 1, such as 0.95"),
+        (
+            "[validate] target = 95",
+            "'omniglot' is accuracy, a fraction; expected at most 1, such as 0.95",
+        ),
     ),
-    "target of nothing": ("every = 100", "every = 100\ntarget = 0.0", ("[validate] target = 0.0", "greater than 0")),
+    "target of nothing": (
+        "every = 100",
+        "every = 100\ntarget = 0.0",
+        ("[validate] target = 0.0", "greater than 0"),
+    ),
     "steps without their schedule": (
         "iterations = 1000\n",
         "iterations = 1000\nstep_every = 10\n",
@@ -120,49 +293,149 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
         'train.schedule = "cosine"\ntrain.step_factor = 0.1',
         ("[[override]] train.step_factor = 0.1", 'is for schedule = "step"'),
     ),
-    "axis of another schedule": ('"train.tasks_per_batch" = [4, 8]', '"train.step_every" = [4, 8]', ("train.step_every", 'is for schedule = "step"')),
+    "axis of another schedule": (
+        '"train.tasks_per_batch" = [4, 8]',
+        '"train.step_every" = [4, 8]',
+        ("train.step_every", 'is for schedule = "step"'),
+    ),
     # control characters
-    "escape in a title": ('title = "A good suite"', 'title = "A \\u001b[31mgood suite"', (":1: title", "holds the control character U+001B")),
-    "null in a description": ('title = "A good suite"', 'description = "\\u0000"', ("description", "U+0000")),
-    "carriage return in a claim": ('says = "Five', 'says = "\\rFive', ("[[claims]] says", "U+000D")),
-    "bell in a source": ('id = "cheaper"', 'id = "cheaper"\nsource = "\\u0007"', ("[[claims]] source", "U+0007")),
+    "escape in a title": (
+        'title = "A good suite"',
+        'title = "A \\u001b[31mgood suite"',
+        (":1: title", "holds the control character U+001B"),
+    ),
+    "null in a description": (
+        'title = "A good suite"',
+        'description = "\\u0000"',
+        ("description", "U+0000"),
+    ),
+    "carriage return in a claim": (
+        'says = "Five',
+        'says = "\\rFive',
+        ("[[claims]] says", "U+000D"),
+    ),
+    "bell in a source": (
+        'id = "cheaper"',
+        'id = "cheaper"\nsource = "\\u0007"',
+        ("[[claims]] source", "U+0007"),
+    ),
     "old control character": ('title = "A good suite"', 'title = "\\u0085"', ("title", "U+0085")),
     # twice the same
-    "algorithm twice": ('["maml", "protonet"]', '["maml", "maml"]', ("algorithms", '"maml" stands there twice')),
-    "seed twice": ("shots = 1\nseeds = 2", "shots = 1\nseeds = [0, 0]", ("seeds = [0, 0]", "0 stands there twice")),
+    "algorithm twice": (
+        '["maml", "protonet"]',
+        '["maml", "maml"]',
+        ("algorithms", '"maml" stands there twice'),
+    ),
+    "seed twice": (
+        "shots = 1\nseeds = 2",
+        "shots = 1\nseeds = [0, 0]",
+        ("seeds = [0, 0]", "0 stands there twice"),
+    ),
     "axis value twice": ("[4, 8]", "[4, 4.0]", ("axes", "stands there twice")),
-    "two names for a cell": ("inner_steps = 5", "inner_steps = 1", ("[algorithms.maml_5]", "algorithm = maml,", "algorithm = maml_5,", "same cell")),
+    "two names for a cell": (
+        "inner_steps = 5",
+        "inner_steps = 1",
+        ("[algorithms.maml_5]", "algorithm = maml,", "algorithm = maml_5,", "same cell"),
+    ),
     "syntax": ("[train]", "[train", ("is not valid TOML", "line 18")),
     "key twice": ("every = 100", "every = 100\nevery = 100", ("is not valid TOML", "line 24")),
     # names that would become paths
-    "path as a name": ("[algorithms.maml_5]", '[algorithms."../maml_5"]', ('[algorithms."../maml_5"]', "a name has letters")),
+    "path as a name": (
+        "[algorithms.maml_5]",
+        '[algorithms."../maml_5"]',
+        ('[algorithms."../maml_5"]', "a name has letters"),
+    ),
     "hidden name": ("[profiles.short]", '[profiles.".short"]', ("a name has letters",)),
     "option as a name": ('"maml_5", "scratch"', '"-maml_5", "scratch"', ("a name has letters",)),
     "long name": ('"maml_5", "scratch"', f'"{"a" * 65}", "scratch"', ("at most 64",)),
-    "line break in a name": ('"maml_5", "scratch"', '"maml\\n", "scratch"', ("a name has letters",)),
+    "line break in a name": (
+        '"maml_5", "scratch"',
+        '"maml\\n", "scratch"',
+        ("a name has letters",),
+    ),
     # budgets
-    "no budget": ("iterations = 1000\nquery", "query", ("[train]", "lacks its budget", "iterations, tasks, seconds")),
-    "two budgets": ("iterations = 1000\nquery", "iterations = 1000\nseconds = 5.0\nquery", ("[train]", "iterations and seconds are each a budget")),
+    "no budget": (
+        "iterations = 1000\nquery",
+        "query",
+        ("[train]", "lacks its budget", "iterations, tasks, seconds"),
+    ),
+    "two budgets": (
+        "iterations = 1000\nquery",
+        "iterations = 1000\nseconds = 5.0\nquery",
+        ("[train]", "iterations and seconds are each a budget"),
+    ),
     # pairs that cannot be
     "regression with prototypes": (
         '"maml", "maml_5", "scratch"',
         '"maml", "protonet", "maml_5"',
         ("'protonet' serves classification only", "'sinusoid' is regression"),
     ),
-    "ways other than the network has": ("train.iterations = 2000", "train.ways = 5", ("'maml'", "one output a class", "train.ways = 5")),
-    "ways for regression": ("shots = [5, 10]", "shots = [5, 10]\nways = 5", ("[[grid]] ways = 5", "regression has no ways")),
-    "no ways for classification": ("ways = [5, 20]\n", "", ("[[grid]] number 2", "lacks 'ways'", "omniglot")),
-    "other dataset of another shape": ('batch_norm = "default"', 'on = ["same", "omniglot"]', ('[evaluate] on = ["same", "omniglot"]', "regression")),
-    "unknown other dataset": ('batch_norm = "default"', 'on = "omniglott"', ("[evaluate] on", "did you mean 'omniglot'?")),
+    "ways other than the network has": (
+        "train.iterations = 2000",
+        "train.ways = 5",
+        ("'maml'", "one output a class", "train.ways = 5"),
+    ),
+    "ways for regression": (
+        "shots = [5, 10]",
+        "shots = [5, 10]\nways = 5",
+        ("[[grid]] ways = 5", "regression has no ways"),
+    ),
+    "no ways for classification": (
+        "ways = [5, 20]\n",
+        "",
+        ("[[grid]] number 2", "lacks 'ways'", "omniglot"),
+    ),
+    "other dataset of another shape": (
+        'batch_norm = "default"',
+        'on = ["same", "omniglot"]',
+        ('[evaluate] on = ["same", "omniglot"]', "regression"),
+    ),
+    "unknown other dataset": (
+        'batch_norm = "default"',
+        'on = "omniglott"',
+        ("[evaluate] on", "did you mean 'omniglot'?"),
+    ),
     # overrides
-    "override of nothing": ("ways = 20 }", "ways = 10 }", ("[[override]] when.ways = 10", "matches nothing", "5, 20")),
-    "override of a combination that is not there": ("ways = 20 }", "shots = 5 }", ("[[override]] when", "matches nothing")),
-    "override of an unknown method": ('{ method = "maml",', '{ method = "mamml",', ("when.method", "did you mean 'maml'?")),
-    "override that says nothing": ("algorithm.inner_lr = 0.1\ntrain.iterations = 2000", "", ("[[override]]", "sets nothing")),
-    "override of a key the method lacks": ('{ method = "maml", dataset', "{ dataset", ("[[override]] algorithm.inner_lr = 0.1", "protonet takes")),
-    "override against an axis": ("train.iterations = 2000", "train.tasks_per_batch = 2", ("'train.tasks_per_batch' is an axis",)),
-    "override of a method's test episodes": ("train.iterations = 2000", "evaluate.episodes = 10", ("evaluate.episodes = 10", "belong to the data")),
-    "override of a method's data": ("train.iterations = 2000", 'dataset.rotations = "all"', ("dataset.rotations", "belong to the data")),
+    "override of nothing": (
+        "ways = 20 }",
+        "ways = 10 }",
+        ("[[override]] when.ways = 10", "matches nothing", "5, 20"),
+    ),
+    "override of a combination that is not there": (
+        "ways = 20 }",
+        "shots = 5 }",
+        ("[[override]] when", "matches nothing"),
+    ),
+    "override of an unknown method": (
+        '{ method = "maml",',
+        '{ method = "mamml",',
+        ("when.method", "did you mean 'maml'?"),
+    ),
+    "override that says nothing": (
+        "algorithm.inner_lr = 0.1\ntrain.iterations = 2000",
+        "",
+        ("[[override]]", "sets nothing"),
+    ),
+    "override of a key the method lacks": (
+        '{ method = "maml", dataset',
+        "{ dataset",
+        ("[[override]] algorithm.inner_lr = 0.1", "protonet takes"),
+    ),
+    "override against an axis": (
+        "train.iterations = 2000",
+        "train.tasks_per_batch = 2",
+        ("'train.tasks_per_batch' is an axis",),
+    ),
+    "override of a method's test episodes": (
+        "train.iterations = 2000",
+        "evaluate.episodes = 10",
+        ("evaluate.episodes = 10", "belong to the data"),
+    ),
+    "override of a method's data": (
+        "train.iterations = 2000",
+        'dataset.rotations = "all"',
+        ("dataset.rotations", "belong to the data"),
+    ),
     "algorithm's own validation": (
         "inner_steps = 5",
         "inner_steps = 5\nvalidate.episodes = 5",
@@ -174,9 +447,21 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("[[override]]", "'train.iterations' is said twice"),
     ),
     # axes
-    "axis of no section": ("train.tasks_per_batch", "trian.tasks_per_batch", ("trian.tasks_per_batch", "did you mean 'train'?")),
-    "axis of no key": ("train.tasks_per_batch", "train.tasks_per_bach", ("unknown key", "did you mean 'tasks_per_batch'?")),
-    "axis of a wrong value": ("[4, 8]", '[4, "8"]', ("train.tasks_per_batch", "expected a whole number")),
+    "axis of no section": (
+        "train.tasks_per_batch",
+        "trian.tasks_per_batch",
+        ("trian.tasks_per_batch", "did you mean 'train'?"),
+    ),
+    "axis of no key": (
+        "train.tasks_per_batch",
+        "train.tasks_per_bach",
+        ("unknown key", "did you mean 'tasks_per_batch'?"),
+    ),
+    "axis of a wrong value": (
+        "[4, 8]",
+        '[4, "8"]',
+        ("train.tasks_per_batch", "expected a whole number"),
+    ),
     "axis of a setting that one method lacks": (
         '"train.tasks_per_batch" = [4, 8]',
         '"algorithm.inner_lr" = [0.2]',
@@ -184,23 +469,67 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "axis that is no list": ("[4, 8]", "4", ("train.tasks_per_batch", "expected a list")),
     # claims
-    "claim of nobody": ('of = "maml_5"', 'of = "maml_6"', ('[[claims]] of = "maml_6"', "did you mean 'maml_5'?")),
-    "claim against nobody": ('against = "maml"', 'against = "mamml"', ("against", "did you mean 'maml'?")),
+    "claim of nobody": (
+        'of = "maml_5"',
+        'of = "maml_6"',
+        ('[[claims]] of = "maml_6"', "did you mean 'maml_5'?"),
+    ),
+    "claim against nobody": (
+        'against = "maml"',
+        'against = "mamml"',
+        ("against", "did you mean 'maml'?"),
+    ),
     "claim against nothing": ('against = "maml"\n', "", ("[[claims]]", "exactly one of against")),
-    "claim against a list": ('against = "maml"', "against = [1]", ("against = [1]", "expected a string or a number")),
-    "claim about no column": ("seconds_per_task", "seconds_per_tusk", ("metric", "did you mean 'seconds_per_task'?")),
-    "claim about no group": ('where = { dataset = "sinusoid" }', "where = { shots = 7 }", ("[[claims]] where", "matches no group")),
+    "claim against a list": (
+        'against = "maml"',
+        "against = [1]",
+        ("against = [1]", "expected a string or a number"),
+    ),
+    "claim about no column": (
+        "seconds_per_task",
+        "seconds_per_tusk",
+        ("metric", "did you mean 'seconds_per_task'?"),
+    ),
+    "claim about no group": (
+        'where = { dataset = "sinusoid" }',
+        "where = { shots = 7 }",
+        ("[[claims]] where", "matches no group"),
+    ),
     "claim about a group of another": (
         'where = { dataset = "sinusoid" }',
         "where = { ways = 5 }",
         ("[[claims]] where", "matches no group of maml_5"),
     ),
-    "claim by no coordinate": ('where = { dataset = "sinusoid" }', "where = { datset = 1 }", ("where.datset", "did you mean 'dataset'?")),
-    "claim against itself": ('against = "maml"', 'against = "maml_5"', ('against = "maml_5"', "is the algorithm that the claim is about")),
-    "claim about a target that nobody set": ("seconds_per_task", "iterations_to_target", ("metric", "needs a target, and [validate] says none")),
-    "claim without a bound": ("ratio_above = 1.5", "", ("[[claims]]", "says no bound", "equivalent_within")),
-    "claim with two bounds": ("ratio_above = 1.5", "ratio_above = 1.5\nratio_below = 2.0", ("ratio_below and ratio_above", "exactly one")),
-    "claim between the wrong way round": ("ratio_above = 1.5", "between = [2, 1]", ("between = [2, 1]", "smaller one first")),
+    "claim by no coordinate": (
+        'where = { dataset = "sinusoid" }',
+        "where = { datset = 1 }",
+        ("where.datset", "did you mean 'dataset'?"),
+    ),
+    "claim against itself": (
+        'against = "maml"',
+        'against = "maml_5"',
+        ('against = "maml_5"', "is the algorithm that the claim is about"),
+    ),
+    "claim about a target that nobody set": (
+        "seconds_per_task",
+        "iterations_to_target",
+        ("metric", "needs a target, and [validate] says none"),
+    ),
+    "claim without a bound": (
+        "ratio_above = 1.5",
+        "",
+        ("[[claims]]", "says no bound", "equivalent_within"),
+    ),
+    "claim with two bounds": (
+        "ratio_above = 1.5",
+        "ratio_above = 1.5\nratio_below = 2.0",
+        ("ratio_below and ratio_above", "exactly one"),
+    ),
+    "claim between the wrong way round": (
+        "ratio_above = 1.5",
+        "between = [2, 1]",
+        ("between = [2, 1]", "smaller one first"),
+    ),
     "claim between three": ("ratio_above = 1.5", "between = [1, 2, 3]", ("between", "two numbers")),
 }
 
@@ -211,7 +540,8 @@ def _in_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """All that lies in a folder, but for the bytecode that Python itself may leave beside a plugin."""
+    """All that lies in a folder, but for the bytecode that Python itself may leave beside a
+    plugin."""
     return sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts)
 
 
@@ -238,11 +568,15 @@ def test_says_what_is_wrong(tmp_path: Path, name: str) -> None:
 
 
 MANY = {
-    "unknown keys": GOOD.replace("[train]\n", "[train]\n" + "".join(f"iteration_{i} = {i}\n" for i in range(10_000))),
+    "unknown keys": GOOD.replace(
+        "[train]\n", "[train]\n" + "".join(f"iteration_{i} = {i}\n" for i in range(10_000))
+    ),
     "unknown tables": GOOD + "".join(f"[tables.x{i}]\n" for i in range(10_000)),
     "wrong values": GOOD.replace("shots = [5, 10]", f"shots = [{', '.join(['0'] * 50_000)}]"),
-    "wrong entries": GOOD + "".join(f'[algorithms.x{i}]\nmethod = "maml"\ninner_step = {i}\n' for i in range(2_000)),
-    "wrong overrides": GOOD + '[[override]]\nwhen = { algorithm = "mamll" }\ntrain.query_shots = 3\n' * 5_000,
+    "wrong entries": GOOD
+    + "".join(f'[algorithms.x{i}]\nmethod = "maml"\ninner_step = {i}\n' for i in range(2_000)),
+    "wrong overrides": GOOD
+    + '[[override]]\nwhen = { algorithm = "mamll" }\ntrain.query_shots = 3\n' * 5_000,
     "wrong claims": GOOD + '[[claims]]\nid = "x"\nsay = "x"\n' * 5_000,
     "parts of a key": GOOD + "a." * 100_000 + "a = 1\n",
 }
@@ -252,7 +586,8 @@ MANY = {
 def test_says_what_is_wrong_with_a_large_suite_within_seconds(tmp_path: Path, name: str) -> None:
     began = time.process_time()
     message = refusal(tmp_path, MANY[name])
-    assert time.process_time() - began < 5  # where each problem is looked for in the whole text, minutes
+    # where each problem is looked for in the whole text, minutes
+    assert time.process_time() - began < 5
     assert len(message.splitlines()) <= 13
     assert len(message) < 10_000
 
@@ -277,7 +612,10 @@ def test_what_is_no_file_is_no_suite_and_in_nobodys_way(tmp_path: Path, kind: st
         load_suite("odd", project)
 
 
-@pytest.mark.parametrize(("target", "says"), [("benchmark.toml", "symbolic links"), ("/dev/zero", "a device"), (None, "a named pipe")])
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [("benchmark.toml", "symbolic links"), ("/dev/zero", "a device"), (None, "a named pipe")],
+)
 def test_a_project_file_that_is_no_file(tmp_path: Path, target: str | None, says: str) -> None:
     path = tmp_path / "benchmark.toml"
     if target is None:
@@ -297,10 +635,21 @@ def test_the_good_suite_is_good(tmp_path: Path) -> None:
 
 
 def test_everything_of_a_kind_is_said_at_once(tmp_path: Path) -> None:
-    message = refusal(tmp_path, GOOD.replace("every = 100", "every = 0\nepisode = 1").replace("[train]\n", "[train]\nshots = 'one'\n"))
+    message = refusal(
+        tmp_path,
+        GOOD.replace("every = 100", "every = 0\nepisode = 1").replace(
+            "[train]\n", "[train]\nshots = 'one'\n"
+        ),
+    )
     lines = message.splitlines()
-    assert [line.split(": ")[1] for line in lines] == ['[train] shots = "one"', "[validate] every = 0", "[validate] episode = 1"]
-    assert [int(line.split(":")[1]) for line in lines] == sorted(int(line.split(":")[1]) for line in lines)
+    assert [line.split(": ")[1] for line in lines] == [
+        '[train] shots = "one"',
+        "[validate] every = 0",
+        "[validate] episode = 1",
+    ]
+    assert [int(line.split(":")[1]) for line in lines] == sorted(
+        int(line.split(":")[1]) for line in lines
+    )
 
 
 @pytest.mark.parametrize(
@@ -321,7 +670,9 @@ def test_hardly_a_suite(tmp_path: Path, text: str | bytes, says: str) -> None:
 def test_explosion_is_refused_with_its_factors(tmp_path: Path) -> None:
     many = ", ".join(str(number) for number in range(1, 400))
     text = GOOD.replace("shots = [5, 10]\nseeds = 2", f"shots = [{many}]\nseeds = 500")
-    assert "more than 100,000 cells: 3 algorithms x 1 datasets x 399 shots x 500 seeds" in refusal(tmp_path, text)
+    assert "more than 100,000 cells: 3 algorithms x 1 datasets x 399 shots x 500 seeds" in refusal(
+        tmp_path, text
+    )
     lists = "\n".join(f"{key} = [{many}]" for key in ("episodes", "query_shots"))
     assert "more than 100,000 cells" in refusal(tmp_path, GOOD.replace("episodes = 200", lists))
 
@@ -334,14 +685,19 @@ def test_settings_that_are_impossible_together(tmp_path: Path) -> None:
 
 def test_batch_norm_that_a_method_cannot_be_tested_with(tmp_path: Path) -> None:
     (tmp_path / "benchmark.toml").write_text('[plugins.methods]\nodd = "oddities:Odd"')
-    text = GOOD.replace('"maml", "protonet"', '"maml", "odd"').replace('batch_norm = "default"', 'batch_norm = "joint"')
+    text = GOOD.replace('"maml", "protonet"', '"maml", "odd"').replace(
+        'batch_norm = "default"', 'batch_norm = "joint"'
+    )
     message = refusal(tmp_path, text)
     assert "[evaluate] batch_norm = \"joint\": 'odd' cannot be tested with" in message
     assert 'one of "query", "running"' in message
 
 
 MODELS = '[plugins.models]\nnarrow = "oddities:Narrow"\n'
-NARROW = '[grid]\nalgorithms = "maml"\nmodels = "narrow"\ndatasets = "omniglot"\nways = 5\nshots = 1\nseeds = 2\n[train]\niterations = 5\n'
+NARROW = (
+    '[grid]\nalgorithms = "maml"\nmodels = "narrow"\ndatasets = "omniglot"\nways = '
+    "5\nshots = 1\nseeds = 2\n[train]\niterations = 5\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -349,14 +705,28 @@ NARROW = '[grid]\nalgorithms = "maml"\nmodels = "narrow"\ndatasets = "omniglot"\
     [
         (
             "[datasets.omniglot]\nimage_size = 200",
-            "suites/x.toml:11: [datasets.omniglot] image_size = 200: narrow takes inputs up to 100 wide, not 200",
+            "suites/x.toml:11: [datasets.omniglot] image_size = 200: narrow takes inputs up to 100 "
+            "wide, not 200",
         ),
-        ("[models.narrow]\nwidth = 20", "suites/x.toml:11: [models.narrow] width = 20: narrow takes inputs up to 20 wide, not 28"),
-        ("[[override]]\nmodel.width = 20", "suites/x.toml:11: [[override]] model.width = 20: narrow takes"),
-        ("[models.narrow]\nwidth = 20\nwidens = true", 'suites/x.toml:3: [[grid]] models = "narrow": narrow takes inputs up to 20 wide, not 28'),
+        (
+            "[models.narrow]\nwidth = 20",
+            "suites/x.toml:11: [models.narrow] width = 20: narrow takes inputs up to 20 wide, not "
+            "28",
+        ),
+        (
+            "[[override]]\nmodel.width = 20",
+            "suites/x.toml:11: [[override]] model.width = 20: narrow takes",
+        ),
+        (
+            "[models.narrow]\nwidth = 20\nwidens = true",
+            'suites/x.toml:3: [[grid]] models = "narrow": narrow takes inputs up to 20 wide, not '
+            "28",
+        ),
     ],
 )
-def test_a_network_of_somebody_elses_that_cannot_be_made(tmp_path: Path, text: str, says: str) -> None:
+def test_a_network_of_somebody_elses_that_cannot_be_made(
+    tmp_path: Path, text: str, says: str
+) -> None:
     (tmp_path / "benchmark.toml").write_text(MODELS)
     assert refusal(tmp_path, NARROW + text).startswith(says)
 
@@ -367,12 +737,18 @@ def test_a_network_that_wants_weights_with_values_is_left_to_its_fit(tmp_path: P
 
 
 def test_a_target_that_only_regression_can_reach_is_good_there(tmp_path: Path) -> None:
-    text = "[grid]\nalgorithms = 'maml'\ndatasets = 'sinusoid'\nshots = 5\nseeds = 2\n[train]\niterations = 5\n[validate]\ntarget = 1.5"
+    text = (
+        "[grid]\nalgorithms = 'maml'\ndatasets = 'sinusoid'\nshots = 5\nseeds = "
+        "2\n[train]\niterations = 5\n[validate]\ntarget = 1.5"
+    )
     assert {cell.fit.validate.target for cell in load(tmp_path, text).cells} == {1.5}
 
 
 def test_ways_of_training_where_all_is_regression(tmp_path: Path) -> None:
-    text = "[grid]\nalgorithms = 'maml'\ndatasets = 'sinusoid'\nshots = 5\nseeds = 2\n[train]\niterations = 5\nways = 5"
+    text = (
+        "[grid]\nalgorithms = 'maml'\ndatasets = 'sinusoid'\nshots = 5\nseeds = "
+        "2\n[train]\niterations = 5\nways = 5"
+    )
     assert "[train] ways = 5: regression has no ways" in refusal(tmp_path, text)
 
 
@@ -432,7 +808,8 @@ NO_FIXTURE_RESET = [HealthCheck.function_scoped_fixture]
 
 
 def load_or_refuse(folder: Path, text: str | bytes) -> None:
-    """Any text at all is a suite or a `ConfigError` that names the file; nothing else may come of it."""
+    """Any text at all is a suite or a `ConfigError` that names the file; nothing else may come of
+    it."""
     write_suite(folder, text)
     message = "suites/x.toml"
     try:
@@ -459,8 +836,18 @@ def test_good_suites_gone_wrong(tmp_path: Path, data: st.DataObject) -> None:
 @given(data=st.data())
 def test_misspelt_keys_are_told_with_their_place(tmp_path: Path, data: st.DataObject) -> None:
     good = copy.deepcopy(read_document(write_suite(tmp_path, GOOD, "good")).data)
-    free = {("algorithms", "maml_5"), ("models", "conv4"), ("datasets", "omniglot"), ("profiles", "short")}  # names, not keys
-    path = data.draw(st.sampled_from([path for path in places(good) if isinstance(path[-1], str) and path not in free]))
+    # names, not keys
+    free = {
+        ("algorithms", "maml_5"),
+        ("models", "conv4"),
+        ("datasets", "omniglot"),
+        ("profiles", "short"),
+    }
+    path = data.draw(
+        st.sampled_from(
+            [path for path in places(good) if isinstance(path[-1], str) and path not in free]
+        )
+    )
     inside: Any = good
     for key in path[:-1]:
         inside = inside[key]
@@ -478,4 +865,6 @@ def test_random_text(tmp_path: Path, text: str | bytes) -> None:
 @settings(max_examples=100, deadline=None, suppress_health_check=NO_FIXTURE_RESET)
 @given(position=st.integers(0, len(GOOD) - 1), noise=st.text(max_size=3))
 def test_noise_in_a_good_suite(tmp_path: Path, position: int, noise: str) -> None:
-    load_or_refuse(tmp_path, (GOOD[:position] + noise + GOOD[position + 1 :]).encode(errors="replace"))
+    load_or_refuse(
+        tmp_path, (GOOD[:position] + noise + GOOD[position + 1 :]).encode(errors="replace")
+    )

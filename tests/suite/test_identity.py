@@ -1,4 +1,5 @@
-"""What moves the id of a fit or cell, and what does not. Ids are the names of records on disk: a change here orphans every run there is."""
+"""What moves the id of a fit or cell, and what does not. Ids are the names of records on disk: a
+change here orphans every run there is."""
 
 from __future__ import annotations
 
@@ -22,7 +23,16 @@ from metabench.suite.document import toml_text
 from metabench.suite.layers import RECIPE_TABLES
 from metabench.suite.parsing import keys
 
-FIT = Fit("maml", Part("m", 1, {"a": 1}, {}), Part("n", 1, {}, {}), Part("d", 1, {}, {}), Train(iterations=10), Validate(), seed=0, root_seed=0)
+FIT = Fit(
+    "maml",
+    Part("m", 1, {"a": 1}, {}),
+    Part("n", 1, {}, {}),
+    Part("d", 1, {}, {}),
+    Train(iterations=10),
+    Validate(),
+    seed=0,
+    root_seed=0,
+)
 CELL = Cell(FIT, Evaluate(ways=5, shots=1), {"algorithm": "maml", "dataset": "d"})
 RECIPES = {"train": Train, "validate": Validate, "evaluate": Evaluate}
 BASE: dict[str, Any] = {
@@ -37,7 +47,11 @@ CLASSES = {f"{split}_classes": 10 for split in ("train", "validation", "test")}
 COMPANIONS = {
     **{("omniglot", key): {"split": "alphabet", **ALPHABETS} for key in ALPHABETS},
     **{("glyphs", key): {"split": "alphabet", **GLYPH_ALPHABETS} for key in ALPHABETS},
-    **{(name, key): {"split": "random", **CLASSES} for name in ("omniglot", "glyphs") for key in CLASSES},
+    **{
+        (name, key): {"split": "random", **CLASSES}
+        for name in ("omniglot", "glyphs")
+        for key in CLASSES
+    },
     ("omniglot", "split_seed"): {"split": "random"},
 }
 # settings of which not any value is one: another than that above
@@ -50,7 +64,9 @@ def another(annotation: Any, value: Any) -> Any:
     if origin is Annotated:
         return another(arguments[0], value)
     if origin in (Union, UnionType):
-        return another(next(argument for argument in arguments if argument is not type(None)), value)
+        return another(
+            next(argument for argument in arguments if argument is not type(None)), value
+        )
     if origin is Literal:
         return next(choice for choice in arguments if choice != value)
     if origin in (tuple, list):
@@ -76,7 +92,17 @@ def test_ids_of_records_on_disk() -> None:
     assert CELL.id == "e9d35d880a40f2f981d2f11dac2aa442b0e6d8f81bccf5a296dd00db20340f1f"
 
 
-@given(st.dictionaries(st.text(), st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(), st.lists(st.booleans()))))
+@given(
+    st.dictionaries(
+        st.text(),
+        st.one_of(
+            st.integers(),
+            st.floats(allow_nan=False, allow_infinity=False),
+            st.text(),
+            st.lists(st.booleans()),
+        ),
+    )
+)
 def test_key_order_moves_nothing(table: dict[str, Any]) -> None:
     assert digest(table) == digest(dict(reversed(table.items())))
 
@@ -92,15 +118,26 @@ def test_no_nan_has_an_id() -> None:
 
 
 def test_order_in_the_file_moves_nothing(tmp_path: Path) -> None:
-    suite = {**BASE, "validate": {"every": 7, "episodes": 9}, "algorithms": {"maml": {"inner_lr": 0.1, "inner_steps": 3}}}
-    turned = {key: dict(reversed(value.items())) if isinstance(value, dict) else value for key, value in reversed(suite.items())}
+    suite = {
+        **BASE,
+        "validate": {"every": 7, "episodes": 9},
+        "algorithms": {"maml": {"inner_lr": 0.1, "inner_steps": 3}},
+    }
+    turned = {
+        key: dict(reversed(value.items())) if isinstance(value, dict) else value
+        for key, value in reversed(suite.items())
+    }
     turned["algorithms"] = {"maml": dict(reversed(suite["algorithms"]["maml"].items()))}
     assert cell_of(tmp_path, suite).id == cell_of(tmp_path, turned).id
 
 
 def test_an_explicit_default_moves_nothing(tmp_path: Path) -> None:
-    base = {**BASE, "train": {**BASE["train"], "schedule": "step"}}  # some keys are refused with any other
-    suite: dict[str, Any] = {**base, "algorithms": {"maml": said_defaults(registry.get("methods", "maml").Settings)}}
+    # some keys are refused with any other
+    base = {**BASE, "train": {**BASE["train"], "schedule": "step"}}
+    suite: dict[str, Any] = {
+        **base,
+        "algorithms": {"maml": said_defaults(registry.get("methods", "maml").Settings)},
+    }
     suite["models"] = {"conv4": said_defaults(registry.get("models", "conv4").Settings)}
     suite["datasets"] = {"omniglot": said_defaults(registry.get("datasets", "omniglot").Settings)}
     for section, recipe in RECIPES.items():
@@ -110,7 +147,11 @@ def test_an_explicit_default_moves_nothing(tmp_path: Path) -> None:
 
 def said_defaults(settings: type[Any]) -> dict[str, Any]:
     """Return every default of a dataclass that TOML can say."""
-    fields = [field for field in dataclasses.fields(settings) if field.default not in (None, dataclasses.MISSING)]
+    fields = [
+        field
+        for field in dataclasses.fields(settings)
+        if field.default not in (None, dataclasses.MISSING)
+    ]
     return {field.name: field.default for field in fields}
 
 
@@ -138,7 +179,12 @@ def test_a_new_version_moves_the_id() -> None:
 def test_names_and_labels_move_nothing(tmp_path: Path) -> None:
     assert dataclasses.replace(FIT, algorithm="renamed").id == FIT.id
     assert dataclasses.replace(CELL, labels={"algorithm": "renamed"}).id == CELL.id
-    renamed = {**BASE, "title": "Another", "algorithms": {"mine": {"method": "maml"}}, "grid": [{**BASE["grid"][0], "algorithms": "mine"}]}
+    renamed = {
+        **BASE,
+        "title": "Another",
+        "algorithms": {"mine": {"method": "maml"}},
+        "grid": [{**BASE["grid"][0], "algorithms": "mine"}],
+    }
     assert cell_of(tmp_path, renamed).id == cell_of(tmp_path, BASE).id
 
 
@@ -150,23 +196,34 @@ def test_seeds_move_the_id(field: str) -> None:
 @pytest.mark.parametrize("section", RECIPES)
 def test_every_recipe_key_can_be_said(section: str) -> None:
     fields = {field.name for field in dataclasses.fields(RECIPES[section])}
-    assert set(keys(RECIPE_TABLES[section])) == fields - ({"ways", "shots"} if section == "evaluate" else set())
+    assert set(keys(RECIPE_TABLES[section])) == fields - (
+        {"ways", "shots"} if section == "evaluate" else set()
+    )
 
 
-@pytest.mark.parametrize(("section", "key"), [(section, key) for section, table in RECIPE_TABLES.items() for key in keys(table)])
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [(section, key) for section, table in RECIPE_TABLES.items() for key in keys(table)],
+)
 def test_every_key_of_the_recipe_moves_the_id(tmp_path: Path, section: str, key: str) -> None:
     default = {field.name: field.default for field in dataclasses.fields(RECIPES[section])}[key]
     value = "other" if key == "on" else another(get_type_hints(RECIPES[section])[key], default)
     value = {"batch_norm": "support", "target": 0.5}.get(key, value)
-    recipe = {**BASE["train"], "schedule": "step"} if key in ("step_every", "step_factor") else BASE["train"]
+    recipe = (
+        {**BASE["train"], "schedule": "step"}
+        if key in ("step_every", "step_factor")
+        else BASE["train"]
+    )
     budget = {} if key in ("tasks", "seconds") else recipe
-    method = {"grid": [{**BASE["grid"][0], "algorithms": ["protonet"]}]} if key == "ways" else {}  # which alone may be trained with other ways
+    # which alone may be trained with other ways
+    method = {"grid": [{**BASE["grid"][0], "algorithms": ["protonet"]}]} if key == "ways" else {}
     base, moved = ({**BASE, "train": budget, "datasets": ELSEWHERE, **method} for _ in range(2))
     base["train"] = recipe
     moved[section] = {**moved.get(section, {}), key: value}
     before, after = cell_of(tmp_path, base), cell_of(tmp_path, moved)
     assert after.id != before.id
-    assert (after.fit.id != before.fit.id) == (section != "evaluate")  # cells that differ in evaluation alone share a fit
+    # cells that differ in evaluation alone share a fit
+    assert (after.fit.id != before.fit.id) == (section != "evaluate")
 
 
 SETTINGS = [
@@ -179,15 +236,24 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize(("group", "name", "key"), SETTINGS)
-def test_every_setting_moves_the_id(tmp_path: Path, group: registry.Group, name: str, key: str) -> None:
+def test_every_setting_moves_the_id(
+    tmp_path: Path, group: registry.Group, name: str, key: str
+) -> None:
     settings = registry.get(group, name).Settings
     together = COMPANIONS.get((name, key), {})
     default = together.get(key, getattr(settings(), key))
-    other = OTHERS.get((name, key)) or another(get_type_hints(settings, include_extras=True)[key], default)
+    other = OTHERS.get((name, key)) or another(
+        get_type_hints(settings, include_extras=True)[key], default
+    )
     said = {**together, key: other}
     regression = name in ("sinusoid", "mlp", "oracle")
     dataset = name if group == "datasets" else "sinusoid" if regression else "omniglot"
-    grid = {"algorithms": name if group == "algorithms" else "maml", "datasets": dataset, "shots": 1, "seeds": 1}
+    grid = {
+        "algorithms": name if group == "algorithms" else "maml",
+        "datasets": dataset,
+        "shots": 1,
+        "seeds": 1,
+    }
     suite = {**BASE, "grid": [grid if regression else {**grid, "ways": 5}]}
     before = cell_of(tmp_path, {**suite, group: {name: together}})
     after = cell_of(tmp_path, {**suite, group: {name: said}})

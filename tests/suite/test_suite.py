@@ -1,4 +1,5 @@
-"""Suites: what expands to what, who wins where several say something, and what a resolved suite is."""
+"""Suites: what expands to what, who wins where several say something, and what a resolved suite
+is."""
 
 from __future__ import annotations
 
@@ -42,32 +43,55 @@ LAYERS = [  # each says every = its place; the last one said wins
 ]
 
 
-@pytest.mark.parametrize(("first", "last"), list(combinations_with_replacement(range(len(LAYERS)), 2)))
+@pytest.mark.parametrize(
+    ("first", "last"), list(combinations_with_replacement(range(len(LAYERS)), 2))
+)
 def test_later_layers_win(tmp_path: Path, first: int, last: int) -> None:
     grid = GRID.replace("ways = 5", "ways = [5, 20]") + "[train]\niterations = 10\n"
     said = dict(LAYERS[first : last + 1])
     (tmp_path / "benchmark.toml").write_text(said.pop("benchmark", ""))
-    suite = load(tmp_path, grid + "".join(said.values()), profile="short" if "profile" in said else None)
+    suite = load(
+        tmp_path, grid + "".join(said.values()), profile="short" if "profile" in said else None
+    )
     assert {cell.fit.validate.every for cell in suite.cells} == {last + 1}
 
 
 def test_defaults_are_those_of_the_dataclasses(tmp_path: Path) -> None:
     cell = only_cell(load(tmp_path, GRID + "[train]\niterations = 10"))
-    assert (cell.fit.train.tasks_per_batch, cell.fit.validate.every, cell.evaluate.episodes) == (4, 500, 600)
+    assert (cell.fit.train.tasks_per_batch, cell.fit.validate.every, cell.evaluate.episodes) == (
+        4,
+        500,
+        600,
+    )
     assert cell.fit.method.said == {}
     assert cell.fit.method.settings["inner_steps"] == 1
 
 
 def test_axes_are_coordinates(tmp_path: Path) -> None:
-    text = GRID + 'axes = { "algorithm.inner_lr" = [0.1, 0.4], "train.tasks" = [100] }\n[train]\niterations = 10\n[algorithms.maml]\ninner_lr = 0.2\n'
+    text = (
+        GRID + 'axes = { "algorithm.inner_lr" = [0.1, 0.4], "train.tasks" = [100] '
+        "}\n[train]\niterations = 10\n[algorithms.maml]\ninner_lr = 0.2\n"
+    )
     cells = load(tmp_path, text).cells
-    assert [cell.labels["algorithm.inner_lr"] for cell in cells] == [cell.fit.method.settings["inner_lr"] for cell in cells] == [0.1, 0.4]
+    assert (
+        [cell.labels["algorithm.inner_lr"] for cell in cells]
+        == [cell.fit.method.settings["inner_lr"] for cell in cells]
+        == [0.1, 0.4]
+    )
     assert {(cell.fit.train.tasks, cell.fit.train.iterations) for cell in cells} == {(100, None)}
-    assert load(tmp_path, text.replace('axes = { "algorithm.inner_lr" =', "axes = { algorithm.inner_lr =")).cells == cells
+    assert (
+        load(
+            tmp_path,
+            text.replace('axes = { "algorithm.inner_lr" =', "axes = { algorithm.inner_lr ="),
+        ).cells
+        == cells
+    )
 
 
 def test_a_later_budget_replaces_an_earlier_one(tmp_path: Path) -> None:
-    cell = only_cell(load(tmp_path, GRID + "[train]\niterations = 10\n[datasets.omniglot]\ntrain.seconds = 5"))
+    cell = only_cell(
+        load(tmp_path, GRID + "[train]\niterations = 10\n[datasets.omniglot]\ntrain.seconds = 5")
+    )
     assert (cell.fit.train.iterations, cell.fit.train.seconds) == (None, 5.0)
 
 
@@ -80,7 +104,9 @@ def test_overrides_reach_what_they_name_and_nothing_else(tmp_path: Path) -> None
     for cell in load(tmp_path, GOOD).cells:
         meant = cell.labels["algorithm"] == "maml" and cell.evaluate.ways == 20
         assert cell.fit.train.iterations == (2000 if meant else 1000)
-        assert cell.fit.method.settings.get("inner_lr") == (None if cell.fit.method.name in ("protonet", "scratch") else 0.1 if meant else 0.01)
+        assert cell.fit.method.settings.get("inner_lr") == (
+            None if cell.fit.method.name in ("protonet", "scratch") else 0.1 if meant else 0.01
+        )
 
 
 # What expands to what
@@ -94,15 +120,27 @@ def test_order_is_by_seed_then_point_then_algorithm(tmp_path: Path) -> None:
 
 
 def test_shapes_of_training_are_the_cells_unless_said(tmp_path: Path) -> None:
-    cell = only_cell(load(tmp_path, GRID.replace('"maml"', '"protonet"') + "[train]\niterations = 10\nways = 30\n[validate]\nshots = 2"))
+    cell = only_cell(
+        load(
+            tmp_path,
+            GRID.replace('"maml"', '"protonet"')
+            + "[train]\niterations = 10\nways = 30\n[validate]\nshots = 2",
+        )
+    )
     assert (cell.fit.train.ways, cell.fit.train.shots) == (30, 1)
     assert (cell.fit.validate.ways, cell.fit.validate.shots) == (5, 2)
 
 
 def test_regression_has_no_ways(tmp_path: Path) -> None:
     """And `train.ways` for all is no mistake where a part is classification."""
-    text = GRID.replace('"omniglot"', '["omniglot", "sinusoid"]') + "[train]\niterations = 10\nways = 5"
-    shapes = {cell.labels["dataset"]: (cell.evaluate.ways, cell.fit.train.ways, cell.fit.validate.ways) for cell in load(tmp_path, text).cells}
+    text = (
+        GRID.replace('"omniglot"', '["omniglot", "sinusoid"]')
+        + "[train]\niterations = 10\nways = 5"
+    )
+    shapes = {
+        cell.labels["dataset"]: (cell.evaluate.ways, cell.fit.train.ways, cell.fit.validate.ways)
+        for cell in load(tmp_path, text).cells
+    }
     assert shapes == {"omniglot": (5, 5, 5), "sinusoid": (None, None, None)}
 
 
@@ -110,20 +148,35 @@ def test_batch_norm_is_the_methods_unless_said(tmp_path: Path) -> None:
     text = GRID.replace('"maml"', '["maml", "protonet"]') + "[train]\niterations = 10\n"
     assert [cell.evaluate.batch_norm for cell in load(tmp_path, text).cells] == ["query", "running"]
     text += '[evaluate]\nbatch_norm = ["default", "query"]'
-    assert [cell.evaluate.batch_norm for cell in load(tmp_path, text).cells] == ["query", "running", "query"]
-    text = text.replace('"omniglot"', '"sinusoid"').replace("ways = 5\n", "").replace('["maml", "protonet"]', '"maml"')
+    assert [cell.evaluate.batch_norm for cell in load(tmp_path, text).cells] == [
+        "query",
+        "running",
+        "query",
+    ]
+    text = (
+        text.replace('"omniglot"', '"sinusoid"')
+        .replace("ways = 5\n", "")
+        .replace('["maml", "protonet"]', '"maml"')
+    )
     assert only_cell(load(tmp_path, text)).evaluate.batch_norm is None
 
 
 def test_lists_in_evaluate_share_a_fit(tmp_path: Path) -> None:
-    cells = load(tmp_path, GRID + "[train]\niterations = 10\n[evaluate]\nepisodes = [10, 20]\nquery_shots = [1, 5]").cells
+    cells = load(
+        tmp_path,
+        GRID + "[train]\niterations = 10\n[evaluate]\nepisodes = [10, 20]\nquery_shots = [1, 5]",
+    ).cells
     assert len(cells) == 4
     assert len({cell.fit.id for cell in cells}) == 1
 
 
 def test_other_datasets(tmp_path: Path) -> None:
     named = '[datasets.random]\ndataset = "omniglot"\nsplit = "random"\n'
-    text = GRID.replace('"omniglot"', '["omniglot", "random"]') + '[train]\niterations = 10\n[evaluate]\non = ["omniglot", "random"]\n' + named
+    text = (
+        GRID.replace('"omniglot"', '["omniglot", "random"]')
+        + '[train]\niterations = 10\n[evaluate]\non = ["omniglot", "random"]\n'
+        + named
+    )
     cells = load(tmp_path, text).cells
     assert [(cell.labels["dataset"], cell.labels["on"]) for cell in cells] == [
         ("omniglot", "same"),
@@ -131,7 +184,12 @@ def test_other_datasets(tmp_path: Path) -> None:
         ("random", "omniglot"),
         ("random", "same"),
     ]
-    assert [cell.evaluate.on and cell.evaluate.on.settings["split"] for cell in cells] == [None, "random", "vinyals", None]
+    assert [cell.evaluate.on and cell.evaluate.on.settings["split"] for cell in cells] == [
+        None,
+        "random",
+        "vinyals",
+        None,
+    ]
 
 
 def test_grids_that_overlap_are_one(tmp_path: Path) -> None:
@@ -141,19 +199,37 @@ def test_grids_that_overlap_are_one(tmp_path: Path) -> None:
 
 def test_reference_and_title(tmp_path: Path) -> None:
     suite = load(tmp_path, GRID + "[train]\niterations = 10")
-    assert (suite.reference, suite.title, suite.name, suite.datasets) == ("maml", "x", "x", ("omniglot",))
+    assert (suite.reference, suite.title, suite.name, suite.datasets) == (
+        "maml",
+        "x",
+        "x",
+        ("omniglot",),
+    )
 
 
 def test_step_keys_hold_where_any_schedule_is_in_steps(tmp_path: Path) -> None:
-    text = GRID.replace("shots = 1", 'shots = 1\naxes = { "train.schedule" = ["step", "linear"] }') + "[train]\niterations = 10\nstep_every = 5\n"
+    text = (
+        GRID.replace("shots = 1", 'shots = 1\naxes = { "train.schedule" = ["step", "linear"] }')
+        + "[train]\niterations = 10\nstep_every = 5\n"
+    )
     assert {cell.fit.train.schedule for cell in load(tmp_path, text).cells} == {"step", "linear"}
-    text = GRID + '[train]\niterations = 10\nschedule = "step"\nstep_factor = 0.1\n[[override]]\nwhen = { shots = 1 }\ntrain.step_every = 5'
+    text = (
+        GRID
+        + '[train]\niterations = 10\nschedule = "step"\nstep_factor = 0.1\n[[override]]\nwhen = { '
+        "shots = 1 }\ntrain.step_every = 5"
+    )
     assert only_cell(load(tmp_path, text)).fit.train.step_every == 5
-    (tmp_path / "benchmark.toml").write_text("[train]\nstep_every = 5")  # for those suites that have such a schedule
-    assert only_cell(load(tmp_path, GRID + "[train]\niterations = 10")).fit.train.schedule == "constant"
+    # for those suites that have such a schedule
+    (tmp_path / "benchmark.toml").write_text("[train]\nstep_every = 5")
+    assert (
+        only_cell(load(tmp_path, GRID + "[train]\niterations = 10")).fit.train.schedule
+        == "constant"
+    )
 
 
-def test_each_network_is_made_once_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_network_is_made_once_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made: list[tuple[str, str, object]] = []
 
     def spy(model: Part, dataset: Part, ways: int | None, told: bool) -> str:
@@ -162,7 +238,11 @@ def test_each_network_is_made_once_before_anything_runs(tmp_path: Path, monkeypa
 
     monkeypatch.setattr("metabench.suite.networks.misfit", spy)
     load(tmp_path, GOOD)
-    assert sorted(made, key=str) == [("conv4", "omniglot", 20), ("conv4", "omniglot", 5), ("mlp", "sinusoid", None)]
+    assert sorted(made, key=str) == [
+        ("conv4", "omniglot", 20),
+        ("conv4", "omniglot", 5),
+        ("mlp", "sinusoid", None),
+    ]
 
 
 # Profiles, restrictions, projects
@@ -173,7 +253,9 @@ def test_profile(tmp_path: Path) -> None:
     suite = load(tmp_path, text, profile="short")
     assert suite.name == "x-short"
     assert {(cell.fit.train.iterations, cell.fit.seed) for cell in suite.cells} == {(10, 0)}
-    with pytest.raises(ConfigError, match=r"no profile 'shrt'; there are short \(did you mean 'short'\?\)"):
+    with pytest.raises(
+        ConfigError, match=r"no profile 'shrt'; there are short \(did you mean 'short'\?\)"
+    ):
         load(tmp_path, text, profile="shrt")
 
 
@@ -183,21 +265,33 @@ def test_restrictions_select_and_leave_the_suite_whole(tmp_path: Path) -> None:
     chosen = [cell for cell in suite.cells if cell.id in suite.selected]
     assert suite.cells == whole.cells
     assert len(whole.selected) == len(whole.cells)
-    assert {(cell.labels["algorithm"], cell.evaluate.ways, cell.fit.seed) for cell in chosen} == {("maml", 5, 1), ("protonet", 5, 1)}
+    assert {(cell.labels["algorithm"], cell.evaluate.ways, cell.fit.seed) for cell in chosen} == {
+        ("maml", 5, 1),
+        ("protonet", 5, 1),
+    }
     assert len(chosen) == 4
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"only": ["algoritm=maml"]}, "expected KEY=VALUE[,VALUE] with a key of algorithm, dataset"),
+        (
+            {"only": ["algoritm=maml"]},
+            "expected KEY=VALUE[,VALUE] with a key of algorithm, dataset",
+        ),
         ({"only": ["algorithm"]}, "expected KEY=VALUE"),
-        ({"only": ["algorithm=mamml"]}, "no cell has algorithm=mamml; there are maml, maml_5, protonet, scratch (did you mean 'maml'?)"),
+        (
+            {"only": ["algorithm=mamml"]},
+            "no cell has algorithm=mamml; there are maml, maml_5, protonet, scratch (did you mean "
+            "'maml'?)",
+        ),
         ({"only": ["algorithm=maml_5", "ways=20"]}, "no cell has all of this"),
         ({"seeds": [0, 7]}, "the suite has no seed 7; it has 0, 1"),
     ],
 )
-def test_restrictions_that_leave_nothing(tmp_path: Path, options: dict[str, list[str]], says: str) -> None:
+def test_restrictions_that_leave_nothing(
+    tmp_path: Path, options: dict[str, list[str]], says: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, GOOD, **options)
     assert says in str(caught.value)
@@ -217,7 +311,12 @@ def test_bad_seeds_of_the_command_line(text: str) -> None:
 def test_an_empty_folder_is_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("METABENCH_DATA", raising=False)
     project = load_project(tmp_path)
-    assert (project.suite, project.suites, project.reports, project.data) == (None, tmp_path / "suites", tmp_path / "reports", tmp_path / "data")
+    assert (project.suite, project.suites, project.reports, project.data) == (
+        None,
+        tmp_path / "suites",
+        tmp_path / "reports",
+        tmp_path / "data",
+    )
     assert (project.workers, project.threads, project.confidence) == (0, 1, 0.95)
     assert suite_names(project) == []
 
@@ -236,7 +335,9 @@ def test_the_project_is_looked_for_upwards(tmp_path: Path, monkeypatch: pytest.M
     assert load_project(tmp_path).root == tmp_path
 
 
-def test_the_project_file_of_another_user_above_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_project_file_of_another_user_above_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its plugins are code: whoever may write to a folder above must not have it run here."""
     (tmp_path / "benchmark.toml").write_text("")
     (tmp_path / "a").mkdir()
@@ -250,7 +351,9 @@ def test_the_project_file_of_another_user_above_is_passed_over(tmp_path: Path, m
     assert load_project().root == tmp_path
 
 
-def test_a_project_file_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_project_file_that_is_none_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "benchmark.toml").symlink_to("nowhere")
     with pytest.raises(ConfigError, match=r"benchmark\.toml: cannot be read: No such file"):
@@ -266,14 +369,22 @@ def test_a_project_file_that_is_none_is_told(tmp_path: Path, monkeypatch: pytest
         load_project()
 
 
-def test_folders_may_lie_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_may_lie_in_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("METABENCH_DATA", "~/data")
     (tmp_path / "benchmark.toml").write_text('reports = "~/reports"\nsuites = "mine"')
     project = load_project(tmp_path)
-    assert (project.reports, project.data, project.suites) == (tmp_path / "home" / "reports", tmp_path / "home" / "data", tmp_path / "mine")
+    assert (project.reports, project.data, project.suites) == (
+        tmp_path / "home" / "reports",
+        tmp_path / "home" / "data",
+        tmp_path / "mine",
+    )
     (tmp_path / "benchmark.toml").write_text('reports = "~no_such_user/reports"')
-    with pytest.raises(ConfigError, match="~no_such_user/reports: Could not determine home directory"):
+    with pytest.raises(
+        ConfigError, match="~no_such_user/reports: Could not determine home directory"
+    ):
         load_project(tmp_path)
 
 
@@ -295,12 +406,18 @@ def test_every_suite_is_loaded_or_what_is_wrong_with_it(tmp_path: Path) -> None:
 
 
 def test_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "benchmark.toml").write_text('suite = "x"\nsuites = "suites"\ndata = "there"\nthreads = 2\n[train]\nshots = 3\n')
+    (tmp_path / "benchmark.toml").write_text(
+        'suite = "x"\nsuites = "suites"\ndata = "there"\nthreads = 2\n[train]\nshots = 3\n'
+    )
     monkeypatch.delenv("METABENCH_DATA", raising=False)
     assert load_project(tmp_path).data == tmp_path / "there"
     monkeypatch.setenv("METABENCH_DATA", "elsewhere")
     project = load_project(tmp_path)
-    assert (project.data, project.threads, project.train) == (Path.cwd() / "elsewhere", 2, {"shots": 3})
+    assert (project.data, project.threads, project.train) == (
+        Path.cwd() / "elsewhere",
+        2,
+        {"shots": 3},
+    )
     write_suite(tmp_path, GRID + "[train]\niterations = 5")
     assert only_cell(load_suite(None, project)).fit.train.shots == 3
 
@@ -312,22 +429,42 @@ def test_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_resolved_suite_expands_to_the_same_cells_without_project_and_profile(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, profile: str | None
 ) -> None:
-    (tmp_path / "benchmark.toml").write_text("[train]\ntasks = 40\ntasks_per_batch = 2\n[evaluate]\nsampling = ['disjoint', 'with_replacement']\n")
-    suite = load(tmp_path, GOOD.replace("train.iterations = 10\n", "train.iterations = 10\nseeds = [4]\n"), profile=profile)
+    (tmp_path / "benchmark.toml").write_text(
+        "[train]\ntasks = 40\ntasks_per_batch = 2\n[evaluate]\nsampling = ['disjoint', "
+        "'with_replacement']\n"
+    )
+    suite = load(
+        tmp_path,
+        GOOD.replace("train.iterations = 10\n", "train.iterations = 10\nseeds = [4]\n"),
+        profile=profile,
+    )
     again = load(tmp_path_factory.mktemp("elsewhere"), suite.resolved)
     assert again.cells == suite.cells
-    assert (again.claims, again.reference, again.resolved) == (suite.claims, suite.reference, suite.resolved)
+    assert (again.claims, again.reference, again.resolved) == (
+        suite.claims,
+        suite.reference,
+        suite.resolved,
+    )
 
 
 TABLES = st.recursive(
-    st.one_of(st.booleans(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False), st.text()),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=3)),
+    st.one_of(
+        st.booleans(),
+        st.integers(-(2**63), 2**63 - 1),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=3)
+    ),
     max_leaves=10,
 )
 
 
 @given(st.dictionaries(st.text(), TABLES, max_size=4))
-def test_written_toml_reads_back(tmp_path_factory: pytest.TempPathFactory, data: dict[str, object]) -> None:
+def test_written_toml_reads_back(
+    tmp_path_factory: pytest.TempPathFactory, data: dict[str, object]
+) -> None:
     path = tmp_path_factory.getbasetemp() / "written.toml"
     path.write_bytes(toml_text(data).encode())
     assert read_document(path).data == data
@@ -338,9 +475,22 @@ def test_no_control_character_is_shown_as_it_is() -> None:
 
 
 def test_lines_of_keys() -> None:
-    text = 'a = 1\nlong = """\nb = 2\n"""\n[t]\n"x.y" = 1\n[[list]]\nb = 1\n[[list]]\nc.d = { e = 1 }\n[list.inner]\nf = 1\n'
+    text = (
+        'a = 1\nlong = """\nb = 2\n"""\n[t]\n"x.y" = 1\n[[list]]\nb = 1\n[[list]]\nc.d '
+        "= { e = 1 }\n[list.inner]\nf = 1\n"
+    )
     document = Document("f.toml", text)
-    paths = [("a",), ("b",), ("t",), ("t", "x", "y"), ("list", 0, "b"), ("list", 1), ("list", 1, "c", "d", "e"), ("list", 1, "inner", "f"), ("none",)]
+    paths = [
+        ("a",),
+        ("b",),
+        ("t",),
+        ("t", "x", "y"),
+        ("list", 0, "b"),
+        ("list", 1),
+        ("list", 1, "c", "d", "e"),
+        ("list", 1, "inner", "f"),
+        ("none",),
+    ]
     assert [document.line(path) for path in paths] == [1, None, 5, 6, 8, 9, 10, 12, None]
 
 
@@ -354,7 +504,9 @@ def test_shipped_suites(name: str, profile: str | None) -> None:
     assert suite.title
     assert suite.description
     assert suite.claims
-    assert len({cell.fit.seed for cell in suite.cells}) == (5 if profile is None else 3 if name == "sinusoid" else 2)
+    assert len({cell.fit.seed for cell in suite.cells}) == (
+        5 if profile is None else 3 if name == "sinusoid" else 2
+    )
     assert {"maml", "fomaml", "scratch"} <= set(suite.algorithms)
 
 
@@ -368,7 +520,11 @@ def test_a_suite_knows_how_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.M
     assert (suite.name, suite.argument, suite.profile) == ("x-short", "x", "short")
     monkeypatch.chdir(tmp_path)
     project = load_project(tmp_path)
-    assert load_suite("suites/x.toml", project).argument == load_suite(str(tmp_path / "suites" / "x.toml"), project).argument == "x"
+    assert (
+        load_suite("suites/x.toml", project).argument
+        == load_suite(str(tmp_path / "suites" / "x.toml"), project).argument
+        == "x"
+    )
     (tmp_path / "y.toml").write_text(GOOD)
     assert load_suite("./y.toml", project).argument == "y.toml"
     (tmp_path / "sub").mkdir()

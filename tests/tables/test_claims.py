@@ -20,13 +20,30 @@ RATIO = {"bound": "ratio_below"}
 
 def claim(**said):
     """A claim as `cells.json` has it."""
-    base = {"id": "c", "says": "MAML is better", "source": "", "metric": "score", "of": "maml", "against": "fomaml", "published": False}
-    return base | {"where": {}, "versus_where": None, "bound": "difference_above", "limits": [0.0]} | said
+    base = {
+        "id": "c",
+        "says": "MAML is better",
+        "source": "",
+        "metric": "score",
+        "of": "maml",
+        "against": "fomaml",
+        "published": False,
+    }
+    return (
+        base
+        | {"where": {}, "versus_where": None, "bound": "difference_above", "limits": [0.0]}
+        | said
+    )
 
 
 def judged(folder, *claims, **suite):
-    """The rows of the table of claims of a run of MAML and FOMAML at one shot, unless said otherwise."""
-    settings = {"algorithms": ("maml", "fomaml"), "shots": (1,), "scores": {("maml", 1): MAML, ("fomaml", 1): FOMAML}}
+    """The rows of the table of claims of a run of MAML and FOMAML at one shot, unless said
+    otherwise."""
+    settings = {
+        "algorithms": ("maml", "fomaml"),
+        "shots": (1,),
+        "scores": {("maml", 1): MAML, ("fomaml", 1): FOMAML},
+    }
     return rows(load(Synthetic(**(settings | suite), claims=claims).write(folder / "run")).claims)
 
 
@@ -76,19 +93,31 @@ def test_a_claim_against_another_algorithm(tmp_path, bound, limits, verdict):
         assert row["unit"] == "ratio"
 
 
-@pytest.mark.parametrize(("against", "verdict"), [(0.89, "supported"), (0.92, "inconclusive"), (0.97, "refuted")])
+@pytest.mark.parametrize(
+    ("against", "verdict"), [(0.89, "supported"), (0.92, "inconclusive"), (0.97, "refuted")]
+)
 def test_a_claim_against_a_number(tmp_path, against, verdict):
     (row,) = judged(tmp_path, claim(against=against))
     assert row["verdict"] == verdict
-    assert (row["low"], row["high"]) == pytest.approx(t_interval([score - against for score in MAML]))
+    assert (row["low"], row["high"]) == pytest.approx(
+        t_interval([score - against for score in MAML])
+    )
 
 
 def test_a_claim_about_several_settings(tmp_path):
     """At one shot it holds, at five the scores are the other way round."""
     scores = {("maml", 1): MAML, ("fomaml", 1): FOMAML, ("maml", 5): FOMAML, ("fomaml", 5): MAML}
     table = judged(tmp_path / "all", claim(), shots=(1, 5), scores=scores)
-    assert [(row["shots"], row["group_verdict"], row["verdict"]) for row in table] == [(1, "supported", "refuted"), (5, "refuted", "refuted")]
-    (row,) = judged(tmp_path / "one", claim(where={"shots": 1, "dataset": ["omniglot", "glyphs"]}), shots=(1, 5), scores=scores)
+    assert [(row["shots"], row["group_verdict"], row["verdict"]) for row in table] == [
+        (1, "supported", "refuted"),
+        (5, "refuted", "refuted"),
+    ]
+    (row,) = judged(
+        tmp_path / "one",
+        claim(where={"shots": 1, "dataset": ["omniglot", "glyphs"]}),
+        shots=(1, 5),
+        scores=scores,
+    )
     assert (row["shots"], row["verdict"]) == (1, "supported")
     missing = {("fomaml", 5, seed): "missing" for seed in (0, 1)}
     table = judged(tmp_path / "few", claim(), shots=(1, 5), scores=scores, change=missing)
@@ -99,11 +128,18 @@ def test_a_claim_about_several_settings(tmp_path):
 def test_a_difference_of_differences(tmp_path):
     level = [0.97, 0.98, 0.97, 0.99, 0.96]
     lead = [0.010, 0.012, 0.008, 0.010, 0.011]
-    scores = {("maml", 1): MAML, ("fomaml", 1): FOMAML, ("maml", 5): level, ("fomaml", 5): [a - b for a, b in zip(level, lead, strict=True)]}
+    scores = {
+        ("maml", 1): MAML,
+        ("fomaml", 1): FOMAML,
+        ("maml", 5): level,
+        ("fomaml", 5): [a - b for a, b in zip(level, lead, strict=True)],
+    }
     shrinks = claim(where={"shots": 5}, versus_where={"shots": 1}, bound="difference_below")
     (row,) = judged(tmp_path, shrinks, shots=(1, 5), scores=scores)
     assert (row["shots"], row["verdict"]) == (5, "supported")
-    assert (row["low"], row["high"]) == pytest.approx(t_interval([a - b for a, b in zip(lead, GAPS, strict=True)]))
+    assert (row["low"], row["high"]) == pytest.approx(
+        t_interval([a - b for a, b in zip(lead, GAPS, strict=True)])
+    )
     assert row["method"] == "mean difference of differences with Student t interval over 5 seeds"
 
 
@@ -113,7 +149,12 @@ def test_versus_where_keeps_the_other_coordinates(tmp_path):
     table = judged(tmp_path, shrinks, shots=(1, 5), scores={}, axes={"train.iterations": [10, 20]})
     assert [row["train.iterations"] for row in table] == [10, 20]
     assert all(row["estimate"] is not None for row in table)
-    (row, _) = judged(tmp_path / "b", claim(versus_where={"train.iterations": [10, 20]}), scores={}, axes={"train.iterations": [10, 20]})
+    (row, _) = judged(
+        tmp_path / "b",
+        claim(versus_where={"train.iterations": [10, 20]}),
+        scores={},
+        axes={"train.iterations": [10, 20]},
+    )
     assert row["caveats"] == "versus_where matches several groups alike"
 
 
@@ -123,10 +164,22 @@ def test_versus_where_keeps_the_other_coordinates(tmp_path):
         ({}, {"seeds": (0, 1, 2)}, "3 seeds: descriptive"),
         ({}, {"seeds": (0,)}, "one seed: no interval over seeds"),
         ({"published": True, "against": None}, {}, "published figures are not kept yet"),
-        ({}, {"change": {("fomaml", 1, seed): "failed" for seed in range(5)}}, "no seed has a value on every side"),
+        (
+            {},
+            {"change": {("fomaml", 1, seed): "failed" for seed in range(5)}},
+            "no seed has a value on every side",
+        ),
         ({"against": 0.5}, {"scores": {("maml", 1): [0.9] * 5}}, "all 5 seeds gave the same value"),
-        ({"metric": "training_seconds", "of": "scratch"} | RATIO, {"algorithms": ("fomaml", "scratch")}, "a ratio needs positive values"),
-        ({"metric": "iterations_to_target"}, {"scores": {("maml", 1): [0.95] * 5, ("fomaml", 1): [0.95, 0.95, 0.93, 0.95, 0.93]}}, "3 of 5 seeds"),
+        (
+            {"metric": "training_seconds", "of": "scratch"} | RATIO,
+            {"algorithms": ("fomaml", "scratch")},
+            "a ratio needs positive values",
+        ),
+        (
+            {"metric": "iterations_to_target"},
+            {"scores": {("maml", 1): [0.95] * 5, ("fomaml", 1): [0.95, 0.95, 0.93, 0.95, 0.93]}},
+            "3 of 5 seeds",
+        ),
         ({"metric": "iterations_to_target"}, {"ways": None, "scores": {}}, "maml has no target"),
         ({"of": "protonet"}, {}, "no group of the suite is as it says"),
         ({"against": "protonet"}, {}, "maml and protonet share no setting"),
@@ -166,8 +219,12 @@ def test_what_is_no_claim_is_not_judged(tmp_path, change):
 
 def test_costs_are_those_of_completed_cells_on_one_machine_a_seed(tmp_path):
     """First-order steps take half the time: 0.5 to 0.54 of it, seed by seed."""
-    cheaper = claim(of="fomaml", against="maml", metric="seconds_per_task", bound="ratio_below", limits=[0.7])
-    times = costing("maml", "seconds_per_task", [1.0, 2.0, 1.0, 2.0, 1.0]) | costing("fomaml", "seconds_per_task", [0.5, 1.04, 0.51, 1.08, 0.54])
+    cheaper = claim(
+        of="fomaml", against="maml", metric="seconds_per_task", bound="ratio_below", limits=[0.7]
+    )
+    times = costing("maml", "seconds_per_task", [1.0, 2.0, 1.0, 2.0, 1.0]) | costing(
+        "fomaml", "seconds_per_task", [0.5, 1.04, 0.51, 1.08, 0.54]
+    )
     (row,) = judged(tmp_path / "whole", cheaper, change=times)
     logs = [math.log(ratio) for ratio in (0.5, 0.52, 0.51, 0.54, 0.54)]
     assert row["verdict"] == "supported"
@@ -215,13 +272,25 @@ def test_iterations_to_target_where_all_reached_it(tmp_path):
         return lambda record: record["result"].update(iterations_to_target=iterations)
 
     change = {("maml", 1, seed): reached(at) for seed, at in enumerate((300, 400, 300, 400, 500))}
-    change |= {("fomaml", 1, seed): reached(at) for seed, at in enumerate((700, 900, 800, 900, 900))}
-    (row,) = judged(tmp_path, claim(metric="iterations_to_target", bound="difference_below", limits=[-200]), change=change)
-    assert (row["verdict"], row["unit"], row["estimate"]) == ("supported", "iterations", pytest.approx(-460))
+    change |= {
+        ("fomaml", 1, seed): reached(at) for seed, at in enumerate((700, 900, 800, 900, 900))
+    }
+    (row,) = judged(
+        tmp_path,
+        claim(metric="iterations_to_target", bound="difference_below", limits=[-200]),
+        change=change,
+    )
+    assert (row["verdict"], row["unit"], row["estimate"]) == (
+        "supported",
+        "iterations",
+        pytest.approx(-460),
+    )
 
 
 def test_a_claim_of_after_the_data_says_so(tmp_path):
-    folder = Synthetic(algorithms=("maml", "fomaml"), shots=(1,), claims=[claim()]).write(tmp_path / "run")
+    folder = Synthetic(algorithms=("maml", "fomaml"), shots=(1,), claims=[claim()]).write(
+        tmp_path / "run"
+    )
     assert rows(load(folder).claims)[0]["post_hoc"] is False
     described = json.loads((folder / "cells.json").read_text())
     (folder / "cells.json").write_text(json.dumps(described | {"claims": [claim(limits=[0.001])]}))
@@ -229,10 +298,17 @@ def test_a_claim_of_after_the_data_says_so(tmp_path):
 
 
 def test_claims_are_written_as_csv(tmp_path):
-    run = load(Synthetic(algorithms=("maml", "fomaml"), shots=(1,), claims=[claim()]).write(tmp_path / "run"))
+    run = load(
+        Synthetic(algorithms=("maml", "fomaml"), shots=(1,), claims=[claim()]).write(
+            tmp_path / "run"
+        )
+    )
     run.write_csv()
     table = pd.read_csv(run.folder / "tables" / "claims.csv")
-    assert (table["verdict"][0], table["estimate"][0]) == (run.claims["verdict"][0], run.claims["estimate"][0])
+    assert (table["verdict"][0], table["estimate"][0]) == (
+        run.claims["verdict"][0],
+        run.claims["estimate"][0],
+    )
 
 
 def test_every_claim_that_a_suite_may_make_can_be_judged():

@@ -1,4 +1,5 @@
-"""Tables against answers worked out by hand, and against what a folder may hold besides good records."""
+"""Tables against answers worked out by hand, and against what a folder may hold besides good
+records."""
 
 import csv
 import json
@@ -42,12 +43,19 @@ def test_group_and_comparison_by_hand(tmp_path):
     assert comparison["ahead"] == 1.0
     assert comparison["detectable_difference"] == pytest.approx(2.12795 * spread, rel=1e-4)
     assert comparison["p_holm"] == pytest.approx(comparison["p"])  # a family of one
-    assert (comparison["reference_algorithm"], comparison["family"], comparison["family_size"]) == ("maml", "accuracy against maml", 1)
+    assert (comparison["reference_algorithm"], comparison["family"], comparison["family_size"]) == (
+        "maml",
+        "accuracy against maml",
+        1,
+    )
     assert comparison["verdict"] == "not separated"
 
 
 def test_lower_is_better_for_an_error(tmp_path):
-    scores = {("maml", 1): [0.50, 0.61, 0.55, 0.58, 0.52], ("fomaml", 1): [0.40, 0.52, 0.44, 0.49, 0.41]}
+    scores = {
+        ("maml", 1): [0.50, 0.61, 0.55, 0.58, 0.52],
+        ("fomaml", 1): [0.40, 0.52, 0.44, 0.49, 0.41],
+    }
     run = load(one_block(ways=None, scores=scores).write(tmp_path / "run"))
     (comparison,) = rows(run.comparisons)
     assert comparison["difference"] < 0
@@ -64,10 +72,15 @@ def test_an_oracle_leads_nothing_and_is_in_no_tally(tmp_path):
     run = load(folder)
     maml, fomaml, oracle = rows(run.groups)
     assert [maml["told"], oracle["told"]] == [False, True]
-    assert [maml["leads"], fomaml["leads"], oracle["leads"]] == [maml["score"] > fomaml["score"], maml["score"] < fomaml["score"], False]
+    assert [maml["leads"], fomaml["leads"], oracle["leads"]] == [
+        maml["score"] > fomaml["score"],
+        maml["score"] < fomaml["score"],
+        False,
+    ]
     (block,) = blocks_of(run)
     assert "oracle" not in " ".join(headline([block], "maml"))
-    assert [row["algorithm"] for row in block.comparisons] == ["fomaml", "oracle"]  # in the table it stands all the same
+    # in the table it stands all the same
+    assert [row["algorithm"] for row in block.comparisons] == ["fomaml", "oracle"]
 
 
 def test_families_are_blocks_and_size_is_as_declared(tmp_path):
@@ -76,7 +89,12 @@ def test_families_are_blocks_and_size_is_as_declared(tmp_path):
     table = rows(run.comparisons)
     assert [row["shots"] for row in table] == [1, 1, 1, 5, 5, 5]
     untested = table[0]
-    assert (untested["algorithm"], untested["pairs"], untested["verdict"], untested["p_holm"]) == ("fomaml", 0, "untested", None)
+    assert (untested["algorithm"], untested["pairs"], untested["verdict"], untested["p_holm"]) == (
+        "fomaml",
+        0,
+        "untested",
+        None,
+    )
     first_block = [row for row in table if row["shots"] == 1 and row["p"] is not None]
     least = min(first_block, key=lambda row: row["p"])
     assert least["p_holm"] == pytest.approx(min(1.0, 3 * least["p"]))  # the failed one still counts
@@ -105,7 +123,10 @@ def test_reference_group_agrees_in_model_and_batch_norm(tmp_path):
     described["cells"] += twins
     (folder / "cells.json").write_text(json.dumps(described))
     run = load(folder)
-    assert [(row["batch_norm"], row["reference_batch_norm"]) for row in rows(run.comparisons)] == [("query", "query"), ("support", "support")]
+    assert [(row["batch_norm"], row["reference_batch_norm"]) for row in rows(run.comparisons)] == [
+        ("query", "query"),
+        ("support", "support"),
+    ]
     assert len(run.blocks) == 1
 
 
@@ -122,7 +143,15 @@ def test_outcomes_are_told_apart(tmp_path):
     (folder / "records" / ".half.json.1.tmp").write_text("left by a kill")
     run = load(folder)
     outcomes = run.cells["outcome"].value_counts().to_dict()
-    assert outcomes == {"completed": 34, "diverged": 1, "failed": 1, "out_of_memory": 1, "timeout": 1, "missing": 1, "damaged": 1}
+    assert outcomes == {
+        "completed": 34,
+        "diverged": 1,
+        "failed": 1,
+        "out_of_memory": 1,
+        "timeout": 1,
+        "missing": 1,
+        "damaged": 1,
+    }
     assert [path.name for path in run.foreign] == ["foreign-0123456789ab.json", "notes.json"]
     damaged = run.cells[run.cells["outcome"] == "damaged"].iloc[0]
     assert "is damaged" in damaged["error_message"]
@@ -168,12 +197,22 @@ def test_times_against_the_reference(tmp_path):
     def took(seconds):
         return lambda record: record["measured"].update(training_seconds=seconds)
 
-    times = {("maml", 1, seed): took(seconds) for seed, seconds in enumerate([10.0, 20.0, 10.0, 20.0, 10.0])}
-    times |= {("fomaml", 1, seed): took(seconds) for seed, seconds in enumerate([5.0, 11.0, 6.0, 9.0, 5.0])}
+    times = {
+        ("maml", 1, seed): took(seconds)
+        for seed, seconds in enumerate([10.0, 20.0, 10.0, 20.0, 10.0])
+    }
+    times |= {
+        ("fomaml", 1, seed): took(seconds)
+        for seed, seconds in enumerate([5.0, 11.0, 6.0, 9.0, 5.0])
+    }
     (row,) = rows(load(one_block(change=times).write(tmp_path / "run")).comparisons)
     assert row["time_ratio"] == pytest.approx((0.5 * 0.55 * 0.6 * 0.45 * 0.5) ** 0.2)
     assert row["time_ratio_low"] < row["time_ratio"] < row["time_ratio_high"] < 1
-    idle = rows(load(Synthetic(algorithms=("maml", "scratch"), shots=(1,)).write(tmp_path / "idle")).comparisons)[0]
+    idle = rows(
+        load(
+            Synthetic(algorithms=("maml", "scratch"), shots=(1,)).write(tmp_path / "idle")
+        ).comparisons
+    )[0]
     assert (idle["time_ratio"], idle["cost_caveats"]) == (None, None)
 
 
@@ -181,8 +220,14 @@ def test_costs_of_several_machines_are_marked_and_not_compared(tmp_path):
     run = load(one_block(change={("maml", 1, 0): elsewhere}).write(tmp_path / "run"))
     maml, fomaml = rows(run.groups)
     assert maml["machine"] is None
-    assert maml["cost_caveats"].startswith("averaged over 2 machines or ways of using them: Another, cpu, 1 thread, 2 at once; Imaginary")
-    assert (fomaml["machine"], fomaml["cost_caveats"]) == ("Imaginary Epyc 9999, cpu, 1 thread, 2 at once", None)
+    assert maml["cost_caveats"].startswith(
+        "averaged over 2 machines or ways of using them: Another, cpu, 1 thread, 2 at once; "
+        "Imaginary"
+    )
+    assert (fomaml["machine"], fomaml["cost_caveats"]) == (
+        "Imaginary Epyc 9999, cpu, 1 thread, 2 at once",
+        None,
+    )
     (row,) = rows(run.comparisons)
     assert (row["time_ratio"], row["verdict"] != "untested") == (None, True)
     assert row["cost_caveats"].startswith("made on different machines")
@@ -206,10 +251,15 @@ def test_steps_of_the_test_make_rows_of_a_block(tmp_path):
     for entry, twin in zip(described["cells"], twins, strict=True):
         entry["group"]["steps"], twin["group"]["steps"] = None, 5
         twin["cell"] = twin["cell"][::-1]
-    (folder / "cells.json").write_text(json.dumps(described | {"cells": described["cells"] + twins}))
+    (folder / "cells.json").write_text(
+        json.dumps(described | {"cells": described["cells"] + twins})
+    )
     run = load(folder)
     assert len(run.blocks) == 1
-    assert [(row["steps"], row["reference_steps"]) for row in rows(run.comparisons)] == [(None, None), (5, 5)]
+    assert [(row["steps"], row["reference_steps"]) for row in rows(run.comparisons)] == [
+        (None, None),
+        (5, 5),
+    ]
 
 
 def test_no_control_characters_reach_the_tables(tmp_path):
@@ -232,18 +282,28 @@ def test_iterations_to_target_only_where_all_reached_it(tmp_path):
     def early(record):
         record["result"]["iterations_to_target"] = 500
 
-    everyone = {(algorithm, 1, seed): early for algorithm in ("maml", "fomaml") for seed in range(5)}
+    everyone = {
+        (algorithm, 1, seed): early for algorithm in ("maml", "fomaml") for seed in range(5)
+    }
     run = load(one_block(change=everyone | {("fomaml", 1, 2): never}).write(tmp_path / "run"))
     maml, fomaml = rows(run.groups)
     assert (maml["iterations_to_target"], maml["target_reached"], maml["target_of"]) == (500, 5, 5)
-    assert (fomaml["iterations_to_target"], fomaml["target_reached"], fomaml["target_of"]) == (None, 4, 5)
+    assert (fomaml["iterations_to_target"], fomaml["target_reached"], fomaml["target_of"]) == (
+        None,
+        4,
+        5,
+    )
 
 
 def test_one_seed_and_nothing(tmp_path):
     run = load(one_block(seeds=(0,)).write(tmp_path / "one"))
     assert rows(run.groups)[0]["score_low"] is None
     assert [(row["verdict"], row["p"]) for row in rows(run.comparisons)] == [("untested", None)]
-    nothing = one_block(change={(algorithm, 1, seed): "missing" for algorithm in ("maml", "fomaml") for seed in range(5)})
+    nothing = one_block(
+        change={
+            (algorithm, 1, seed): "missing" for algorithm in ("maml", "fomaml") for seed in range(5)
+        }
+    )
     run = load(nothing.write(tmp_path / "nothing"))
     assert [row["score"] for row in rows(run.groups)] == [None, None]
     assert curves(run).bands.empty
@@ -257,8 +317,12 @@ def test_curves(tmp_path):
     adaptation = told.bands[(told.bands["group"] == group) & (told.bands["curve"] == "adaptation")]
     assert list(adaptation["x"]) == [0, 1, 2, 3, 5, 10]
     assert adaptation["n"].unique() == [4]
-    scores = run.cells[(run.cells["group"] == group) & (run.cells["outcome"] == "completed")]["score"]
-    assert adaptation["mean"].iloc[-1] == pytest.approx(np.mean(0.2 + (scores - 0.2) * (1 - 0.25**10)))
+    scores = run.cells[(run.cells["group"] == group) & (run.cells["outcome"] == "completed")][
+        "score"
+    ]
+    assert adaptation["mean"].iloc[-1] == pytest.approx(
+        np.mean(0.2 + (scores - 0.2) * (1 - 0.25**10))
+    )
     validation = told.seeds[(told.seeds["group"] == group) & (told.seeds["curve"] == "validation")]
     assert validation["seed"].nunique() == 5  # the diverged fit as far as it went
 
@@ -299,7 +363,11 @@ def test_odd_records_are_damaged_not_a_crash(tmp_path):
     def without_result(record):
         record["result"] = None
 
-    run = load(one_block(change={("maml", 1, 0): of_another_cell, ("maml", 1, 1): without_result}).write(tmp_path / "run"))
+    run = load(
+        one_block(change={("maml", 1, 0): of_another_cell, ("maml", 1, 1): without_result}).write(
+            tmp_path / "run"
+        )
+    )
     assert run.cells["outcome"].value_counts()["damaged"] == 2
 
 
@@ -313,14 +381,31 @@ def test_what_changed_after_the_data_is_post_hoc(tmp_path):
     kept, dropped = {"id": "kept", "says": "one"}, {"id": "dropped", "says": "two"}
     folder = one_block(claims=[kept, dropped]).write(tmp_path / "run")
     info = load(folder).info
-    assert (info["reference_post_hoc"], info["confidence_post_hoc"], info["withdrawn"]) == (False, False, [])
+    assert (info["reference_post_hoc"], info["confidence_post_hoc"], info["withdrawn"]) == (
+        False,
+        False,
+        [],
+    )
     assert [claim["post_hoc"] for claim in info["claims"]] == [False, False]
     assert load(folder, 0.8).info["confidence_post_hoc"]
-    info = redeclare(folder, reference="fomaml", confidence=0.9, claims=[kept, {"id": "new", "says": "three"}]).info
-    assert (info["reference_post_hoc"], info["confidence_post_hoc"], info["withdrawn"]) == (True, True, [dropped])
-    assert [(claim["id"], claim["post_hoc"]) for claim in info["claims"]] == [("kept", False), ("new", True)]
+    info = redeclare(
+        folder, reference="fomaml", confidence=0.9, claims=[kept, {"id": "new", "says": "three"}]
+    ).info
+    assert (info["reference_post_hoc"], info["confidence_post_hoc"], info["withdrawn"]) == (
+        True,
+        True,
+        [dropped],
+    )
+    assert [(claim["id"], claim["post_hoc"]) for claim in info["claims"]] == [
+        ("kept", False),
+        ("new", True),
+    ]
     info = redeclare(folder, declared_before_data=None).info
-    assert (info["reference_post_hoc"], info["confidence_post_hoc"], {claim["post_hoc"] for claim in info["claims"]}) == (True, True, {True})
+    assert (
+        info["reference_post_hoc"],
+        info["confidence_post_hoc"],
+        {claim["post_hoc"] for claim in info["claims"]},
+    ) == (True, True, {True})
 
 
 @pytest.mark.parametrize("key", ["data_digest", "training_data_digest"])
@@ -328,15 +413,29 @@ def test_results_on_different_data_are_not_tested(tmp_path, key):
     def elsewhere(record):
         record["provenance"][key] = "ab" * 32
 
-    suite = Synthetic(algorithms=("maml", "fomaml", "protonet"), shots=(1,), change={("fomaml", 1, seed): elsewhere for seed in (0, 1)})
+    suite = Synthetic(
+        algorithms=("maml", "fomaml", "protonet"),
+        shots=(1,),
+        change={("fomaml", 1, seed): elsewhere for seed in (0, 1)},
+    )
     run = load(suite.write(tmp_path / "run"))
     fomaml, protonet = rows(run.comparisons)
-    assert (fomaml["verdict"], fomaml["p"], fomaml["caveats"]) == ("untested", None, "made on different data")
+    assert (fomaml["verdict"], fomaml["p"], fomaml["caveats"]) == (
+        "untested",
+        None,
+        "made on different data",
+    )
     assert protonet["pairs"] == 5
-    assert ["made on different data" in group["caveats"] for group in rows(run.groups)] == [False, True, False]
+    assert ["made on different data" in group["caveats"] for group in rows(run.groups)] == [
+        False,
+        True,
+        False,
+    ]
 
 
-@pytest.mark.parametrize(("steps", "gain"), [([0, 1], 0.25), ([0, 5], None), ([1, 2], None), ([0], None)])
+@pytest.mark.parametrize(
+    ("steps", "gain"), [([0, 1], 0.25), ([0, 5], None), ([1, 2], None), ([0], None)]
+)
 def test_the_gain_of_the_first_step_needs_the_first_step(tmp_path, steps, gain):
     def curve(record):
         record["result"]["adaptation"] = {"steps": steps, "score": [0.5, 0.75][: len(steps)]}
@@ -370,17 +469,43 @@ def test_fail_makes_what_the_runner_writes():
     assert record["result"]["score"] is None
 
 
-DANGEROUS = ("=1+1", "+maml", "-", "@SUM(A1)", "\t=1", "'=1", "''+1", "\0=1", "\u202e=1", "=a,b", '="', "it's", "'quoted'", "a=1", "")
+DANGEROUS = (
+    "=1+1",
+    "+maml",
+    "-",
+    "@SUM(A1)",
+    "\t=1",
+    "'=1",
+    "''+1",
+    "\0=1",
+    "\u202e=1",
+    "=a,b",
+    '="',
+    "it's",
+    "'quoted'",
+    "a=1",
+    "",
+)
 
 
 @pytest.mark.parametrize("text", DANGEROUS)
 def test_a_spreadsheet_runs_nothing_of_a_table_and_it_reads_back_the_same(text, tmp_path):
-    table = frame([{"text": text, "number": -1.5, "+key": "plain"}, {"text": "x", "number": 2.0, "+key": None}], ["text", "number", "+key"])
+    table = frame(
+        [
+            {"text": text, "number": -1.5, "+key": "plain"},
+            {"text": "x", "number": 2.0, "+key": None},
+        ],
+        ["text", "number", "+key"],
+    )
     path = tmp_path / "table.csv"
     path.write_text(csv_text(table))
     with path.open(newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
-    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r")) and cell != "-1.5"]
+    assert not [
+        cell
+        for cell in cells
+        if cell.startswith(("=", "+", "-", "@", "\t", "\r")) and cell != "-1.5"
+    ]
     again = read_csv(path)
     assert list(again.columns) == ["text", "number", "+key"]
     assert again["number"].tolist() == [-1.5, 2.0]

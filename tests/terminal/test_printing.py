@@ -1,4 +1,5 @@
-"""What the command line prints, and where it goes: streams that are closed, full, or a terminal that obeys what it is shown."""
+"""What the command line prints, and where it goes: streams that are closed, full, or a terminal
+that obeys what it is shown."""
 
 from __future__ import annotations
 
@@ -34,13 +35,22 @@ def shell(workshop: Workshop, command: str, **variables: str) -> subprocess.Comp
     """Run `metabench`, with the redirections that a shell offers."""
     line = f'exec "{sys.executable}" -m metabench {command}'
     environment = {**os.environ, **variables}
-    return subprocess.run(["sh", "-c", line], cwd=workshop.folder, capture_output=True, text=True, timeout=120, env=environment)
+    return subprocess.run(
+        ["sh", "-c", line],
+        cwd=workshop.folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment,
+    )
 
 
 @pytest.mark.parametrize("closed", [("stdin",), ("stdout", "stderr"), tuple(CLOSED)], ids=" ".join)
 def test_a_run_needs_no_streams(workshop: Workshop, closed: tuple[str, ...]) -> None:
     out = workshop.folder / f"without-{'-'.join(closed)}"
-    done = shell(workshop, f"run short --no-report --out {out} {' '.join(CLOSED[name] for name in closed)}")
+    done = shell(
+        workshop, f"run short --no-report --out {out} {' '.join(CLOSED[name] for name in closed)}"
+    )
     assert done.returncode == 0, done
     assert {record["result"]["outcome"] for record in records(out).values()} == {"completed"}
 
@@ -54,8 +64,20 @@ def test_no_verb_needs_streams(workshop: Workshop, closed: tuple[str, ...]) -> N
     assert shell(workshop, f"status nothing {redirected}").returncode == 2
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
-@pytest.mark.parametrize("verb", ["list", "status short", "plan short", "run short --no-report --out full", "list --help", "--version"])
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="the system has no device that is always full"
+)
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "list",
+        "status short",
+        "plan short",
+        "run short --no-report --out full",
+        "list --help",
+        "--version",
+    ],
+)
 def test_a_full_disk_behind_the_output_is_no_verdict(workshop: Workshop, verb: str) -> None:
     full = shell(workshop, f"{verb} >/dev/full")
     assert full.returncode == 2, full
@@ -63,7 +85,9 @@ def test_a_full_disk_behind_the_output_is_no_verdict(workshop: Workshop, verb: s
     assert ("No space left" in full.stderr) == ("status" not in verb)
     assert shell(workshop, f"{verb} >/dev/full 2>/dev/full").returncode == full.returncode
     if not verb.startswith("run"):
-        assert shell(workshop, f"{verb} 2>/dev/full").returncode == (2 if verb.startswith("status") else 0)
+        assert shell(workshop, f"{verb} 2>/dev/full").returncode == (
+            2 if verb.startswith("status") else 0
+        )
     assert shell(workshop, "list --nonsense 2>/dev/full").returncode == 2
 
 
@@ -88,7 +112,13 @@ def test_what_is_unprintable_is_written_out() -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
 def test_messages_show_what_a_terminal_would_obey(workshop: Workshop, encoding: str) -> None:
     evil = "$(printf '\\033[2J\\342\\200\\256\\r\\377\\nmetabench: all is well')"
-    for command in (f'plan "{evil}"', f'plan short --profile "{evil}"', f'status "{evil}"', f"{evil} --only", f'plan short --only "{evil}=1"'):
+    for command in (
+        f'plan "{evil}"',
+        f'plan short --profile "{evil}"',
+        f'status "{evil}"',
+        f"{evil} --only",
+        f'plan short --only "{evil}=1"',
+    ):
         done = shell(workshop, command, PYTHONIOENCODING=encoding)
         assert done.returncode == 2, done
         assert not UNPRINTABLE.search(done.stdout + done.stderr), done
@@ -99,7 +129,11 @@ def test_messages_show_what_a_terminal_would_obey(workshop: Workshop, encoding: 
 def test_a_failure_shows_what_a_terminal_would_obey(tmp_path: Path) -> None:
     workshop = Workshop(tmp_path)
     plugin = tmp_path / "misbehaving.py"
-    plugin.write_text(plugin.read_text() + f"\n    def _raise(self):\n        raise ValueError({EVIL!r} + 'first\\nmetabench: all is well')\n")
+    plugin.write_text(
+        plugin.read_text()
+        + f"\n    def _raise(self):\n        raise ValueError({EVIL!r} + 'first\\nmetabench: all "
+        "is well')\n"
+    )
     workshop.suite("evil", "raise")
     done = shell(workshop, "run evil --no-report")
     assert done.returncode == 3, done

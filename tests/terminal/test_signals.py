@@ -21,15 +21,31 @@ except BaseException as error:  # what code that is being imported may do to an 
 """
 
 
-@pytest.mark.parametrize(("number", "status", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "stopped")])
-def test_in_the_midst_of_an_import(tmp_path: Path, number: signal.Signals, status: int, word: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "status", "word"),
+    [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "stopped")],
+)
+def test_in_the_midst_of_an_import(
+    tmp_path: Path, number: signal.Signals, status: int, word: str
+) -> None:
     (tmp_path / "benchmark.toml").write_text('[plugins.models]\nslow = "slow:Slow"\n')
     (tmp_path / "slow.py").write_text(PLUGIN)
     (tmp_path / "suites").mkdir()
-    grid = '[grid]\nalgorithms = "maml"\ndatasets = "sinusoid"\nmodels = "slow"\nshots = 5\nseeds = 1\n[train]\niterations = 1\n'
+    grid = (
+        '[grid]\nalgorithms = "maml"\ndatasets = "sinusoid"\nmodels = "slow"\nshots = '
+        "5\nseeds = 1\n[train]\niterations = 1\n"
+    )
     (tmp_path / "suites" / "x.toml").write_text(grid)
-    command = [sys.executable, "-c", "import sys; from metabench.cli import main; sys.exit(main())", "plan", "x"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from metabench.cli import main; sys.exit(main())",
+        "plan",
+        "x",
+    ]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     end = time.monotonic() + 60
     while not (tmp_path / "importing").exists():
         assert time.monotonic() < end
@@ -37,4 +53,7 @@ def test_in_the_midst_of_an_import(tmp_path: Path, number: signal.Signals, statu
     process.send_signal(number)
     _, told = process.communicate(timeout=30)
     assert process.returncode == status
-    assert told == f"\nmetabench: {word}; what is finished is kept, and the same command goes on from there\n"
+    assert (
+        told == f"\nmetabench: {word}; what is finished is kept, and the same command goes on from "
+        "there\n"
+    )

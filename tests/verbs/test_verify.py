@@ -1,4 +1,5 @@
-"""Runs that are held against themselves: equal where nothing has changed, and every change is found and named."""
+"""Runs that are held against themselves: equal where nothing has changed, and every change is found
+and named."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from metabench.experiment import checkpoints
 from metabench.runner.agreement import agreement, first_difference, first_difference_of_arrays
 from metabench.verbs.verify import sample
 
-# --- the verb ------------------------------------------------------------------------------------------------------------------------
+# --- the verb -------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,11 @@ def verified(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, dic
 
 
 def everything_in(folder: Path) -> dict[str, tuple[int, bytes]]:
-    return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def edit(folder: Path, algorithm: str, change: Callable[[dict[str, Any]], None]) -> str:
@@ -67,7 +72,9 @@ def other_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("metabench.provenance.environment.sources_digest", lambda _=(): "f" * 64)
 
 
-def test_a_run_agrees_with_itself_and_is_left_alone(folder: Path, verified: Callable[..., Any]) -> None:
+def test_a_run_agrees_with_itself_and_is_left_alone(
+    folder: Path, verified: Callable[..., Any]
+) -> None:
     before = everything_in(folder)
     status, told = verified(folder)
     assert status == told["exit_status"] == 0
@@ -78,14 +85,19 @@ def test_a_run_agrees_with_itself_and_is_left_alone(folder: Path, verified: Call
 
 
 def test_a_table_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verify", str(folder), "--device", "cpu", "--only", "algorithm=none", "--seeds", "1"]) == 0
+    assert (
+        main(["verify", str(folder), "--device", "cpu", "--only", "algorithm=none", "--seeds", "1"])
+        == 0
+    )
     out = capsys.readouterr().out
     assert "2 cells run again" in out
     assert "2 equal to the bit" in out
     assert "not as it was" not in out
 
 
-def test_a_changed_result_is_found_and_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_result_is_found_and_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def change(record: dict[str, Any]) -> None:
         record["result"]["training"]["loss"][2] += 1e-9
 
@@ -96,7 +108,9 @@ def test_a_changed_result_is_found_and_named(folder: Path, capsys: pytest.Captur
     assert "3 equal to the bit; 1 differs" in out
 
 
-def test_a_single_bit_in_an_array_is_found_and_named(folder: Path, verified: Callable[..., Any]) -> None:
+def test_a_single_bit_in_an_array_is_found_and_named(
+    folder: Path, verified: Callable[..., Any]
+) -> None:
     path = min(folder.glob("records/none-*-s0-*.json"))
 
     def flip(arrays: dict[str, np.ndarray]) -> None:
@@ -120,11 +134,19 @@ def test_damaged_arrays_are_a_difference(folder: Path, verified: Callable[..., A
     assert "its arrays are not what was written" in "".join(told["damaged"])
 
 
-@pytest.mark.parametrize(("share", "verdict", "status"), [(0.0, "equal", 0), (0.9, "within", 0), (1.1, "differs", 1)])
+@pytest.mark.parametrize(
+    ("share", "verdict", "status"), [(0.0, "equal", 0), (0.9, "within", 0), (1.1, "differs", 1)]
+)
 def test_under_other_conditions_the_interval_over_episodes_decides(
-    share: float, verdict: str, status: int, folder: Path, verified: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    share: float,
+    verdict: str,
+    status: int,
+    folder: Path,
+    verified: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A record whose score has moved by so much of the half-width of its interval, interval and all."""
+    """A record whose score has moved by so much of the half-width of its interval, interval and
+    all."""
 
     def change(record: dict[str, Any]) -> None:
         result = record["result"]
@@ -140,16 +162,37 @@ def test_under_other_conditions_the_interval_over_episodes_decides(
     assert verdicts.pop(stem) == verdict
     assert set(verdicts.values()) == {"equal"}
     assert [difference.partition(" ")[0] for difference in told["differences"]] == ["sources"]
-    half = (np.subtract(*reversed(json.loads((folder / "records" / f"{stem}.json").read_text())["result"]["interval"]))) / 2
+    half = (
+        np.subtract(
+            *reversed(
+                json.loads((folder / "records" / f"{stem}.json").read_text())["result"]["interval"]
+            )
+        )
+    ) / 2
     assert told["largest_difference"] == pytest.approx(share * half)
 
 
 def test_what_fails_now_is_told(finished: Workshop, folder: Path) -> None:
     plugin = finished.folder / "misbehaving.py"
     source = plugin.read_text()
-    plugin.write_text(source.replace("def _none(self) -> None: ...", "def _none(self) -> None: raise ValueError('spoilt since')"))
+    plugin.write_text(
+        source.replace(
+            "def _none(self) -> None: ...",
+            "def _none(self) -> None: raise ValueError('spoilt since')",
+        )
+    )
     try:  # in a process of its own, to which no other test's plugin is known by that name
-        done = finished.command("verify", str(folder), "--device", "cpu", "--only", "algorithm=none", "--seeds", "0", "--json")
+        done = finished.command(
+            "verify",
+            str(folder),
+            "--device",
+            "cpu",
+            "--only",
+            "algorithm=none",
+            "--seeds",
+            "0",
+            "--json",
+        )
     finally:
         plugin.write_text(source)
     assert done.returncode == 3, done.stderr
@@ -159,7 +202,8 @@ def test_what_fails_now_is_told(finished: Workshop, folder: Path) -> None:
 
 
 def test_kept_weights_are_not_used(folder: Path, verified: Callable[..., Any]) -> None:
-    """Weights that are whole, of the right origin, and wrong: whoever tested them would find other scores."""
+    """Weights that are whole, of the right origin, and wrong: whoever tested them would find other
+    scores."""
     paths = list(folder.glob("weights/*"))
     assert paths
     for path in paths:
@@ -168,7 +212,9 @@ def test_kept_weights_are_not_used(folder: Path, verified: Callable[..., Any]) -
     assert verified(folder)[1]["verdicts"] == {"equal": 8}
 
 
-def test_the_recipe_of_the_project_of_today_is_left_out(finished: Workshop, folder: Path, verified: Callable[..., Any]) -> None:
+def test_the_recipe_of_the_project_of_today_is_left_out(
+    finished: Workshop, folder: Path, verified: Callable[..., Any]
+) -> None:
     file = finished.folder / "benchmark.toml"
     before = file.read_text()
     file.write_text(before + "[train]\nquery_shots = 3\nschedule = 'linear'\n")
@@ -181,18 +227,25 @@ def test_the_recipe_of_the_project_of_today_is_left_out(finished: Workshop, fold
 @pytest.mark.parametrize(
     ("spoil", "complaint"),
     [
-        (lambda folder: [path.unlink() for path in folder.glob("records/*.json")], "has no finished record of these cells"),
+        (
+            lambda folder: [path.unlink() for path in folder.glob("records/*.json")],
+            "has no finished record of these cells",
+        ),
         (lambda folder: (folder / "suite.toml").unlink(), "has no suite.toml"),
         (lambda folder: (folder / "cells.json").unlink(), "is no run folder"),
     ],
 )
-def test_what_cannot_be_verified_is_refused(spoil: Callable[[Path], Any], complaint: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_verified_is_refused(
+    spoil: Callable[[Path], Any], complaint: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     spoil(folder)
     assert main(["verify", str(folder), "--device", "cpu"]) == 2
     assert complaint in capsys.readouterr().err
 
 
-def test_other_data_is_refused_before_anything_is_run(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_data_is_refused_before_anything_is_run(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for path in folder.glob("records/*.json"):
         rewrite(path, lambda record: record["provenance"].update(data_digest="a" * 64))
     monkeypatch.setattr("metabench.datasets.sinusoid.Sinusoid.content_digest", lambda _: "b" * 64)
@@ -203,12 +256,16 @@ def test_other_data_is_refused_before_anything_is_run(folder: Path, capsys: pyte
 
 FIT = make_cell("maml").fit
 
-# --- samples ---------------------------------------------------------------------------------------------------------------------------
+# --- samples --------------------------------------------------------------------------------------
 
 
 @given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4), wanted=st.integers(1, 40))
 def test_a_sample_is_as_even_as_can_be(sizes: list[int], wanted: int) -> None:
-    fits = [(replace(FIT, algorithm=f"a{a}", seed=seed), []) for a, n in enumerate(sizes) for seed in range(n)]
+    fits = [
+        (replace(FIT, algorithm=f"a{a}", seed=seed), [])
+        for a, n in enumerate(sizes)
+        for seed in range(n)
+    ]
     chosen = sample(fits, wanted)
     assert len(chosen) == min(wanted, len(fits))
     assert [fit for fit in fits if fit in chosen] == list(chosen)
@@ -222,11 +279,17 @@ def test_a_sample_of_one_algorithm_is_spread_over_its_fits() -> None:
     assert [fit.seed for fit, _ in sample(fits, 3)] == [0, 3, 6]
 
 
-# --- what differs ----------------------------------------------------------------------------------------------------------------------
+# --- what differs ---------------------------------------------------------------------------------
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -257,15 +320,31 @@ def test_differences_in_words(then: Any, now: Any, told: str) -> None:
     [
         (lambda a: a, ""),
         (lambda a: {**a, "measured/x": np.ones(1)}, ""),
-        (lambda a: {name: a[name] for name in a if name != "result/a"}, "result/a: there then, no such array now"),
-        (lambda a: {**a, "result/a": a["result/a"].astype(np.float32)}, "result/a: float64 [2, 3] then, float32 [2, 3] now"),
-        (lambda a: {**a, "result/a": a["result/a"].T}, "result/a: float64 [2, 3] then, float64 [3, 2] now"),
-        (lambda a: {**a, "result/a": np.where(a["result/a"] == 4, 9.0, a["result/a"])}, "result/a[1, 1]: 4.0 then, 9.0 now"),
+        (
+            lambda a: {name: a[name] for name in a if name != "result/a"},
+            "result/a: there then, no such array now",
+        ),
+        (
+            lambda a: {**a, "result/a": a["result/a"].astype(np.float32)},
+            "result/a: float64 [2, 3] then, float32 [2, 3] now",
+        ),
+        (
+            lambda a: {**a, "result/a": a["result/a"].T},
+            "result/a: float64 [2, 3] then, float64 [3, 2] now",
+        ),
+        (
+            lambda a: {**a, "result/a": np.where(a["result/a"] == 4, 9.0, a["result/a"])},
+            "result/a[1, 1]: 4.0 then, 9.0 now",
+        ),
         (lambda a: {**a, "result/b": -a["result/b"]}, "result/b[0]: 0.0 then, -0.0 now"),
     ],
 )
 def test_differences_of_arrays_in_words(change: Callable[[Any], Any], told: str) -> None:
-    arrays = {"result/a": np.arange(6.0).reshape(2, 3), "result/b": np.array([0.0, np.nan]), "result/none": np.zeros((0, 4))}
+    arrays = {
+        "result/a": np.arange(6.0).reshape(2, 3),
+        "result/b": np.array([0.0, np.nan]),
+        "result/none": np.zeros((0, 4)),
+    }
     assert first_difference_of_arrays(arrays, change(arrays)) == told
 
 
