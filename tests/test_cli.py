@@ -161,7 +161,7 @@ def test_list_shows_everything_with_a_line_each(capsys: pytest.CaptureFixture[st
     for line in (
         "suites:",
         "  mixed",
-        "algorithms:",
+        "methods:",
         "  misbehaving  First-order MAML with a deed",
         "datasets:",
         "  sinusoid",

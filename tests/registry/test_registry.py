@@ -52,13 +52,17 @@ def test_every_registered_class_keeps_the_contract(group: registry.Group, name: 
     found = registry.get(group, name)
     assert found.version >= 1
     found.Settings()
-    assert registry.describe(group)[name] == (found.__doc__ or "").partition("\n")[0] != ""
+    assert (
+        registry.describe(group)[name]
+        == " ".join((found.__doc__ or "").partition("\n\n")[0].split())
+        != ""
+    )
 
 
 def test_an_unknown_name_is_told_with_the_nearest() -> None:
     with pytest.raises(
         ConfigError,
-        match=r"no algorithm is called 'mamml'; there are .*fomaml.* \(did you mean 'maml'\?\)",
+        match=r"no method is called 'mamml'; there are .*fomaml.* \(did you mean 'maml'\?\)",
     ):
         registry.get("methods", "mamml")
 

@@ -768,7 +768,7 @@ def test_profile_and_suite_with_one_run_folder(tmp_path: Path) -> None:
         ('reports = "a\\u0000b"', "holds the control character U+0000"),
         ("confidence = 95", "confidence = 95: expected a number, greater than 0.5, at most 0.9999"),
         ("[train]\niterations = 0", "benchmark.toml:2: [train] iterations = 0"),
-        ("[plugins.algorithm]\na = 'b:C'", "did you mean 'algorithms'?"),
+        ("[plugins.method]\na = 'b:C'", "did you mean 'methods'?"),
         ("[plugins.methods]\na = 'b.C'", "[plugins.methods] a = 'b.C': expected 'module:Class'"),
         ("[plugins.methods]\nmaml = 'b:C'", "the name is taken by metabench.methods.maml:MAML"),
     ],

@@ -22,6 +22,7 @@ from metabench.registry.settings import make_part
 from metabench.suite.document import toml_text
 from metabench.suite.layers import RECIPE_TABLES
 from metabench.suite.parsing import keys
+from metabench.suite.schema import TABLE_OF
 
 FIT = Fit(
     "maml",
@@ -249,14 +250,15 @@ def test_every_setting_moves_the_id(
     regression = name in ("sinusoid", "mlp", "oracle")
     dataset = name if group == "datasets" else "sinusoid" if regression else "omniglot"
     grid = {
-        "algorithms": name if group == "algorithms" else "maml",
+        "algorithms": name if group == "methods" else "maml",
         "datasets": dataset,
         "shots": 1,
         "seeds": 1,
     }
     suite = {**BASE, "grid": [grid if regression else {**grid, "ways": 5}]}
-    before = cell_of(tmp_path, {**suite, group: {name: together}})
-    after = cell_of(tmp_path, {**suite, group: {name: said}})
+    table = TABLE_OF[group]
+    before = cell_of(tmp_path, {**suite, table: {name: together}})
+    after = cell_of(tmp_path, {**suite, table: {name: said}})
     assert after.fit.id != before.fit.id
     assert after.id != before.id
 
