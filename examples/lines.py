@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from metabench.datasets.dataset import Dataset, Metric, Split
+from metabench.datasets.dataset import Dataset, Split
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Task
 
 
@@ -13,7 +13,7 @@ class Lines(Dataset):
     """Regression of y = slope x + offset, slope and offset drawn anew for each task."""
 
     kind = "regression"
-    metric = Metric("mse", "squared units of y", higher_is_better=False)
+    metric = "mse"
     default_model = "mlp"
     licence, source = "none needed: generated", "this file"
     version = 1  # raise it whenever the same settings come to mean other episodes

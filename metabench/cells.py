@@ -15,6 +15,10 @@ from typing import Any, Literal
 
 from metabench.identity import PROTOCOL, digest, without_defaults
 
+QueryShots = int | tuple[int, ...]
+"""Queries a class: of all alike, or of each of the classes drawn, most first; which class gets
+which number is drawn anew in each episode."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -56,7 +60,7 @@ class Train:
     tasks_per_batch: int = 4
     ways: int | None = None
     shots: int | None = None
-    query_shots: int = 15
+    query_shots: QueryShots = 15
     schedule: Literal["constant", "linear", "cosine", "step"] = "constant"
     step_every: int = 2000
     step_factor: float = 0.5
@@ -68,17 +72,19 @@ class Validate:
     and what follows from it.
 
     `select` says which weights go to test: `best` (by validation score) or `last`. `patience`
-    validations without a better score end the training.
+    validations without a better score end the training. `metric` is what scores, None for the
+    dataset's own: it chooses weights and settings, and the curve is made of it.
     """
 
     every: int = 500
     episodes: int = 100
     ways: int | None = None
     shots: int | None = None
-    query_shots: int = 15
+    query_shots: QueryShots = 15
     select: Literal["best", "last"] = "best"
     target: float | None = None
     patience: int | None = None
+    metric: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,17 +92,18 @@ class Evaluate:
     """How finished weights are tested.
 
     `batch_norm` None means that the model has none; `on` None means the dataset of the fit; `steps`
-    None means the method's own number of them.
+    None means the method's own number of them; `metric` None means that of the dataset.
     """
 
     ways: int | None
     shots: int
-    query_shots: int = 15
+    query_shots: QueryShots = 15
     episodes: int = 600
     sampling: Literal["with_replacement", "disjoint"] = "with_replacement"
     batch_norm: str | None = None
     on: Part | None = None
     steps: int | None = None
+    metric: str | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +187,10 @@ class Cell:
         """The coordinates that cells of one group share: every label and the evaluation, without
         the seed."""
         evaluate = {
-            key: value for key, value in dataclasses.asdict(self.evaluate).items() if key != "on"
+            key: value
+            for key, value in dataclasses.asdict(self.evaluate).items()
+            if key not in ("on", "metric")
         }
-        return {**self.labels, "method": self.fit.method.name, **evaluate}
+        # under a name of its own: `metric` is what a claim is about
+        scored = {"scored_by": self.evaluate.metric} if self.evaluate.metric else {}
+        return {**self.labels, "method": self.fit.method.name, **evaluate, **scored}

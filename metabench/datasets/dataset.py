@@ -5,60 +5,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from metabench.errors import DataError
+from metabench.metrics import Metric
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task
 
 Split = Literal["train", "validation", "test"]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What a score is.
-
-    Attributes
-    ----------
-    name
-        ``accuracy`` (fraction 0 ... 1) or ``mse``.
-    unit
-        Unit of the score as stored: ``fraction``, or that of the squared target.
-    higher_is_better
-        Direction.
-    """
-
-    name: Literal["accuracy", "mse"]
-    unit: str
-    higher_is_better: bool
-
-    def chance(self, ways: int | None) -> float | None:
-        """Expected score of a guess; None where there is no such number."""
-        return 1.0 / ways if self.name == "accuracy" and ways else None
-
-    def per_episode(self, scores: Tensor, query_y: Tensor) -> Tensor:
-        """Score of every episode at every point of the adaptation curve.
-
-        Parameters
-        ----------
-        scores
-            ``[E, P, N*Q, C]``.
-        query_y
-            ``[E, N*Q]`` labels or ``[E, Q, 1]`` values.
-
-        Returns
-        -------
-        Tensor
-            ``[E, P]`` float64.
-        """
-        if self.name == "accuracy":
-            return (scores.argmax(-1) == query_y.unsqueeze(1)).double().mean(-1)
-        return (scores.double() - query_y.double().unsqueeze(1)).square().mean((-1, -2))
 
 
 class Dataset(ABC):
@@ -73,7 +30,7 @@ class Dataset(ABC):
     kind
         ``classification`` or ``regression``.
     metric
-        How episodes are scored.
+        How episodes are scored: a name in `metabench.metrics.METRICS`, or a `Metric` of its own.
     default_model
         The model used where a grid names none.
     licence, source
@@ -85,7 +42,7 @@ class Dataset(ABC):
     """
 
     kind: ClassVar[Literal["classification", "regression"]]
-    metric: ClassVar[Metric]
+    metric: ClassVar[str | Metric]
     default_model: ClassVar[str]
     licence: ClassVar[str] = "not said"
     source: ClassVar[str] = "not said"

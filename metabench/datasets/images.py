@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from metabench.datasets.dataset import Dataset, Metric, Split
+from metabench.datasets.dataset import Dataset, Split
 from metabench.identity import canonical
+from metabench.metrics import Metric
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task
 from metabench.tasks.sampler import ClassTable, Integers, draw_disjoint, draw_episodes
 
@@ -133,7 +134,7 @@ class ImageDataset(Dataset):
     """
 
     kind: ClassVar[Literal["classification", "regression"]] = "classification"
-    metric: ClassVar[Metric] = Metric("accuracy", "fraction", higher_is_better=True)
+    metric: ClassVar[str | Metric] = "accuracy"
     default_model: ClassVar[str] = "conv4"
     pool: ImagePool
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metabench.datasets.dataset import Dataset, Metric, Split
+from metabench.datasets.dataset import Dataset, Split
+from metabench.metrics import Metric
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task
 
 FURTHEST = 1e6
@@ -62,7 +63,7 @@ class Sinusoid(Dataset):
     """
 
     kind: ClassVar[Literal["classification", "regression"]] = "regression"
-    metric: ClassVar[Metric] = Metric("mse", "squared units of y", higher_is_better=False)
+    metric: ClassVar[str | Metric] = "mse"
     default_model: ClassVar[str] = "mlp"
     licence: ClassVar[str] = "none needed: generated"
     source: ClassVar[str] = "Finn et al. 2017, arXiv 1703.03400"
@@ -82,7 +83,7 @@ class Sinusoid(Dataset):
             "amplitude": rng.uniform(at.amplitude_low, at.amplitude_high, count),
             "phase": rng.uniform(at.phase_low, at.phase_high, count),
             "support_x": rng.uniform(at.x_low, at.x_high, (count, shape.shots, 1)),
-            "query_x": rng.uniform(at.x_low, at.x_high, (count, shape.query_shots, 1)),
+            "query_x": rng.uniform(at.x_low, at.x_high, (count, shape.queries, 1)),
         }
 
     def draw_disjoint(

@@ -20,9 +20,11 @@ from metabench.experiment.returned import (
     checked_metric,
     checked_scores,
 )
+from metabench.experiment.scoring import Scores, Scoring
 from metabench.experiment.sources import EpisodeStream
 from metabench.methods.method import BatchNormMode, Method, State, task_losses
 from metabench.methods.metric_based import MetricMethod
+from metabench.metrics import Metric
 from metabench.tasks.episodes import Draw, Episodes
 
 EPISODES_AT_ONCE = 32
@@ -54,7 +56,9 @@ class Evaluation:
         Predictions for the few episodes that the dataset wants shown, by name; empty where it has
         no such wish.
     seconds
-        Per episode, data included.
+        Per episode, data included; without what `scoring` took.
+    scoring
+        Every metric at the step that counts, where it was asked for.
     """
 
     scores: NDArray[np.float64]
@@ -65,6 +69,7 @@ class Evaluation:
     draw: Draw
     seconds: float
     figures: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+    scoring: Scoring = field(default_factory=Scoring)
 
     def finite(self, point: int) -> NDArray[np.bool_]:
         """Which episodes, ``[E]``, have a score and a loss that are numbers at this point of the
@@ -93,17 +98,29 @@ def evaluate(
     episodes: int,
     batch_norm: BatchNormMode | None,
     device: torch.device,
+    metric: Metric,
     *,
     point: int,
+    every_metric: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Evaluation:
-    """Score `method` on the first `episodes` of `stream`; `point` is the index in its curve whose
-    predictions are kept."""
-    started = time.perf_counter()
+    """Score `method` on the first `episodes` of `stream`.
+
+    Parameters
+    ----------
+    metric
+        What `scores` are, after each number of steps.
+    point
+        Index in the method's curve of the step that counts, whose predictions are kept.
+    every_metric
+        Whether to score those by every metric for the kind of task.
+    """
+    started, scoring = time.perf_counter(), 0.0
+    further = Scores(stream.dataset.kind) if every_metric else None
     scores, losses, truths, predictions, confidences = [], [], [], [], []
     done = 0
     for predicted, query_y in _predictions(method, state, stream, episodes, batch_norm, device):
-        per_episode = stream.dataset.metric.per_episode(predicted, query_y)
+        per_episode = metric.per_episode(predicted, query_y)
         scores.append(checked_metric(stream.dataset, per_episode, predicted.shape[:2]).cpu())
         losses.append(
             torch.stack(
@@ -121,6 +138,10 @@ def evaluate(
             predictions.append(label.squeeze(-1).to(torch.int32).cpu())
             confidences.append(at_point.softmax(-1).gather(-1, label).squeeze(-1).cpu())
             truths.append(query_y.to(torch.int32).cpu())
+        if further is not None:
+            before = time.perf_counter()
+            further.add(at_point, query_y)
+            scoring += time.perf_counter() - before
         done += len(query_y)
         progress(done)
     return Evaluation(
@@ -130,7 +151,8 @@ def evaluate(
         prediction=torch.cat(predictions).numpy(),
         confidence=torch.cat(confidences).numpy() if confidences else None,
         draw=stream.draw(0, episodes),
-        seconds=(time.perf_counter() - started) / episodes,
+        seconds=(time.perf_counter() - started - scoring) / episodes,
+        scoring=further.all() if further is not None else Scoring(),
     )
 
 
@@ -196,11 +218,12 @@ def _few_images(shown: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _first_of_class(labels: Tensor, few: int) -> Tensor:
-    """Positions ``[e, n]`` of the first `few` of each class, class by class. Every class of an
-    episode has as many."""
-    ways = int(labels.max()) + 1
-    by_class = labels.argsort(dim=1, stable=True).view(len(labels), ways, -1)
-    return by_class[:, :, :few].flatten(1)
+    """Positions ``[e, n]`` of the first `few` of each class, class by class; of as many as the
+    smallest class has."""
+    sizes = torch.nn.functional.one_hot(labels).sum(1)
+    shown = torch.arange(min(few, int(sizes.min())), device=labels.device)
+    places = (sizes.cumsum(1) - sizes).unsqueeze(-1) + shown
+    return labels.argsort(dim=1, stable=True).gather(1, places.flatten(1))
 
 
 def _small(images: Tensor) -> Tensor:
@@ -220,14 +243,17 @@ def choose(
     episodes: int,
     batch_norm: BatchNormMode | None,
     device: torch.device,
+    metric: Metric,
 ) -> Choice:
     """Settle on validation episodes what a method leaves open: its setting among `candidates`, and
     the number of steps. Ties go to the first."""
-    sign = 1.0 if stream.dataset.metric.higher_is_better else -1.0
+    sign = 1.0 if metric.higher_is_better else -1.0
     best, best_value = None, -np.inf
     for candidate in checked_candidates(method):
         fixed = candidate.curve.index(candidate.test_steps)
-        result = evaluate(candidate, state, stream, episodes, batch_norm, device, point=fixed)
+        result = evaluate(
+            candidate, state, stream, episodes, batch_norm, device, metric, point=fixed
+        )
         scores, losses = result.scores.mean(0), result.losses.mean(0)
         usable = np.where(np.isfinite(scores) & np.isfinite(losses), sign * scores, -np.inf)
         point = int(usable.argmax()) if candidate.chooses_step else fixed

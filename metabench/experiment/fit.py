@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from metabench import registry
-from metabench.cells import Cell, Fit, Part, Train, Validate
+from metabench.cells import Cell, Fit, Part
 from metabench.datasets.dataset import Dataset, Split
 from metabench.errors import DataError
 from metabench.experiment.checkpoints import Checkpoint, Cost, Origin
@@ -50,6 +50,7 @@ from metabench.experiment.training import train
 from metabench.experiment.training_state import Training
 from metabench.experiment.weights import NOTHING_KEPT, Keeping, Trained, find_weights, keep_weights
 from metabench.methods.method import Method, State
+from metabench.metrics import named_metric
 from metabench.tasks.episodes import Episodes, EpisodeShape, Examples
 from metabench.tasks.random_streams import global_stream, torch_generator
 
@@ -79,13 +80,14 @@ class CellOutcome:
 @dataclass(frozen=True)
 class Fitted:
     """What the cells of a fit share once its weights are there. `dataset` is that of training and
-    validation."""
+    validation; `resident_before` are the bytes that were resident before training."""
 
     method: Method
     state: State
     dataset: Dataset
     trained: Trained
     device: torch.device
+    resident_before: int
 
 
 def run_fit(
@@ -132,29 +134,28 @@ def run_fit(
     test_datasets, missing = open_test_datasets(cells, dataset, data, method.told)
     state = initial_state(fit, method, dataset, where)
 
-    memory = MemoryPeaks(where)
-    memory.start()
+    with MemoryPeaks(where) as memory:
 
-    def cost() -> Cost:
-        return Cost(time.perf_counter() - started, memory.read())
+        def cost() -> Cost:
+            return Cost(time.perf_counter() - started, memory.read())
 
-    origin = Origin(fit.id, checked_content(dataset), keeping.provenance)
-    weights = keeping.weights_of(fit.id) if method.trains else None
-    trained = (
-        find_weights(weights, state, origin, any_conditions=keeping.stale)
-        if weights is not None
-        else None
-    )
-    if trained is None:
-        checkpoint = keeping.checkpoint(origin, cost) if method.trains else None
-        with phase(state, fit.root_seed, "training", fit=fit.id):
-            training = train_fit(cells[0], method, state, dataset, where, progress, checkpoint)
-        trained = Trained(training, checkpoint.cost if checkpoint else cost(), workers)
-        if weights is not None and training.stopped != "diverged":
-            keep_weights(weights, state, trained, origin)
+        origin = Origin(fit.id, checked_content(dataset), keeping.provenance)
+        weights = keeping.weights_of(fit.id) if method.trains else None
+        trained = (
+            find_weights(weights, state, origin, any_conditions=keeping.stale)
+            if weights is not None
+            else None
+        )
+        if trained is None:
+            checkpoint = keeping.checkpoint(origin, cost) if method.trains else None
+            with phase(state, fit.root_seed, "training", fit=fit.id):
+                training = train_fit(cells[0], method, state, dataset, where, progress, checkpoint)
+            trained = Trained(training, checkpoint.cost if checkpoint else cost(), workers)
+            if weights is not None and training.stopped != "diverged":
+                keep_weights(weights, state, trained, origin)
     let_go_of_training(state, where)
 
-    fitted = Fitted(method, state, dataset, trained, where)
+    fitted = Fitted(method, state, dataset, trained, where, memory.before)
     weighed = state_digest(state)
     for cell, test_dataset in test_datasets:
         with phase(state, fit.root_seed, "choice", cell=cell.id):
@@ -171,8 +172,6 @@ def run_cell(
 ) -> CellOutcome:
     """Test the weights of a fit as a cell says."""
     started = time.perf_counter()
-    memory = MemoryPeaks(fitted.device)
-    memory.start()
     _seed_noise(fitted.state, cell)
     state, trained, training, steps = (
         fitted.state,
@@ -184,21 +183,25 @@ def run_cell(
     choice: Choice | None = None
     tested: Evaluation | None = None
     choosing = 0.0
-    if training.stopped != "diverged":
-        choice = settle(cell, method, state, fitted.dataset, fitted.device, progress)
-        choosing = time.perf_counter() - started
-        with global_stream(cell.fit.root_seed, "test", cell=cell.id):
-            tested = test(cell, choice, state, test_dataset, fitted.device, progress)
-    peaks = memory.read()
+    with MemoryPeaks(fitted.device, fitted.resident_before) as memory:
+        if training.stopped != "diverged":
+            choice = settle(cell, method, state, fitted.dataset, fitted.device, progress)
+            choosing = time.perf_counter() - started
+            with global_stream(cell.fit.root_seed, "test", cell=cell.id):
+                tested = test(cell, choice, state, test_dataset, fitted.device, progress)
+        peaks = memory.read()
     measured = measured_of(cell.fit, training, tested) | {"choice_seconds": choosing}
     measured |= {
-        name: {"training": peak, "test": peaks[name]} for name, peak in trained.cost.peaks.items()
+        name: {"training": trained.cost.peaks.get(name), "test": peak}
+        for name, peak in peaks.items()
     }
     measured |= {
+        "resident_read_by": memory.read_by,
         "wall_seconds": trained.cost.seconds + time.perf_counter() - started,
         "workers": trained.workers,
     }
-    result = result_of(cell, method, state, training, choice, tested, test_dataset)
+    metric = named_metric(cell.evaluate.metric or test_dataset.metric)
+    result = result_of(cell, method, state, training, choice, tested, metric)
     provenance: dict[str, Any] = {
         "data_digest": checked_content(test_dataset),
         "training_data_digest": checked_content(fitted.dataset),
@@ -280,14 +283,15 @@ def train_fit(
     normalisation mode."""
     fit = cell.fit
     mode = None if cell.evaluate.batch_norm is None else method.settings.test_batch_norm
-    validation = episodes_of(fit, fit.dataset, dataset, "validation", shape_of(fit.validate))
+    validation = episodes_of(fit, fit.dataset, dataset, "validation", EpisodeShape.of(fit.validate))
+    metric = named_metric(fit.validate.metric or dataset.metric)
     validations = itertools.count()
 
     def validate() -> Choice:
         # once is enough to know a method by
         weighed = state_digest(state) if next(validations) == 0 else None
         with phase(state, fit.root_seed, "validation", fit=fit.id):
-            choice = choose(method, state, validation, fit.validate.episodes, mode, device)
+            choice = choose(method, state, validation, fit.validate.episodes, mode, device, metric)
         if weighed is not None:
             refuse_changed_state(method, state, weighed)
         return choice
@@ -299,7 +303,7 @@ def train_fit(
         fit.train,
         fit.validate,
         validate,
-        dataset.metric.higher_is_better,
+        metric.higher_is_better,
         device,
         lambda iteration, total, loss: progress(Progress("train", iteration, total, loss)),
         checkpoint,
@@ -310,12 +314,12 @@ def training_batches(
     fit: Fit, method: Method, dataset: Dataset, device: torch.device
 ) -> Callable[[int], Episodes | Examples]:
     """The training data of each iteration: episodes, or as many examples as those would hold."""
-    tasks, shape = fit.train.tasks_per_batch, shape_of(fit.train)
+    tasks, shape = fit.train.tasks_per_batch, EpisodeShape.of(fit.train)
     if method.trains_on == "examples":
         examples = ExampleStream(
             dataset, fit.dataset.identity(), root_seed=fit.root_seed, seed=fit.seed
         )
-        size = tasks * (shape.ways or 1) * (shape.shots + shape.query_shots)
+        size = tasks * shape.examples
         return lambda i: examples.examples(i * size, size, device)
     episodes = episodes_of(fit, fit.dataset, dataset, "train", shape)
     return lambda i: episodes.episodes(i * tasks, tasks, device)
@@ -338,7 +342,8 @@ def settle(
     shape = EpisodeShape(at.ways, at.shots, fit.validate.query_shots)
     stream = episodes_of(fit, fit.dataset, dataset, "validation", shape)
     mode: Any = at.batch_norm
-    return choose(method, state, stream, fit.validate.episodes, mode, device)
+    metric = named_metric(fit.validate.metric or dataset.metric)
+    return choose(method, state, stream, fit.validate.episodes, mode, device, metric)
 
 
 def test(
@@ -351,13 +356,12 @@ def test(
 ) -> Evaluation:
     """Meet the test episodes."""
     fit, at = cell.fit, cell.evaluate
-    shape = EpisodeShape(at.ways, at.shots, at.query_shots)
     stream = episodes_of(
         fit,
         at.on or fit.dataset,
         dataset,
         "test",
-        shape,
+        EpisodeShape.of(at),
         sampling=at.sampling,
         episodes=at.episodes,
     )
@@ -367,7 +371,16 @@ def test(
         progress(Progress("test", done, at.episodes))
 
     tested = evaluate(
-        choice.method, state, stream, at.episodes, mode, device, point=choice.point, progress=tell
+        choice.method,
+        state,
+        stream,
+        at.episodes,
+        mode,
+        device,
+        named_metric(at.metric or dataset.metric),
+        point=choice.point,
+        every_metric=True,
+        progress=tell,
     )
     figures = figures_of(choice.method, state, stream, at.episodes, mode, device)
     return dataclasses.replace(
@@ -433,12 +446,6 @@ def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.devi
             torch_generator(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity()),
         )
     return checked_state(method, state).to(device)
-
-
-def shape_of(recipe: Train | Validate) -> EpisodeShape:
-    """The shape of a recipe's episodes; in a fit it always says its shots."""
-    assert recipe.shots is not None
-    return EpisodeShape(recipe.ways, recipe.shots, recipe.query_shots)
 
 
 def episodes_of(

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import resource
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal, Self
 
 import numpy as np
+import psutil
 import torch
 from numpy.typing import NDArray
 
 WARM_UP_ITERATIONS = 10
 """First iterations of a fit, and first ones after an interruption: measured and kept, but left out
 of the typical time."""
+
+SAMPLE_SECONDS = 0.01
+"""Between two looks at resident memory, where the kernel keeps no mark."""
 
 
 class Stopwatch:
@@ -79,39 +85,105 @@ def typical(seconds: NDArray[np.float64], resumed: Iterable[int] = ()) -> float 
 
 
 class MemoryPeaks:
-    """Peak memory of one phase of a fit, in bytes: resident on the host, allocated and reserved on
-    the GPU (None on a CPU)."""
+    """Peak memory within a `with` block, in bytes: resident on the host, allocated and reserved on
+    the GPU (None on a CPU).
 
-    def __init__(self, device: torch.device) -> None:
+    Parameters
+    ----------
+    device
+        The GPU, or the CPU.
+    before
+        Resident memory that peaks are told above; by default what is resident as the block begins.
+
+    Attributes
+    ----------
+    read_by
+        Where peaks of resident memory come from: ``kernel`` (its own high-water mark, which misses
+        nothing) or ``samples`` (a look every 10 ms, and the kernel's mark of the whole process
+        where it rose).
+    """
+
+    def __init__(self, device: torch.device, before: int | None = None) -> None:
         self._device = device
+        self._samples: _Samples | None = None
+        self.before = before or 0
+        self._given = before is not None
+        self.read_by: Literal["kernel", "samples"] = "kernel"
 
-    def start(self) -> None:
-        """Forget earlier peaks."""
-        with suppress(OSError):
-            # Linux: the high-water mark of resident memory starts anew
-            Path("/proc/self/clear_refs").write_text("5")
+    def __enter__(self) -> Self:
+        if not self._given:
+            self.before = _resident_bytes()
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
+        if not _reset_high_water():
+            self.read_by, self._samples = "samples", _Samples()
+            self._samples.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._samples is not None:
+            self._samples.stop()
 
     def read(self) -> dict[str, int | None]:
-        """Peaks since `start`, under the names of the record's fields."""
-        cuda = self._device.type == "cuda"
+        """Peaks since the block began, under the names of the record's fields."""
+        cuda, at = self._device.type == "cuda", self._device
+        resident = self._samples.peak() if self._samples is not None else _high_water()
         return {
-            "peak_gpu_allocated_bytes": torch.cuda.max_memory_allocated(self._device)
-            if cuda
-            else None,
-            "peak_gpu_reserved_bytes": torch.cuda.max_memory_reserved(self._device)
-            if cuda
-            else None,
-            "peak_resident_bytes": _peak_resident_bytes(),
+            "peak_gpu_allocated_bytes": torch.cuda.max_memory_allocated(at) if cuda else None,
+            "peak_gpu_reserved_bytes": torch.cuda.max_memory_reserved(at) if cuda else None,
+            "peak_resident_bytes": resident,
+            "peak_resident_above_bytes": max(0, resident - self.before),
+            "resident_before_bytes": self.before,
         }
 
 
-def _peak_resident_bytes() -> int:
-    with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    # elsewhere the peak of the whole process
+class _Samples(threading.Thread):
+    """Looks at resident memory over and over, where the kernel keeps no mark that can start
+    anew."""
+
+    def __init__(self) -> None:
+        super().__init__(name="memory", daemon=True)
+        self._mark = _process_high_water()
+        self._highest = _resident_bytes()
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Look until it is over."""
+        while not self._over.wait(SAMPLE_SECONDS):
+            self._highest = max(self._highest, _resident_bytes())
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._over.set()
+        self.join()
+
+    def peak(self) -> int:
+        """The highest so far. Where the process as a whole has never had more, the kernel knows it
+        exactly."""
+        self._highest = max(self._highest, _resident_bytes())
+        mark = _process_high_water()
+        return max(self._highest, mark) if mark > self._mark else self._highest
+
+
+def _resident_bytes() -> int:
+    return int(psutil.Process().memory_info().rss)
+
+
+def _reset_high_water() -> bool:
+    """Let the kernel's mark of resident memory start anew; False where it cannot."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+        _high_water()
+    except (OSError, StopIteration):
+        return False
+    return True
+
+
+def _high_water() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
+def _process_high_water() -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from metabench.cells import Cell, Fit
-from metabench.datasets.dataset import Dataset
 from metabench.experiment.evaluation import Choice, Evaluation
 from metabench.experiment.measure import typical, warm_up
 from metabench.experiment.returned import checked_weights
 from metabench.experiment.training_state import Training
 from metabench.methods.method import TRANSDUCTIVE, Method, State
+from metabench.metrics import Metric
 from metabench.stats.intervals import t_interval
+from metabench.tasks.episodes import EpisodeShape
 
 VALIDATIONS = 50_000
 """Most points of the validation curve in the JSON."""
@@ -32,15 +33,16 @@ def result_of(
     training: Training,
     choice: Choice | None,
     tested: Evaluation | None,
-    dataset: Dataset,
+    metric: Metric,
 ) -> dict[str, Any]:
     """The reproducible part. A fit that diverged, or a test with scores that are no numbers, scores
     what a guess would (regression: nothing)."""
     fit, at = cell.fit, cell.evaluate
     result: dict[str, Any] = {
         "outcome": "diverged",
-        "score": dataset.metric.chance(at.ways),
+        "score": metric.chance(EpisodeShape.of(at).class_queries),
         "interval": None,
+        "metrics": None,
         "episodes": at.episodes,
         "iterations": training.iterations,
         "stopped": training.stopped,
@@ -78,6 +80,7 @@ def result_of(
         "outcome": "completed",
         "score": float(curve[choice.point]),
         "interval": _episode_interval(tested.scores[:, choice.point]),
+        "metrics": {name: _summary(scores) for name, scores in tested.scoring.metrics.items()},
         "adaptation": {"steps": list(choice.method.curve), "score": curve.tolist()},
     }
 
@@ -115,6 +118,8 @@ def arrays_of(
         "result/truth": tested.truth,
         "result/prediction": tested.prediction,
     }
+    arrays |= {f"result/metrics/{name}": each for name, each in tested.scoring.metrics.items()}
+    arrays |= {f"result/{name}": counts for name, counts in tested.scoring.counts.items()}
     if tested.confidence is not None:
         arrays["result/confidence"] = tested.confidence
     for part, name in {
@@ -136,10 +141,18 @@ def _spent(fit: Fit, method: Method, training: Training) -> dict[str, int]:
     )
     return {
         "tasks": tasks if in_tasks else 0,
-        "images": tasks * (fit.train.ways or 1) * ((fit.train.shots or 0) + fit.train.query_shots),
+        "images": tasks * EpisodeShape.of(fit.train).examples,
         "gradient_evaluations": (tasks if in_tasks else training.iterations)
         * method.gradients_per_task,
     }
+
+
+def _summary(scores: np.ndarray) -> dict[str, Any]:
+    """Mean of a metric over the episodes, with its interval; nothing where it is not defined in
+    some."""
+    if not np.isfinite(scores).all():
+        return {"mean": None, "interval": None}
+    return {"mean": float(scores.mean()), "interval": _episode_interval(scores)}
 
 
 def _episode_interval(scores: np.ndarray) -> list[float] | None:

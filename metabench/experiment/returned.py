@@ -246,13 +246,10 @@ def checked_episodes(
     for it: once a stream is enough."""
     if not isinstance(episodes, Episodes):
         raise broken(dataset, "gather", f"gave {_told(episodes)}; expected Episodes")
-    ways = shape.ways or 1
-    for part, each in (("support", shape.shots), ("query", shape.query_shots)):
+    for part, each in (("support", (shape.ways or 1) * shape.shots), ("query", shape.queries)):
         x, y = getattr(episodes, f"{part}_x"), getattr(episodes, f"{part}_y")
-        _checked_inputs(dataset, "gather", f"{part}_x", x, (count, ways * each), device)
-        _checked_targets(
-            dataset, "gather", f"{part}_y", y, (count, ways * each), shape.ways, device
-        )
+        _checked_inputs(dataset, "gather", f"{part}_x", x, (count, each), device)
+        _checked_targets(dataset, "gather", f"{part}_y", y, (count, each), shape.ways, device)
     if episodes.support_x.shape[2:] != episodes.query_x.shape[2:]:
         sizes = [list(x.shape[2:]) for x in (episodes.support_x, episodes.query_x)]
         raise broken(

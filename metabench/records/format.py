@@ -27,6 +27,7 @@ RECORD = {
             NUMBER,
         ),
         "interval": NUMBERS,
+        "metrics": {"*": {"mean": NUMBER, "interval": NUMBERS}},
         "stopped": str,
         "validation": CURVE,
         "training": CURVE,
@@ -51,8 +52,10 @@ RECORD = {
         **dict.fromkeys(("test_seconds", "wall_seconds", "workers"), NUMBER),
         **{
             f"peak_{kind}_bytes": {"*": NUMBER}
-            for kind in ("resident", "gpu_allocated", "gpu_reserved")
+            for kind in ("resident_above", "resident", "gpu_allocated", "gpu_reserved")
         },
+        "resident_before_bytes": {"*": NUMBER},
+        "resident_read_by": str,
     },
     "provenance": {
         **dict.fromkeys(
@@ -87,8 +90,9 @@ CLAIM = {
 DECLARATION = {"claims": [CLAIM], "reference": TEXT, "confidence": NUMBER}
 GROUP = {
     **LABELS,
-    **dict.fromkeys(("method", "batch_norm", "sampling"), TEXT),
-    **dict.fromkeys(("ways", "shots", "query_shots", "episodes", "steps"), int),
+    **dict.fromkeys(("method", "batch_norm", "sampling", "scored_by"), TEXT),
+    **dict.fromkeys(("ways", "shots", "episodes", "steps"), int),
+    "query_shots": (int, list),
 }
 ENTRY = {
     "cell": str,

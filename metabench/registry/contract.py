@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from reprlib import repr as shortened
 from typing import Any, get_args
 
+from metabench.errors import nearest
 from metabench.identity import canonical
+from metabench.metrics import METRICS, Metric, named_metric
 from metabench.registry.settings import check
 
 KINDS = ("classification", "regression")
@@ -23,10 +25,12 @@ KINDS = ("classification", "regression")
 
 @dataclass(frozen=True)
 class _Value:
-    """What an attribute of a class must be: in words, and to a test."""
+    """What an attribute of a class must be: in words, and to a test; and the strings that it may be
+    meant for."""
 
     words: str
     fits: Callable[[Any], bool]
+    choices: Collection[str] = ()
 
 
 def _is_count(value: Any) -> bool:
@@ -70,8 +74,9 @@ ATTRIBUTES: Mapping[str, Mapping[str, _Value]] = {
             " or ".join(map(repr, KINDS)), lambda value: isinstance(value, str) and value in KINDS
         ),
         "metric": _Value(
-            "a metabench.datasets.dataset.Metric",
-            lambda value: _is_a(value, "metabench.datasets.dataset", "Metric"),
+            f"one of {', '.join(METRICS)}, or a metabench.metrics.Metric",
+            lambda value: value in METRICS if isinstance(value, str) else isinstance(value, Metric),
+            METRICS,
         ),
         "default_model": _TEXT,
         "licence": _TEXT,
@@ -148,7 +153,9 @@ def _problems(group: str, found: Any, models: Collection[str]) -> Iterator[str]:
     yield from _wrong_calls(group, found)
     yield from _wrong_settings(group, found.Settings)
     if group == "datasets":
-        yield from _wrong_metric(found.metric, found.default_model, models)
+        yield from _wrong_metric(named_metric(found.metric), found.kind)
+        if (model := found.default_model) not in models:
+            yield f"has default_model = {model!r}; there are {', '.join(models) or 'no models'}"
     if group == "models" and not _derives(found, "torch.nn", "Module"):
         yield "is no torch.nn.Module"
 
@@ -161,7 +168,8 @@ def _abstract(found: Any) -> Iterator[str]:
 def _wrong_values(group: str, found: Any) -> Iterator[str]:
     for name, wanted in ATTRIBUTES[group].items():
         if not wanted.fits(value := getattr(found, name)):
-            yield f"has {name} = {shortened(value)}; expected {wanted.words}"
+            close = nearest(value, wanted.choices) if isinstance(value, str) else ""
+            yield f"has {name} = {shortened(value)}; expected {wanted.words}{close}"
 
 
 def _wrong_calls(group: str, found: Any) -> Iterator[str]:
@@ -257,28 +265,27 @@ def _batch_norm_modes() -> tuple[str, ...]:
     return get_args(BatchNormMode)
 
 
-def _wrong_metric(metric: Any, default_model: str, models: Collection[str]) -> Iterator[str]:
+def _wrong_metric(metric: Metric, kind: str) -> Iterator[str]:
     for name, wanted in {"name": _TEXT, "unit": _TEXT, "higher_is_better": _FLAG}.items():
         if not wanted.fits(value := getattr(metric, name)):
             yield f"has a metric with {name} = {shortened(value)}; expected {wanted.words}"
-    for ways in (5, None):
-        if not _is_chance(found := metric.chance(ways)):
+    if metric.kind != kind:
+        yield f"has a metric for {shortened(metric.kind)}; the dataset is {kind}"
+    if not callable(metric.per_episode):
+        given = shortened(metric.per_episode)
+        yield f"has a metric with per_episode = {given}; expected a function"
+    for queries in ((15,) * 5, ()):
+        if not _is_chance(found := metric.chance(queries)):
             yield (
-                f"has a metric whose chance({ways}) is {shortened(found)}; expected a "
-                "number or None"
+                f"has a metric whose chance({queries}) is {shortened(found)}; expected a number "
+                "or None"
             )
-    if default_model not in models:
-        yield f"has default_model = {default_model!r}; there are {', '.join(models) or 'no models'}"
 
 
 def _is_chance(value: Any) -> bool:
     return value is None or (
         isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     )
-
-
-def _is_a(value: Any, module: str, name: str) -> bool:
-    return _derives(type(value), module, name)
 
 
 def _derives(found: type, module: str, name: str) -> bool:

@@ -156,8 +156,12 @@ def overview(blocks: Sequence[Block], memory: str) -> list[Row]:
 
 def memory_column(blocks: Sequence[Block]) -> str:
     """The column of the peak of memory that the run knows: of the GPU where there is one, else
-    resident; none where no cell has finished."""
-    columns = ("peak_gpu_allocated_bytes_training", "peak_resident_bytes_training")
+    resident, above the baseline where records have that; none where no cell has finished."""
+    columns = (
+        "peak_gpu_allocated_bytes_training",
+        "peak_resident_above_bytes_training",
+        "peak_resident_bytes_training",
+    )
     return next(
         (
             column
@@ -215,13 +219,25 @@ def _title(place: Row, varying: set[str]) -> str:
     parts += [
         words[key].format(str(place[key]).replace("_", " ")) for key in words if key in varying
     ]
+    if place.get("scored_by"):
+        parts.append(f"by {str(place['scored_by']).replace('_', ' ')}")
     return " · ".join(parts)
 
 
 def _detail(group: Row) -> str:
     queries = f"{group['query_shots']} {'queries a class' if group['ways'] else 'query points'}"
+    if isinstance(group["query_shots"], str):  # a list, one number for each class
+        numbers = group["query_shots"].strip("[]").replace(",", " + ")
+        queries = f"{numbers} queries of the classes, dealt out anew in each episode"
     sampling = {"with_replacement": "drawn with replacement", "disjoint": "sharing no image"}.get(
         group["sampling"], group["sampling"]
     )
-    chance = f", chance {100 * group['chance']:.4g} %" if group["chance"] is not None else ""
+    percent = group["unit"] == "fraction"
+    chance = (
+        f", chance {100 * group['chance']:.4g} %"
+        if percent and group["chance"] is not None
+        else f", chance {group['chance']:.4g}"
+        if group["chance"] is not None
+        else ""
+    )
     return f"{group['episodes']} test episodes a seed, {sampling}; {queries}{chance}"

@@ -118,6 +118,8 @@ def _sections(run: Run, blocks: Sequence[Block], memory: str) -> dict[str, list[
     where = (
         "peak GPU memory in training (MiB)"
         if "gpu" in memory
+        else "peak resident memory in training, above baseline (MiB)"
+        if "above" in memory
         else "peak resident memory in training (MiB)"
     )
     kept = {

@@ -129,8 +129,12 @@ def span(ends: tuple[float, float] | None, write: Callable[[float | None], str])
 
 
 def metric(name: str) -> str:
-    """A metric's name as a heading: `Accuracy`, `MSE`."""
-    return name.upper() if len(name) <= 4 else name.capitalize()
+    """A metric's name as a heading: `Accuracy`, `MSE`, `Macro F1`."""
+    short = ("mse", "mae", "roc", "auc", "f1")
+    words = [word.upper() if word in short else word for word in name.split("_")]
+    if len(name) <= 4:
+        return name.upper()
+    return " ".join([words[0][0].upper() + words[0][1:], *words[1:]])
 
 
 def listed(names: list[str]) -> str:

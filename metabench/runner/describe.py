@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from metabench.cells import Cell, Fit, Part
+from metabench.metrics import named_metric
 from metabench.records import SCHEMA, plain
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def failed_result(outcome: str, error: Mapping[str, Any]) -> dict[str, Any]:
         (
             "score",
             "interval",
+            "metrics",
             "episodes",
             "iterations",
             "stopped",
@@ -99,15 +101,16 @@ def declaration_of(suite: Suite, confidence: float) -> dict[str, Any]:
 def metric_of(cell: Cell) -> dict[str, Any]:
     """What the score of a cell is: name, unit, direction, and what a guess would score."""
     from metabench import registry
+    from metabench.tasks.episodes import EpisodeShape
 
     name = (cell.evaluate.on or cell.fit.dataset).name
-    metric = registry.get("datasets", name).metric
+    metric = named_metric(cell.evaluate.metric or registry.get("datasets", name).metric)
     with registry.blamed("datasets", name):
         return {
             "name": metric.name,
             "unit": metric.unit,
             "higher_is_better": metric.higher_is_better,
-            "chance": metric.chance(cell.evaluate.ways),
+            "chance": metric.chance(EpisodeShape.of(cell.evaluate).class_queries),
         }
 
 
@@ -144,13 +147,19 @@ def _apart(cells: Sequence[Cell]) -> list[str]:
             if (steps := cell.evaluate.steps) is None
             else f"{steps} step{'s' if steps != 1 else ''}",
             "episodes": f"{cell.evaluate.episodes} episodes",
-            "query_shots": f"{cell.evaluate.query_shots} queries",
+            "query_shots": f"{_queries(cell)} queries",
             "sampling": cell.evaluate.sampling.replace("_", " "),
         }
         for cell in cells
     ]
     telling = [key for key in words[0] if key == "shape" or len({told[key] for told in words}) > 1]
     return [" ".join(told[key] for key in telling) for told in words]
+
+
+def _queries(cell: Cell) -> str:
+    """`15`, or `45+5` where classes have different numbers of them."""
+    queries = cell.evaluate.query_shots
+    return str(queries) if isinstance(queries, int) else "+".join(map(str, queries))
 
 
 def name_of(cell: Cell) -> str:

@@ -9,16 +9,19 @@ from typing import Any
 from metabench.cells import Cell
 from metabench.errors import nearest
 from metabench.identity import canonical
+from metabench.metrics import METRICS
 from metabench.suite.document import Document, KeyPath
 from metabench.suite.schema import ClaimTable
 
-METRICS = (
+QUANTITIES = (
     "score",
+    *METRICS,
     "seconds_per_iteration",
     "seconds_per_task",
     "seconds_per_episode",
     "training_seconds",
     "wall_seconds",
+    "peak_resident_above_bytes_training",
     "peak_resident_bytes_training",
     "peak_gpu_allocated_bytes_training",
     "iterations_to_target",
@@ -47,7 +50,7 @@ class Claim:
     id, says, source
         A short name, the hypothesis in words, and where it comes from.
     metric
-        One of `METRICS`.
+        One of `QUANTITIES`.
     of
         The algorithm that the claim is about.
     against
@@ -117,11 +120,11 @@ def _claim(document: Document, path: KeyPath, table: ClaimTable) -> Claim:
                 "true",
             )
         )
-    if table.metric not in METRICS:
+    if table.metric not in QUANTITIES:
         raise document.error(
             (
                 (*path, "metric"),
-                f"expected one of {', '.join(METRICS)}{nearest(table.metric, METRICS)}",
+                f"expected one of {', '.join(QUANTITIES)}{nearest(table.metric, QUANTITIES)}",
             )
         )
     bound = bounds[0]
@@ -175,6 +178,14 @@ def _about_nothing(
         ]
     if problems:
         return problems
+    kind = METRICS[claim.metric].kind if claim.metric in METRICS else None
+    about = [
+        "classification" if group["ways"] else "regression"
+        for group in groups
+        if _matches(group, {**claim.where, "algorithm": claim.of})
+    ]
+    if kind is not None and about and kind not in about:
+        return [((*path, "metric"), f"is for {kind}, and the claim is about {about[0]}")]
     for name, where in [
         ("where", claim.where),
         ("versus_where", {**claim.where, **(claim.versus_where or {})}),

@@ -12,7 +12,7 @@ from functools import cached_property
 from reprlib import repr as shortened
 from typing import Any
 
-from metabench.cells import Cell, Evaluate, Fit, Part
+from metabench.cells import Cell, Evaluate, Fit, Part, QueryShots
 from metabench.errors import ConfigError, PluginError, nearest
 from metabench.identity import canonical
 from metabench.registry import Group, accusation, blamed, checked, get, names, unknown_name
@@ -21,15 +21,17 @@ from metabench.suite.document import Document, KeyPath
 from metabench.suite.layers import (
     Layer,
     Point,
+    Said,
     axes_layer,
     checked_axes,
     merged,
     refuse_shadowed_axes,
     refuse_target_out_of_reach,
     refuse_vain_steps,
+    resolve_metric,
     resolve_part,
+    resolve_queries,
     resolve_recipe,
-    values,
 )
 from metabench.suite.networks import Networks, task_of
 from metabench.suite.schema import SECTION_OF, TABLE_OF, GridTable, SuiteTable
@@ -350,7 +352,7 @@ class Expansion:
         dataset = resolve_part(
             "datasets", point.dataset, self.labels["datasets"][point.dataset], layers
         )
-        train, validate = resolve_recipe(self.document, point, layers)
+        train, validate = resolve_recipe(self.document, point, layers, dataset)
         fit = Fit(
             point.algorithm,
             method,
@@ -390,8 +392,9 @@ class Expansion:
         }
         # an axis says one at a time
         lists |= {
-            key: value if isinstance(value, list) else [value]
-            for key, value in values(said).items()
+            key: value if isinstance(value, list) and layer.own != "axes" else [value]
+            for key, (value, layer) in said.items()
+            if key != "metric"
         }
         if not _has_batch_norm(fit.model):
             lists["batch_norm"] = [None]
@@ -407,16 +410,34 @@ class Expansion:
                     fit.method.name, evaluate["batch_norm"], said["batch_norm"][1]
                 )
             evaluate["steps"] = None if evaluate["steps"] == "default" else evaluate["steps"]
+            if "query_shots" in said:
+                evaluate["query_shots"] = self._queries(point, evaluate, said)
             label = evaluate.pop("on")
             other = (
                 self._other_dataset(number, point, label, fit, said["on"][1])
                 if label not in (SAME, point.dataset)
                 else None
             )
+            metric = resolve_metric(
+                layers, other or fit.dataset, point.dataset if other is None else label
+            )
             yield (
-                Evaluate(point.ways, point.shots, **evaluate, on=other),
+                Evaluate(point.ways, point.shots, **evaluate, on=other, metric=metric),
                 SAME if other is None else label,
             )
+
+    @staticmethod
+    def _queries(point: Point, evaluate: Mapping[str, Any], said: Said) -> QueryShots:
+        """Return the queries a class of an evaluation; disjoint episodes have as many of each."""
+        _, layer = said["query_shots"]
+        queries = resolve_queries("evaluate", evaluate["query_shots"], layer, point.ways)
+        if not isinstance(queries, int) and evaluate.get("sampling") == "disjoint":
+            why = (
+                'with sampling = "disjoint" every class has as many queries; say one number, or '
+                'sampling = "with_replacement"'
+            )
+            raise layer.document.error((layer.place("evaluate", "query_shots"), why))
+        return queries
 
     def _check_batch_norm(self, method: str, mode: str, layer: Layer) -> None:
         try:

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from metabench.cells import Fit, Part, Train, Validate
+from metabench.cells import Fit, Part, QueryShots, Train, Validate
 from metabench.errors import message_of
+from metabench.metrics import METRICS, named_metric
 from metabench.registry import Group, checked, configured, get
 from metabench.registry.settings import unknown_key, wrong_value
 from metabench.suite.document import Document, KeyPath
@@ -199,10 +200,10 @@ def resolve_part(group: Group, label: str, registered: str, layers: Sequence[Lay
 
 
 def resolve_recipe(
-    document: Document, point: Point, layers: Sequence[Layer]
+    document: Document, point: Point, layers: Sequence[Layer], dataset: Part
 ) -> tuple[Train, Validate]:
     """Return the training and validation of a point, ways and shots being the point's unless
-    said."""
+    said; validation is scored by the metric of the test."""
     train, validate = merged(layers, "train"), merged(layers, "validate")
     budgets = [key for key in BUDGETS if key in train]
     if len(budgets) != 1:
@@ -220,7 +221,50 @@ def resolve_recipe(
         )
     shape = {"ways": point.ways, "shots": point.shots}
     fixed = {"ways": None} if point.ways is None else {}
-    return Train(**shape | values(train) | fixed), Validate(**shape | values(validate) | fixed)
+    recipes: list[dict[str, Any]] = []
+    for section, said in (("train", train), ("validate", validate)):
+        recipe = shape | values(said) | fixed
+        if "query_shots" in said:
+            # weights are chosen on episodes of the test's ways too
+            met = {recipe["ways"], point.ways} if section == "validate" else {recipe["ways"]}
+            for ways in met:
+                recipe["query_shots"] = resolve_queries(section, *said["query_shots"], ways)
+        recipes.append(recipe)
+    metric = resolve_metric(layers, dataset, point.dataset)
+    return Train(**recipes[0]), Validate(**recipes[1], metric=metric)
+
+
+def resolve_queries(section: str, said: Any, layer: Layer, ways: int | None) -> QueryShots:
+    """Return the queries a class, in one order and as one number where all are equal: which class
+    gets which number is drawn anew in each episode."""
+    if isinstance(said, int):
+        return said
+    if len(said) != ways:
+        why = (
+            "regression has no classes; say one number"
+            if ways is None
+            else f"has {len(said)} numbers, one for each class, and the episodes have {ways} ways; "
+            f"say {ways} of them, or one number for all classes"
+        )
+        raise layer.document.error((layer.place(section, "query_shots"), why))
+    return said[0] if len(set(said)) == 1 else tuple(sorted(said, reverse=True))
+
+
+def resolve_metric(layers: Sequence[Layer], dataset: Part, label: str) -> str | None:
+    """Return the name of the metric that the layers say for the dataset called `label`; None where
+    they say none, or its own."""
+    said = merged(layers, "evaluate").get("metric")
+    if said is None:
+        return None
+    (name, layer), found = said, get("datasets", dataset.name)
+    if METRICS[name].kind != found.kind:
+        fitting = [metric.name for metric in METRICS.values() if metric.kind == found.kind]
+        why = (
+            f"'{label}' is {found.kind}, and {name} is for {METRICS[name].kind}; expected one of "
+            f"{', '.join(fitting)} (in [datasets.X] evaluate.metric is for one dataset)"
+        )
+        raise layer.document.error((layer.place("evaluate", "metric"), why))
+    return None if METRICS[name] is named_metric(found.metric) else name
 
 
 def refuse_shadowed_axes(layers: Iterable[Layer], axes: Mapping[str, Any]) -> None:
@@ -263,7 +307,8 @@ def refuse_vain_steps(document: Document, points: Iterable[Sequence[Layer]]) -> 
 
 def refuse_target_out_of_reach(point: Point, fit: Fit, layers: Sequence[Layer]) -> None:
     """Refuse a target above the best score there is."""
-    metric, target = get("datasets", fit.dataset.name).metric, fit.validate.target
+    own, target = get("datasets", fit.dataset.name).metric, fit.validate.target
+    metric = named_metric(fit.validate.metric or own)
     if metric.unit == "fraction" and target is not None and target > 1:
         layer = merged(layers, "validate")["target"][1]
         why = (
@@ -300,8 +345,10 @@ def _refuse_own_episodes(document: Document, layers: Iterable[Layer]) -> None:
 
 
 def _fits(section: str, key: str, value: Any) -> bool:
+    """Whether one value of an axis fits; in [evaluate] a list would be several."""
+    said = [value] if section == "evaluate" and isinstance(value, list) else value
     try:
-        RECIPE_TABLES[section].model_validate({key: value})
+        RECIPE_TABLES[section].model_validate({key: said})
     except ValueError:  # pydantic's ValidationError is one
         return False
     return True

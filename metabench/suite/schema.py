@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from metabench.bounds import LEAST_CONFIDENCE, MOST_CONFIDENCE
 from metabench.identity import canonical
+from metabench.metrics import MetricName
 from metabench.suite.document import toml_value
 from metabench.text import CONTROL
 
@@ -103,6 +104,10 @@ Seeds = Annotated[
     AfterValidator(_distinct),
     "a number of seeds, at least 1, or a list of seeds from 0 up",
 ]
+QueryShots = Annotated[
+    Size | Annotated[list[Size], MinLen(2)],
+    "a whole number, at least 1, at most 10,000, or a list with one for each class",
+]
 BatchNorm = Literal["default", "query", "joint", "support", "support_plus_one", "running"]
 Steps = Literal["default"] | Annotated[int, Ge(0), Le(10_000)]
 Setting = dict[str, Any]
@@ -128,7 +133,7 @@ class TrainTable(Table):
     tasks_per_batch: Size | None = None
     ways: Ways | None = None
     shots: Size | None = None
-    query_shots: Size | None = None
+    query_shots: QueryShots | None = None
     schedule: Literal["constant", "linear", "cosine", "step"] | None = None
     step_every: Count | None = None
     step_factor: Positive | None = None
@@ -151,7 +156,7 @@ class ValidateTable(Table):
     episodes: Episodes | None = None
     ways: Ways | None = None
     shots: Size | None = None
-    query_shots: Size | None = None
+    query_shots: QueryShots | None = None
     select: Literal["best", "last"] | None = None
     target: Positive | None = None
     patience: Count | None = None
@@ -159,14 +164,15 @@ class ValidateTable(Table):
 
 class EvaluateTable(Table):
     """[evaluate]: the test of finished weights. Each key takes one value or a list: cells that
-    share a fit. Meanings: `cells.Evaluate`."""
+    share a fit; but for `metric`, which selects weights too. Meanings: `cells.Evaluate`."""
 
-    query_shots: OneOrMore[Size] | None = None
+    query_shots: OneOrMore[QueryShots] | None = None
     episodes: OneOrMore[Episodes] | None = None
     sampling: OneOrMore[Literal["with_replacement", "disjoint"]] | None = None
     batch_norm: OneOrMore[BatchNorm] | None = None
     on: OneOrMore[Name] | None = None
     steps: OneOrMore[Steps] | None = None
+    metric: MetricName | None = None
 
 
 class Sections(Table):

@@ -7,6 +7,7 @@ from typing import Any
 
 from metabench.errors import MESSAGE, shortened
 from metabench.identity import canonical, digest
+from metabench.metrics import METRICS
 from metabench.tables.frames import Row, first_seen
 
 VARIANT = ("model", "batch_norm", "steps")
@@ -28,7 +29,7 @@ MEASURED = (
 )
 PEAKS = tuple(
     f"peak_{kind}_bytes_{phase}"
-    for kind in ("resident", "gpu_allocated", "gpu_reserved")
+    for kind in ("resident_above", "resident", "gpu_allocated", "gpu_reserved")
     for phase in ("training", "test")
 )
 SPENT = ("tasks", "images", "gradient_evaluations")
@@ -44,6 +45,7 @@ NUMBERS = (
     "episode_low",
     "episode_high",
     "episodes_tested",
+    *METRICS,
     "transductive",
     "iterations",
     "stopped",
@@ -137,6 +139,7 @@ def _numbers(record: Mapping[str, Any]) -> Row:
         record["provenance"],
     )
     weights, spent = result.get("weights") or {}, result.get("spent") or {}
+    metrics = result.get("metrics") or {}
     return {
         "outcome": result["outcome"],
         "error_type": error.get("type"),
@@ -147,6 +150,7 @@ def _numbers(record: Mapping[str, Any]) -> Row:
         "episode_low": low,
         "episode_high": high,
         "episodes_tested": result.get("episodes"),
+        **{name: (metrics.get(name) or {}).get("mean") for name in METRICS},
         "gain_first_step": _gain(result.get("adaptation")),
         "chosen_step": choice.get("step"),
         "weights_trained": weights.get("trained"),

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from metabench import stats
 from metabench.identity import canonical
+from metabench.metrics import METRICS
 from metabench.tables.cells import (
     DIFFERENT_DATA,
     DIFFERENT_MACHINES,
@@ -55,7 +56,10 @@ BOUNDS: Mapping[str, Callable[..., tuple[float, float]]] = {
 COSTS = frozenset({*MEASURED, *PEAKS})
 CENSORED = "iterations_to_target"
 UNITS = (
-    {CENSORED: "iterations"} | dict.fromkeys(MEASURED, "seconds") | dict.fromkeys(PEAKS, "bytes")
+    {CENSORED: "iterations"}
+    | dict.fromkeys(MEASURED, "seconds")
+    | dict.fromkeys(PEAKS, "bytes")
+    | {name: metric.unit for name, metric in METRICS.items()}
 )
 """Units of metrics; the others have that of the score."""
 

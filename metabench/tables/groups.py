@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from metabench import stats
+from metabench.metrics import METRICS
 from metabench.records import FINISHED
 from metabench.tables.cells import (
     DIFFERENT_DATA,
@@ -30,6 +31,7 @@ SUMMARY = (
     "score_high",
     "episode_low",
     "episode_high",
+    *METRICS,
     "leads",
     "told",
     "is_reference",
@@ -113,7 +115,7 @@ def _group_row(members: list[Row], places: Sequence[str], reference: str, confid
         **_target(finished),
         **{
             key: _mean(_known(completed, key))
-            for key in ("iterations", *(f"{name}_spent" for name in SPENT), *MEASURED)
+            for key in ("iterations", *(f"{name}_spent" for name in SPENT), *MEASURED, *METRICS)
         },
         **{
             key: max(_known(completed, key), default=None)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from torch import Tensor
+
+from metabench.cells import Evaluate, QueryShots, Train, Validate
 
 Draw = dict[str, np.ndarray]
 """Episodes drawn but not gathered: named arrays whose first axis is the episode (image indices, or
@@ -14,12 +17,54 @@ amplitudes and phases)."""
 
 @dataclass(frozen=True)
 class EpisodeShape:
-    """How large an episode is. `ways` is None for regression, where `shots` and `query_shots` count
-    points."""
+    """How large an episode is.
+
+    Attributes
+    ----------
+    ways
+        Classes; None for regression, where `shots` and `query_shots` count points.
+    shots
+        Support images a class.
+    query_shots
+        Queries a class: one number for all, or one for each of the classes drawn, which are dealt
+        out anew in each episode, so that the place of a class says nothing about how many it has.
+    """
 
     ways: int | None
     shots: int
-    query_shots: int
+    query_shots: QueryShots
+
+    @classmethod
+    def of(cls, recipe: Train | Validate | Evaluate) -> EpisodeShape:
+        """The shape of a recipe's episodes; in a fit it always says its shots."""
+        assert recipe.shots is not None
+        return cls(recipe.ways, recipe.shots, recipe.query_shots)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.query_shots, int) and len(self.query_shots) != self.ways:
+            raise ValueError(f"{len(self.query_shots)} numbers of queries for {self.ways} ways")
+
+    @property
+    def class_queries(self) -> tuple[int, ...]:
+        """Queries of each class, in no particular order; of none for regression."""
+        if isinstance(self.query_shots, int):
+            return (self.query_shots,) * (self.ways or 0)
+        return self.query_shots
+
+    @property
+    def queries(self) -> int:
+        """Queries of an episode, of all its classes together."""
+        return sum(self.class_queries) if self.ways else cast("int", self.query_shots)
+
+    @property
+    def examples(self) -> int:
+        """Support and queries of an episode, of all its classes together."""
+        return (self.ways or 1) * self.shots + self.queries
+
+    @property
+    def images(self) -> int:
+        """Images that a class must have: its shots, and the most queries that it may get."""
+        return self.shots + max(self.class_queries)
 
 
 @dataclass(frozen=True)

@@ -64,12 +64,12 @@ class ClassTable:
                 f"{self.title} has {len(self.classes)} classes, too few for {shape.ways}-way "
                 "episodes"
             )
-        if (needed := shape.shots + shape.query_shots) > self.sizes.min():
+        if shape.images > self.sizes.min():
             smallest = int(self.sizes.argmin())
             raise DataError(
                 f"{self.title}: class {self.names[smallest]!r} has {self.sizes[smallest]} images, "
-                "too few for episodes of "
-                f"{shape.shots} shots and {shape.query_shots} queries a class ({needed} images)"
+                f"too few for episodes of {shape.shots} shots and {max(shape.class_queries)} "
+                f"queries a class ({shape.images} images)"
             )
         return shape.ways
 
@@ -104,28 +104,28 @@ def draw_episodes(
     rng: np.random.Generator, table: ClassTable, shape: EpisodeShape, count: int
 ) -> Draw:
     """Draw `count` episodes, each anew: classes without replacement, then the images of each class
-    without replacement.
+    without replacement. Where classes have different numbers of queries, any may get any of them.
 
     Returns
     -------
     Draw
         ``classes`` ``[E, N]`` labels, ``support`` ``[E, N*K]`` and ``query`` ``[E, N*Q]`` image
-        numbers, ``query_y`` ``[E, N*Q]`` in 0 ... N-1.
+        numbers (as many as there are queries in all), ``query_y`` alike in 0 ... N-1.
 
     Raises
     ------
     DataError
         The split has too few classes, or a class too few images.
     """
-    ways, images = table.check(shape), shape.shots + shape.query_shots
+    ways = table.check(shape)
     rows = choose(rng, np.full(count, len(table.classes)), ways).ravel()
-    within = choose(rng, table.sizes[rows], images)
+    within = choose(rng, table.sizes[rows], shape.images)
     drawn = table.members[table.starts[rows, None] + within]
     return _episodes(
         rng,
         table.classes[rows].reshape(count, ways),
-        drawn.reshape(count, ways, images),
-        shape.shots,
+        drawn.reshape(count, ways, shape.images),
+        shape,
     )
 
 
@@ -146,9 +146,15 @@ def draw_disjoint(
     Raises
     ------
     DataError
-        As `draw_episodes`, and where there are not so many such episodes; says how many there are.
+        As `draw_episodes`; where there are not so many such episodes (says how many there are), or
+        classes have different numbers of queries.
     """
-    ways, images = table.check(shape), shape.shots + shape.query_shots
+    ways, images = table.check(shape), shape.images
+    if not isinstance(shape.query_shots, int):
+        raise DataError(
+            "disjoint episodes have as many queries of each class; use sampling = "
+            '"with_replacement", or one number as query_shots'
+        )
     if count > (most := most_disjoint(table.sizes, shape)):
         raise DataError(
             f"{table.title} holds at most {most} disjoint episodes of {ways} ways, {shape.shots} "
@@ -173,7 +179,7 @@ def draw_disjoint(
         drawn[episode] = [
             shuffled[row][left[row] * images : (left[row] + 1) * images] for row in rows
         ]
-    return _episodes(rng, classes, drawn, shape.shots)
+    return _episodes(rng, classes, drawn, shape)
 
 
 def most_disjoint(sizes: Integers, shape: EpisodeShape) -> int:
@@ -184,7 +190,7 @@ def most_disjoint(sizes: Integers, shape: EpisodeShape) -> int:
     places.
     """
     assert shape.ways is not None
-    chunks = sizes // (shape.shots + shape.query_shots)
+    chunks = sizes // shape.images
     low, high = 0, int(chunks.sum()) // shape.ways
     while low < high:
         middle = (low + high + 1) // 2
@@ -193,15 +199,22 @@ def most_disjoint(sizes: Integers, shape: EpisodeShape) -> int:
     return low
 
 
-def _episodes(rng: np.random.Generator, classes: Integers, drawn: Integers, shots: int) -> Draw:
-    """Part ``[E, N, K + Q]`` image numbers into support and query, and shuffle the queries of each
-    episode."""
-    count, ways, images = drawn.shape
-    queries = ways * (images - shots)
-    order = rng.permuted(np.tile(np.arange(queries), (count, 1)), axis=1)
+def _episodes(
+    rng: np.random.Generator, classes: Integers, drawn: Integers, shape: EpisodeShape
+) -> Draw:
+    """Part ``[E, N, K + Q]`` image numbers, Q the most queries of any class, into support and
+    query, and shuffle the queries of each episode."""
+    count, ways, _ = drawn.shape
+    order = rng.permuted(np.tile(np.arange(shape.queries), (count, 1)), axis=1)
+    pool = drawn[:, :, shape.shots :]
+    labels = np.broadcast_to(np.arange(ways)[:, None], pool.shape)
+    if not isinstance(shape.query_shots, int):
+        dealt = rng.permuted(np.tile(shape.query_shots, (count, 1)), axis=1)
+        asked = np.arange(pool.shape[2]) < dealt[:, :, None]
+        pool, labels = pool[asked], labels[asked]
     return {
         "classes": classes,
-        "support": drawn[:, :, :shots].reshape(count, ways * shots),
-        "query": np.take_along_axis(drawn[:, :, shots:].reshape(count, queries), order, axis=1),
-        "query_y": order // (images - shots),
+        "support": drawn[:, :, : shape.shots].reshape(count, ways * shape.shots),
+        "query": np.take_along_axis(pool.reshape(count, -1), order, axis=1),
+        "query_y": np.take_along_axis(labels.reshape(count, -1), order, axis=1),
     }
