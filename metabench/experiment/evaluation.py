@@ -24,7 +24,7 @@ from metabench.experiment.scoring import Scores, Scoring
 from metabench.experiment.sources import EpisodeStream
 from metabench.methods.method import BatchNormMode, Method, State, task_losses
 from metabench.methods.metric_based import MetricMethod
-from metabench.metrics import Metric
+from metabench.metrics import named_metric
 from metabench.tasks.episodes import Draw, Episodes
 
 EPISODES_AT_ONCE = 32
@@ -98,9 +98,9 @@ def evaluate(
     episodes: int,
     batch_norm: BatchNormMode | None,
     device: torch.device,
-    metric: Metric,
     *,
     point: int,
+    metric: str | None = None,
     every_metric: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Evaluation:
@@ -108,19 +108,20 @@ def evaluate(
 
     Parameters
     ----------
-    metric
-        What `scores` are, after each number of steps.
     point
         Index in the method's curve of the step that counts, whose predictions are kept.
+    metric
+        Name of what `scores` are, after each number of steps; None for the dataset's own.
     every_metric
         Whether to score those by every metric for the kind of task.
     """
     started, scoring = time.perf_counter(), 0.0
+    primary = named_metric(metric or stream.dataset.metric)
     further = Scores(stream.dataset.kind) if every_metric else None
     scores, losses, truths, predictions, confidences = [], [], [], [], []
     done = 0
     for predicted, query_y in _predictions(method, state, stream, episodes, batch_norm, device):
-        per_episode = metric.per_episode(predicted, query_y)
+        per_episode = primary.per_episode(predicted, query_y)
         scores.append(checked_metric(stream.dataset, per_episode, predicted.shape[:2]).cpu())
         losses.append(
             torch.stack(
@@ -243,16 +244,17 @@ def choose(
     episodes: int,
     batch_norm: BatchNormMode | None,
     device: torch.device,
-    metric: Metric,
+    metric: str | None = None,
 ) -> Choice:
     """Settle on validation episodes what a method leaves open: its setting among `candidates`, and
-    the number of steps. Ties go to the first."""
-    sign = 1.0 if metric.higher_is_better else -1.0
+    the number of steps, by the metric of this name (None: the dataset's own). Ties go to the
+    first."""
+    sign = 1.0 if named_metric(metric or stream.dataset.metric).higher_is_better else -1.0
     best, best_value = None, -np.inf
     for candidate in checked_candidates(method):
         fixed = candidate.curve.index(candidate.test_steps)
         result = evaluate(
-            candidate, state, stream, episodes, batch_norm, device, metric, point=fixed
+            candidate, state, stream, episodes, batch_norm, device, point=fixed, metric=metric
         )
         scores, losses = result.scores.mean(0), result.losses.mean(0)
         usable = np.where(np.isfinite(scores) & np.isfinite(losses), sign * scores, -np.inf)

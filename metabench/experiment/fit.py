@@ -284,14 +284,15 @@ def train_fit(
     fit = cell.fit
     mode = None if cell.evaluate.batch_norm is None else method.settings.test_batch_norm
     validation = episodes_of(fit, fit.dataset, dataset, "validation", EpisodeShape.of(fit.validate))
-    metric = named_metric(fit.validate.metric or dataset.metric)
     validations = itertools.count()
 
     def validate() -> Choice:
         # once is enough to know a method by
         weighed = state_digest(state) if next(validations) == 0 else None
         with phase(state, fit.root_seed, "validation", fit=fit.id):
-            choice = choose(method, state, validation, fit.validate.episodes, mode, device, metric)
+            choice = choose(
+                method, state, validation, fit.validate.episodes, mode, device, fit.validate.metric
+            )
         if weighed is not None:
             refuse_changed_state(method, state, weighed)
         return choice
@@ -303,7 +304,7 @@ def train_fit(
         fit.train,
         fit.validate,
         validate,
-        metric.higher_is_better,
+        named_metric(fit.validate.metric or dataset.metric).higher_is_better,
         device,
         lambda iteration, total, loss: progress(Progress("train", iteration, total, loss)),
         checkpoint,
@@ -342,8 +343,7 @@ def settle(
     shape = EpisodeShape(at.ways, at.shots, fit.validate.query_shots)
     stream = episodes_of(fit, fit.dataset, dataset, "validation", shape)
     mode: Any = at.batch_norm
-    metric = named_metric(fit.validate.metric or dataset.metric)
-    return choose(method, state, stream, fit.validate.episodes, mode, device, metric)
+    return choose(method, state, stream, fit.validate.episodes, mode, device, fit.validate.metric)
 
 
 def test(
@@ -377,8 +377,8 @@ def test(
         at.episodes,
         mode,
         device,
-        named_metric(at.metric or dataset.metric),
         point=choice.point,
+        metric=at.metric,
         every_metric=True,
         progress=tell,
     )

@@ -197,9 +197,9 @@ def test_seeds_move_the_id(field: str) -> None:
 @pytest.mark.parametrize("section", RECIPES)
 def test_every_recipe_key_can_be_said(section: str) -> None:
     fields = {field.name for field in dataclasses.fields(RECIPES[section])}
-    assert set(keys(RECIPE_TABLES[section])) == fields - (
-        {"ways", "shots"} if section == "evaluate" else set()
-    )
+    # ways and shots of a test are the grid's; validation is scored by the metric of the test
+    elsewhere = {"evaluate": {"ways", "shots"}, "validate": {"metric"}}
+    assert set(keys(RECIPE_TABLES[section])) == fields - elsewhere.get(section, set())
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_every_recipe_key_can_be_said(section: str) -> None:
 def test_every_key_of_the_recipe_moves_the_id(tmp_path: Path, section: str, key: str) -> None:
     default = {field.name: field.default for field in dataclasses.fields(RECIPES[section])}[key]
     value = "other" if key == "on" else another(get_type_hints(RECIPES[section])[key], default)
-    value = {"batch_norm": "support", "target": 0.5}.get(key, value)
+    value = {"batch_norm": "support", "target": 0.5, "metric": "macro_f1"}.get(key, value)
     recipe = (
         {**BASE["train"], "schedule": "step"}
         if key in ("step_every", "step_factor")
@@ -223,8 +223,37 @@ def test_every_key_of_the_recipe_moves_the_id(tmp_path: Path, section: str, key:
     moved[section] = {**moved.get(section, {}), key: value}
     before, after = cell_of(tmp_path, base), cell_of(tmp_path, moved)
     assert after.id != before.id
-    # cells that differ in evaluation alone share a fit
-    assert (after.fit.id != before.fit.id) == (section != "evaluate")
+    # cells that differ in evaluation alone share a fit; by the metric weights are chosen too
+    assert (after.fit.id != before.fit.id) == (section != "evaluate" or key == "metric")
+
+
+def test_the_datasets_own_metric_moves_no_id(tmp_path: Path) -> None:
+    said = cell_of(tmp_path, {**BASE, "evaluate": {"metric": "accuracy"}})
+    assert said == cell_of(tmp_path, BASE)
+    assert (said.evaluate.metric, said.fit.validate.metric) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(15, [15] * 5), ([9, 2, 2, 1, 1], [1, 2, 9, 1, 2])], ids=["equal", "order"]
+)
+def test_two_ways_to_say_the_same_queries_are_one_cell(
+    tmp_path: Path, one: object, other: object
+) -> None:
+    """Which class gets which number is drawn anew in each episode."""
+    cells = [
+        cell_of(
+            tmp_path,
+            {
+                **BASE,
+                "train": {**BASE["train"], "query_shots": queries},
+                "validate": {"query_shots": queries},
+                "evaluate": {"query_shots": [queries]},
+            },
+        )
+        for queries in (one, other)
+    ]
+    assert cells[0] == cells[1]
+    assert (cells[0].id == cell_of(tmp_path, BASE).id) == (one == 15)
 
 
 SETTINGS = [

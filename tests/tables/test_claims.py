@@ -313,4 +313,4 @@ def test_claims_are_written_as_csv(tmp_path):
 
 def test_every_claim_that_a_suite_may_make_can_be_judged():
     assert {*suite_claims.BOUNDS} == {*table_claims.BOUNDS}
-    assert {*suite_claims.METRICS} <= {"score", "gain_first_step", *table_claims.UNITS}
+    assert {*suite_claims.QUANTITIES} <= {"score", "gain_first_step", *table_claims.UNITS}

@@ -46,10 +46,11 @@ def assert_well_formed(draw: Draw, table: ClassTable, shape: EpisodeShape) -> No
         draw["classes"], draw["support"], draw["query"], draw["query_y"], strict=True
     ):
         assert len(set(classes)) == ways
-        assert len({*support, *query}) == ways * (shape.shots + shape.query_shots)
+        assert len({*support, *query}) == shape.examples
         assert [label_of[image] for image in support] == np.repeat(classes, shape.shots).tolist()
         assert [label_of[image] for image in query] == classes[query_y].tolist()
-        assert np.bincount(query_y, minlength=ways).tolist() == [shape.query_shots] * ways
+        asked = np.bincount(query_y, minlength=ways)
+        assert sorted(asked) == sorted(shape.class_queries)
 
 
 @given(
@@ -111,6 +112,63 @@ def test_no_order_carries_information() -> None:
             assert chisquare(counts[table.members[start : start + size]]).pvalue > SURELY
 
 
+@given(
+    sizes=st.lists(st.integers(9, 15), min_size=4, max_size=9),
+    shots=st.integers(1, 2),
+    queries=st.lists(st.integers(1, 7), min_size=2, max_size=4).map(tuple),
+    seed=st.integers(0, 99),
+)
+def test_classes_with_different_numbers_of_queries_are_well_formed(
+    sizes: list[int], shots: int, queries: tuple[int, ...], seed: int
+) -> None:
+    table, shape = table_of(sizes, seed), EpisodeShape(len(queries), shots, queries)
+    assert (shape.queries, shape.images) == (sum(queries), shots + max(queries))
+    assert_well_formed(draw_episodes(np.random.default_rng(seed), table, shape, 20), table, shape)
+
+
+def test_no_order_tells_which_class_has_most_queries() -> None:
+    """Neither the place in the episode nor the class itself, and its queries stand anywhere."""
+    table, shape = table_of([9, 14, 30, 10]), EpisodeShape(3, 1, (6, 2, 1))
+    draw = draw_episodes(np.random.default_rng(5), table, shape, 20_000)
+    asked = (draw["query_y"][:, :, None] == np.arange(3)).sum(1)
+    most = asked.argmax(1)
+    assert (asked.max(1) == 6).all()
+    assert chisquare(np.bincount(most)).pvalue > SURELY
+    largest = np.take_along_axis(draw["classes"], most[:, None], 1)[:, 0] // 10
+    assert chisquare(np.bincount(largest)).pvalue > SURELY
+    there = (draw["query_y"] == most[:, None]).sum(0)
+    assert chisquare(there).pvalue > SURELY
+    # which number a class gets does not depend on which another gets, but that it is another
+    order = asked.argsort(1) @ 3 ** np.arange(3)
+    assert chisquare(np.unique(order, return_counts=True)[1]).pvalue > SURELY
+    assert len(np.unique(order)) == 6
+
+
+def test_classes_and_support_do_not_depend_on_how_queries_are_dealt_out() -> None:
+    """Of as many images a class are taken whatever the numbers: only the largest counts."""
+    table = table_of([12, 15, 9, 20])
+    draws = [
+        draw_episodes(np.random.default_rng(3), table, EpisodeShape(3, 2, queries), 50)
+        for queries in (6, (6, 3, 1))
+    ]
+    for part in ("classes", "support"):
+        assert np.array_equal(draws[0][part], draws[1][part])
+
+
+def test_disjoint_episodes_have_as_many_queries_of_each_class() -> None:
+    with pytest.raises(DataError, match='use sampling = "with_replacement"'):
+        draw_disjoint(np.random.default_rng(0), table_of([20] * 4), EpisodeShape(2, 1, (5, 2)), 3)
+
+
+def test_a_shape_has_one_number_of_queries_a_class_or_one_for_each() -> None:
+    with pytest.raises(ValueError, match="2 numbers of queries for 3 ways"):
+        EpisodeShape(3, 1, (4, 2))
+    assert EpisodeShape(None, 5, 10).queries == 10
+    assert EpisodeShape(None, 5, 10).examples == 15
+    assert EpisodeShape(3, 2, 4).examples == 18
+    assert EpisodeShape(2, 1, (9, 1)).examples == 12
+
+
 def test_too_few_classes_or_images_are_told() -> None:
     rng, table = np.random.default_rng(0), table_of([20, 12, 20])
     with pytest.raises(DataError, match=r"the split has 3 classes, too few for 5-way"):
@@ -119,6 +177,8 @@ def test_too_few_classes_or_images_are_told() -> None:
         DataError, match=r"'class 10' has 12 images.*1 shots and 15 queries a class \(16 images\)"
     ):
         draw_episodes(rng, table, EpisodeShape(3, 1, 15), 1)
+    with pytest.raises(DataError, match=r"1 shots and 12 queries a class \(13 images\)"):
+        draw_episodes(rng, table, EpisodeShape(3, 1, (12, 1, 1)), 1)
 
 
 @given(
