@@ -339,7 +339,10 @@ def _refuse_own_episodes(document: Document, layers: Iterable[Layer]) -> None:
             "validation and test episodes belong to the data: one algorithm cannot have "
             "its own; say it for all"
         )
-        problems += [(layer.place(section, key), why) for section, key in forbidden]
+        reasons = {"metric": "all algorithms are scored by one metric; say it for all"}
+        problems += [
+            (layer.place(section, key), reasons.get(key, why)) for section, key in forbidden
+        ]
     if problems:
         raise document.error(*problems)
 

@@ -18,6 +18,7 @@ from metabench.experiment import evaluation
 from metabench.experiment.evaluation import choose, evaluate, figures_of
 from metabench.experiment.sources import EpisodeStream
 from metabench.methods.method import Method, State
+from metabench.metrics import METRICS, calibration_sums
 from metabench.models.conv4 import Conv4
 from metabench.tasks.episodes import EpisodeShape, Task
 
@@ -210,6 +211,65 @@ def test_a_method_with_a_step_of_its_own_keeps_it(waves: EpisodeStream) -> None:
     assert choice.score == pytest.approx(
         evaluate(method, state_of(method), waves, 8, None, CPU, point=1).scores[:, 1].mean()
     )
+
+
+def test_the_metric_that_is_named_scores_and_chooses(waves: EpisodeStream) -> None:
+    method = Constants(Constants.Settings((3.0, 0.0)))
+    choice = choose(method, state_of(method), waves, 8, None, CPU, "mae")
+    got = evaluate(method, state_of(method), waves, 8, None, CPU, point=1, metric="mae")
+    query_y = waves.episodes(0, 8, CPU).query_y
+    assert got.scores[:, 1] == pytest.approx(query_y.abs().mean((1, 2)).numpy())
+    assert (choice.point, choice.score) == (1, got.scores[:, 1].mean())
+
+
+def test_a_metric_that_falls_is_chosen_downwards(images: EpisodeStream) -> None:
+    method = make_method("scratch", rates=(1e-9, 0.03), steps=(0, 1, 10))
+    choice = choose(method, state_of(method), images, 20, "query", CPU, "log_loss")
+    scores = [
+        evaluate(candidate, state_of(method), images, 20, "query", CPU, point=0, metric="log_loss")
+        .scores.mean(0)
+        .min()
+        for candidate in method.candidates()
+    ]
+    assert choice.score == pytest.approx(min(scores))
+    assert choice.score < math.log(WAYS)
+
+
+@pytest.mark.parametrize("mode", ["query", "running"])
+def test_every_metric_is_that_of_the_step_that_counts(
+    images: EpisodeStream, mode: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the portions in which the episodes are met; and asking for it moves nothing."""
+    monkeypatch.setattr(evaluation, "EPISODES_AT_ONCE", 4)
+    monkeypatch.setattr(evaluation, "EMBEDDED_EPISODES_AT_ONCE", 4)
+    method = make_method("maml" if mode == "query" else "protonet")
+    state, point = state_of(method), len(method.curve) // 2
+    got = evaluate(method, state, images, 10, mode, CPU, point=point, every_metric=True)
+    plain = evaluate(method, state, images, 10, mode, CPU, point=point)
+    assert np.array_equal(got.scores, plain.scores)
+    assert not plain.scoring.metrics
+    batch = images.episodes(0, 10, CPU)
+    predicted = method.predict(state, batch.support_x, batch.support_y, batch.query_x, mode)
+    for name, scores in got.scoring.metrics.items():
+        wanted = METRICS[name].per_episode(predicted, batch.query_y)[:, point].numpy()
+        assert scores == pytest.approx(wanted, rel=1e-4, abs=1e-6), name
+    sums = calibration_sums(predicted, batch.query_y)[:, point].sum(0).numpy()
+    assert got.scoring.counts["reliability"] == pytest.approx(sums, rel=1e-4)
+    assert got.scoring.counts["roc_counts"].sum(1).tolist() == [120, 360]
+
+
+def test_figures_show_as_many_queries_of_each_class_as_the_smallest_has(
+    tiny_datasets: dict[str, Dataset],
+) -> None:
+    shape = EpisodeShape(WAYS, 2, (3, 2, 2, 1))
+    stream = EpisodeStream(tiny_datasets["omniglot"], {}, "test", shape, root_seed=0, seed=0)
+    kept, whole, _, _ = figures(stream, "protonet", "query")
+    for e in range(2):
+        first = [int(np.flatnonzero(whole.query_y[e] == c)[0]) for c in range(WAYS)]
+        assert kept["query_y"][e].tolist() == list(range(WAYS))
+        assert np.array_equal(
+            kept["query_x"][e, :, :, :, 0], (255 * whole.query_x[e, first, 0]).round().byte()
+        )
 
 
 def test_accuracy_is_chosen_upwards(images: EpisodeStream) -> None:

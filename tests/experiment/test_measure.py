@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from few_shot import make_cell, run
 
+from metabench.experiment import measure
 from metabench.experiment.measure import (
     WARM_UP_ITERATIONS,
     MemoryPeaks,
@@ -15,6 +20,7 @@ from metabench.experiment.measure import (
     typical,
     warm_up,
 )
+from metabench.methods.fomaml import FOMAML
 
 CPU = torch.device("cpu")
 MEGABYTE = 2**20
@@ -67,23 +73,97 @@ def test_a_stopwatch_goes_on_from_earlier_laps() -> None:
     assert watch.seconds().shape == (3,)
 
 
-def test_memory_peaks_rise_with_what_is_used_and_start_anew() -> None:
-    peaks = MemoryPeaks(CPU)
-    peaks.start()
-    before = peaks.read()["peak_resident_bytes"]
-    block = np.ones(200 * MEGABYTE, dtype=np.uint8)
-    during = peaks.read()["peak_resident_bytes"]
+@pytest.fixture(params=["kernel", "samples"])
+def read_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to know a peak of resident memory; the second as where there is no other."""
+    if request.param == "samples":
+        monkeypatch.setattr(measure, "_reset_high_water", lambda: False)
+    elif not measure._reset_high_water():
+        pytest.skip("this kernel keeps no mark that can start anew")
+    return str(request.param)
+
+
+def allocate(megabytes: int) -> None:
+    """Use so much memory for a moment."""
+    block = np.ones(megabytes * MEGABYTE, dtype=np.uint8)
+    time.sleep(0.2)
     del block
-    after = peaks.read()["peak_resident_bytes"]
-    peaks.start()
-    anew = peaks.read()["peak_resident_bytes"]
-    assert before + 190 * MEGABYTE < during < before + 400 * MEGABYTE
-    # a peak does not go down by itself; the kernel counts resident pages in batches
-    assert after > during - 8 * MEGABYTE
-    assert anew < during - 150 * MEGABYTE
+
+
+def test_memory_peaks_rise_with_what_is_used_and_start_anew(read_by: str) -> None:
+    with MemoryPeaks(CPU) as peaks:
+        before = peaks.read()
+        allocate(200)
+        after = peaks.read()
+    with MemoryPeaks(CPU) as anew:
+        afterwards = anew.read()
+    assert peaks.read_by == anew.read_by == read_by
+    above = "peak_resident_above_bytes"
+    assert before[above] < 20 * MEGABYTE
+    assert 190 * MEGABYTE < after[above] < 230 * MEGABYTE
+    assert after["peak_resident_bytes"] == after[above] + after["resident_before_bytes"]
+    assert after["resident_before_bytes"] == before["resident_before_bytes"]
+    assert afterwards[above] < 20 * MEGABYTE
+
+
+def test_peaks_of_the_test_are_above_what_was_there_before_training(read_by: str) -> None:
+    with MemoryPeaks(CPU) as training:
+        block = np.ones(100 * MEGABYTE, dtype=np.uint8)
+    with MemoryPeaks(CPU, training.before) as test:
+        read = test.read()
+    del block
+    assert read["resident_before_bytes"] == training.before
+    assert 90 * MEGABYTE < read["peak_resident_above_bytes"] < 130 * MEGABYTE
+
+
+@pytest.mark.parametrize("rises", [True, False])
+def test_a_peak_between_two_looks_is_seen_where_the_process_never_had_more(
+    rises: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's mark of the whole process, which never falls, is of this block if it rose
+    there."""
+    marks = [2**40, 2**40 + MEGABYTE * rises]
+    monkeypatch.setattr(measure, "_reset_high_water", lambda: False)
+    monkeypatch.setattr(measure, "_process_high_water", lambda: marks.pop(0))
+    with MemoryPeaks(CPU) as peaks:
+        resident = peaks.read()["peak_resident_bytes"]
+    assert (resident == 2**40 + MEGABYTE) == rises
+    assert rises or resident < 2**38
+
+
+def test_what_a_method_takes_in_training_is_told(
+    read_by: str, omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above what the process held before, and not as that of the test."""
+    (plain,) = run(make_cell("fomaml"), data=omniglot_folder)
+    step = FOMAML.step
+
+    def hungry(self: FOMAML, *given: Any) -> Any:
+        allocate(200)
+        return step(self, *given)
+
+    monkeypatch.setattr(FOMAML, "step", hungry)
+    (outcome,) = run(make_cell("fomaml"), data=omniglot_folder)
+    above, usual = (each.measured["peak_resident_above_bytes"] for each in (outcome, plain))
+    assert outcome.measured["resident_read_by"] == read_by
+    assert 170 * MEGABYTE < above["training"] - usual["training"] < 230 * MEGABYTE
+    assert above["test"] < 100 * MEGABYTE
+    before = outcome.measured["resident_before_bytes"]
+    assert before["training"] == before["test"] > 50 * MEGABYTE
+
+
+def test_no_thread_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "_reset_high_water", lambda: False)
+    threads = threading.active_count()
+    with MemoryPeaks(CPU):
+        assert threading.active_count() == threads + 1
+    with pytest.raises(ZeroDivisionError), MemoryPeaks(CPU):
+        raise ZeroDivisionError
+    assert threading.active_count() == threads
 
 
 def test_a_cpu_has_no_peaks_of_a_gpu() -> None:
-    read = MemoryPeaks(CPU).read()
+    with MemoryPeaks(CPU) as peaks:
+        read = peaks.read()
     assert read["peak_gpu_allocated_bytes"] is None
     assert read["peak_gpu_reserved_bytes"] is None

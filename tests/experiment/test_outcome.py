@@ -13,6 +13,7 @@ from few_shot import make_cell, run
 from metabench.experiment import outcome
 from metabench.experiment.fit import CellOutcome
 from metabench.experiment.training_state import Training
+from metabench.metrics import METRICS
 from metabench.records import plain
 from metabench.stats.intervals import t_interval
 
@@ -21,6 +22,7 @@ RESULT = {
         "outcome",
         "score",
         "interval",
+        "metrics",
         "episodes",
         "iterations",
         "stopped",
@@ -43,6 +45,7 @@ MEASURED = {
     ),
     *("choice_seconds", "warm_up_iterations", "interruptions", "workers"),
     *("peak_gpu_allocated_bytes", "peak_gpu_reserved_bytes", "peak_resident_bytes"),
+    *("peak_resident_above_bytes", "resident_before_bytes", "resident_read_by"),
 }
 CELLS: dict[str, dict[str, Any]] = {
     "maml on sinusoid": {"algorithm": "maml"},
@@ -267,6 +270,40 @@ def test_times_are_plausible_and_add_up(outcomes: dict[str, CellOutcome], name: 
     assert measured["peak_resident_bytes"]["training"] > 50e6
     assert measured["peak_resident_bytes"]["test"] > 50e6
     assert measured["peak_gpu_allocated_bytes"] == {"training": None, "test": None}
+
+
+@every_cell
+def test_every_metric_of_the_kind_of_task_is_in_the_record(
+    outcomes: dict[str, CellOutcome], name: str
+) -> None:
+    result, arrays = outcomes[name].result, outcomes[name].arrays
+    if result["outcome"] != "completed":
+        assert result["metrics"] is None
+        return
+    kind = "classification" if "omniglot" in name else "regression"
+    assert list(result["metrics"]) == [n for n, m in METRICS.items() if m.kind == kind]
+    for metric, told in result["metrics"].items():
+        scores = arrays[f"result/metrics/{metric}"]
+        assert (scores.shape, scores.dtype) == ((40,), np.float64)
+        assert told["mean"] == scores.mean()
+        assert told["interval"] == list(t_interval(scores.tolist()).interval)
+    primary = "accuracy" if kind == "classification" else "mse"
+    assert np.array_equal(arrays[f"result/metrics/{primary}"], arrays["result/scores"])
+    assert ("result/roc_counts" in arrays) == (kind == "classification")
+
+
+@pytest.mark.parametrize("name", ["maml on omniglot", "protonet on omniglot"])
+def test_counts_for_curves_and_diagrams_are_of_all_queries(
+    outcomes: dict[str, CellOutcome], name: str
+) -> None:
+    arrays = outcomes[name].arrays
+    truth, prediction = arrays["result/truth"], arrays["result/prediction"]
+    count, confidence, correct = arrays["result/reliability"]
+    assert count.sum() == truth.size
+    assert correct.sum() == (truth == prediction).sum()
+    assert confidence.sum() == pytest.approx(arrays["result/confidence"].sum(), rel=1e-5)
+    assert arrays["result/roc_counts"].sum(1).tolist() == [truth.size, 2 * truth.size]
+    assert arrays["result/roc_counts"].nbytes + arrays["result/reliability"].nbytes < 2_000
 
 
 def test_waves_are_kept_for_the_figures(outcomes: dict[str, CellOutcome]) -> None:

@@ -468,6 +468,73 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("algorithm.inner_lr", "protonet takes"),
     ),
     "axis that is no list": ("[4, 8]", "4", ("train.tasks_per_batch", "expected a list")),
+    # queries and metrics
+    "queries of each class in regression": (
+        "iterations = 1000\nquery_shots = 10",
+        "iterations = 1000\nquery_shots = [9, 1]",
+        ("[train] query_shots = [9, 1]", "regression has no classes; say one number"),
+    ),
+    "queries of too few classes": (
+        'rotations = "train"',
+        'rotations = "train"\nevaluate.query_shots = [[9, 1]]',
+        ("evaluate.query_shots", "has 2 numbers, one for each class", "5 ways; say 5 of them"),
+    ),
+    "queries of too few classes in training": (
+        'rotations = "train"',
+        'rotations = "train"\ntrain.query_shots = [9, 1]',
+        ("train.query_shots = [9, 1]", "the episodes have 5 ways"),
+    ),
+    "queries of too few classes in validation": (
+        'rotations = "train"',
+        'rotations = "train"\nvalidate.query_shots = [9, 1]',
+        ("validate.query_shots = [9, 1]", "the episodes have 5 ways"),
+    ),
+    "queries of one class": (
+        "iterations = 1000\nquery_shots = 10",
+        "iterations = 1000\nquery_shots = [10]",
+        ("query_shots = [10]", "a whole number, at least 1, at most 10,000, or a list with one"),
+    ),
+    "queries of a class that has none": (
+        'rotations = "train"',
+        'rotations = "train"\nevaluate.query_shots = [[9, 0, 1, 1, 1]]',
+        ("evaluate.query_shots", "a whole number, at least 1"),
+    ),
+    "disjoint episodes with different numbers of queries": (
+        'rotations = "train"',
+        'rotations = "train"\nevaluate.query_shots = [[3, 1, 1, 1, 1]]\n'
+        'evaluate.sampling = "disjoint"',
+        ("evaluate.query_shots", 'with sampling = "disjoint" every class has as many queries'),
+    ),
+    "unknown metric": (
+        'batch_norm = "default"',
+        'metric = "macro_f2"',
+        ('[evaluate] metric = "macro_f2"', '"accuracy"', "did you mean 'macro_f1'?"),
+    ),
+    "metric of another kind of task": (
+        'batch_norm = "default"',
+        'metric = "macro_f1"',
+        ("'sinusoid' is regression, and macro_f1 is for classification", "one of mse, mae"),
+    ),
+    "list of metrics": (
+        'batch_norm = "default"',
+        'metric = ["accuracy", "macro_f1"]',
+        ("[evaluate] metric", 'expected one of "accuracy"'),
+    ),
+    "metric of one algorithm": (
+        "inner_steps = 5",
+        'inner_steps = 5\nevaluate.metric = "mae"',
+        ("evaluate.metric", "all algorithms are scored by one metric; say it for all"),
+    ),
+    "target beyond a metric": (
+        'rotations = "train"',
+        'rotations = "train"\nevaluate.metric = "roc_auc"\nvalidate.target = 1.5',
+        ("validate.target = 1.5", "the score on 'omniglot' is roc_auc, a fraction"),
+    ),
+    "claim about a metric of another kind of task": (
+        "seconds_per_task",
+        "macro_f1",
+        ('metric = "macro_f1"', "is for classification, and the claim is about regression"),
+    ),
     # claims
     "claim of nobody": (
         'of = "maml_5"',

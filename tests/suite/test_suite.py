@@ -3,6 +3,7 @@ is."""
 
 from __future__ import annotations
 
+import math
 import os
 from itertools import combinations_with_replacement
 from pathlib import Path
@@ -14,6 +15,7 @@ from suite_project import GOOD, load, write_suite
 
 from metabench.cells import Cell, Part
 from metabench.errors import ConfigError
+from metabench.runner.describe import metric_of
 from metabench.suite import Suite, every_suite, load_suite, parse_seeds, suite_names
 from metabench.suite.document import Document, read_document, toml_text, toml_value
 from metabench.suite.networks import misfit
@@ -168,6 +170,48 @@ def test_lists_in_evaluate_share_a_fit(tmp_path: Path) -> None:
     ).cells
     assert len(cells) == 4
     assert len({cell.fit.id for cell in cells}) == 1
+
+
+UNBALANCED = """
+[train]
+iterations = 10
+query_shots = [9, 1, 1, 1, 1]
+[validate]
+query_shots = [1, 1, 1, 1, 2]
+[evaluate]
+query_shots = [15, [2, 2, 2, 2, 9]]
+"""
+
+
+def test_classes_may_have_different_numbers_of_queries(tmp_path: Path) -> None:
+    """In [evaluate], where a list is an axis, as one value of it."""
+    cells = load(tmp_path, GRID + UNBALANCED).cells
+    assert [cell.evaluate.query_shots for cell in cells] == [15, (9, 2, 2, 2, 2)]
+    assert len({cell.fit.id for cell in cells}) == 1
+    assert cells[0].fit.train.query_shots == (9, 1, 1, 1, 1)
+    assert cells[0].fit.validate.query_shots == (2, 1, 1, 1, 1)
+    assert [metric_of(cell)["chance"] for cell in cells] == [0.2, 0.2]
+
+
+def test_queries_of_each_class_can_be_an_axis(tmp_path: Path) -> None:
+    axes = 'axes = { "evaluate.query_shots" = [3, [2, 2, 2, 2, 9]] }\n'
+    cells = load(tmp_path, GRID + axes + "[train]\niterations = 10\n").cells
+    assert [cell.evaluate.query_shots for cell in cells] == [3, (9, 2, 2, 2, 2)]
+    assert [cell.labels["evaluate.query_shots"] for cell in cells] == [3, [2, 2, 2, 2, 9]]
+
+
+def test_the_metric_of_the_test_scores_validation_too(tmp_path: Path) -> None:
+    text = GRID + '[train]\niterations = 10\n[evaluate]\nmetric = "log_loss"\n'
+    cell = only_cell(load(tmp_path, text))
+    assert (cell.evaluate.metric, cell.fit.validate.metric) == ("log_loss", "log_loss")
+    assert metric_of(cell) == {
+        "name": "log_loss",
+        "unit": "nats",
+        "higher_is_better": False,
+        "chance": pytest.approx(math.log(5)),
+    }
+    assert cell.group()["scored_by"] == "log_loss"
+    assert "scored_by" not in only_cell(load(tmp_path, GRID + "[train]\niterations = 10\n")).group()
 
 
 def test_other_datasets(tmp_path: Path) -> None:
