@@ -153,12 +153,9 @@ def test_batch_norm_is_the_methods_unless_said(tmp_path: Path) -> None:
         "running",
         "query",
     ]
-    text = (
-        text.replace('"omniglot"', '"sinusoid"')
-        .replace("ways = 5\n", "")
-        .replace('["maml", "protonet"]', '"maml"')
-    )
-    assert only_cell(load(tmp_path, text)).evaluate.batch_norm is None
+    text += '\n[[grid]]\nalgorithms = "maml"\ndatasets = "sinusoid"\nshots = 10\nseeds = 1\n'
+    suite = load(tmp_path, text.replace("[grid]", "[[grid]]", 1))
+    assert [cell.evaluate.batch_norm for cell in suite.cells][3:] == [None]
 
 
 def test_lists_in_evaluate_share_a_fit(tmp_path: Path) -> None:
