@@ -128,7 +128,7 @@ def load_suite(
         )
     profile_seeds = table.profiles[profile].seeds if profile is not None else None
     said = suite_layers(document, table, project, profile)
-    cells, layers = expand(Written(document, table, said, profile_seeds))
+    cells, layers = expand(Written(document, table, said, project.data, profile_seeds))
     reference = _reference(document, table, cells)
     return Suite(
         name=name,

@@ -12,6 +12,7 @@ from metabench.identity import canonical
 from metabench.registry import get
 from metabench.suite.document import KeyPath
 from metabench.suite.entries import check_entries
+from metabench.suite.episode_shapes import EpisodeShapes
 from metabench.suite.evaluations import SAME, evaluations
 from metabench.suite.layers import (
     Layer,
@@ -54,10 +55,12 @@ def _expanded(written: Written) -> tuple[tuple[Cell, ...], Sequence[Layer]]:
     points = points_of(written)
     refuse_vain_overrides(written, [point for _, point in points])
     written = without_vain_keys(written, points)
-    networks = Networks()
+    networks, shapes = Networks(), EpisodeShapes(written.data)
     cells: list[Cell] = []
     for number, point in points:
-        first = _cells_of(written, number, point, networks)
+        layers = written.layers_at(number, point)
+        first = _cells_of(written, number, point, layers, networks)
+        shapes.refuse_impossible(written, number, first, layers)
         for seed in written.seeds_of(number):
             fit = replace(first[0].fit, seed=seed)
             cells += [replace(cell, fit=fit) for cell in first]
@@ -65,9 +68,10 @@ def _expanded(written: Written) -> tuple[tuple[Cell, ...], Sequence[Layer]]:
     return _each_once(written, sorted(cells, key=lambda cell: cell.fit.seed)), written.layers
 
 
-def _cells_of(written: Written, number: int, point: Point, networks: Networks) -> list[Cell]:
+def _cells_of(
+    written: Written, number: int, point: Point, layers: Sequence[Layer], networks: Networks
+) -> list[Cell]:
     """Return the cells of one point, for the first seed."""
-    layers = written.layers_at(number, point)
     refuse_shadowed_axes(layers, point.axes)
     fit = _fit(written, number, point, layers)
     _refuse_other_ways(written, number, point, fit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from metabench.errors import ConfigError, nearest
 from metabench.registry import Group, names
@@ -23,6 +24,8 @@ class Written:
         The suite as written and as parsed.
     layers
         Everything that is said about recipes and settings, in order of precedence.
+    data
+        Folder that datasets lie in.
     seeds
         In place of those of every grid, where a profile says so.
     """
@@ -30,6 +33,7 @@ class Written:
     document: Document
     table: SuiteTable
     layers: Sequence[Layer]
+    data: Path
     seeds: Sequence[int] | None = None
 
     @cached_property

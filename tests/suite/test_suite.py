@@ -432,7 +432,9 @@ def test_resolved_suite_expands_to_the_same_cells_without_project_and_profile(
     )
     suite = load(
         tmp_path,
-        GOOD.replace("train.iterations = 10\n", "train.iterations = 10\nseeds = [4]\n"),
+        GOOD.replace("train.iterations = 10\n", "train.iterations = 10\nseeds = [4]\n").replace(
+            "episodes = 200", "episodes = 20"
+        ),
         profile=profile,
     )
     again = load(tmp_path_factory.mktemp("elsewhere"), suite.resolved)
