@@ -1,8 +1,9 @@
 """Suites: a TOML file, found, read, checked, and expanded to its cells. Nothing is run or written
-here, and no data is needed.
+here; where data is missing, what is published of it tells.
 
 `load_suite` is the whole interface. What a suite may say is in `schema`, how a recipe comes
-together in `layers`, how grids become cells in `grids`.
+together in `layers`, how grids become cells in `grids`, what is refused as said in vain in `vain`,
+and as impossible beside the data in `episode_shapes`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from metabench.cells import Cell
 from metabench.errors import ConfigError, MetabenchError, nearest, some
 from metabench.suite.claims import Claim, make_claims
-from metabench.suite.document import Document, read_document, toml_text
+from metabench.suite.document import Document, read_document
 from metabench.suite.finding import MANY, find_suite, suite_names
 from metabench.suite.grids import expand
 from metabench.suite.layers import RECIPE_TABLES, Layer, merged, suite_layers, values
@@ -23,6 +24,7 @@ from metabench.suite.parsing import keys, normalised, parse
 from metabench.suite.project import Project
 from metabench.suite.restrictions import parse_seeds, selected_ids
 from metabench.suite.schema import SuiteTable
+from metabench.suite.toml import toml_text
 from metabench.suite.written import Written
 from metabench.text import one_line
 
@@ -114,18 +116,7 @@ def load_suite(
     path = find_suite(name_or_path, project)
     document = normalised(read_document(path))
     table = parse(document, SuiteTable)
-    if profile is not None and profile not in table.profiles:
-        known = some(table.profiles, MANY) or "none"
-        raise ConfigError(
-            f"{document.name}: there is no profile '{one_line(profile)}'; there are "
-            f"{known}{nearest(profile, table.profiles)}"
-        )
-    name = path.stem if profile is None else f"{path.stem}-{profile}"
-    if profile is not None and path.with_name(f"{name}.toml").exists():
-        raise ConfigError(
-            f"{document.name}: profile '{profile}' and the suite '{name}' would share a run "
-            "folder; rename one of them"
-        )
+    name = _name(path, document, table, profile)
     profile_seeds = table.profiles[profile].seeds if profile is not None else None
     said = suite_layers(document, table, project, profile)
     cells, layers = expand(Written(document, table, said, project.data, profile_seeds))
@@ -157,6 +148,25 @@ def every_suite(project: Project) -> dict[str, Suite | MetabenchError]:
         except MetabenchError as error:
             suites[name] = error
     return suites
+
+
+def _name(path: Path, document: Document, table: SuiteTable, profile: str | None) -> str:
+    """Return the name of the suite's run folder, after seeing that there is such a profile."""
+    if profile is None:
+        return path.stem
+    if profile not in table.profiles:
+        known = some(table.profiles, MANY) or "none"
+        raise ConfigError(
+            f"{document.name}: there is no profile '{one_line(profile)}'; there are "
+            f"{known}{nearest(profile, table.profiles)}"
+        )
+    name = f"{path.stem}-{profile}"
+    if path.with_name(f"{name}.toml").exists():
+        raise ConfigError(
+            f"{document.name}: profile '{profile}' and the suite '{name}' would share a run "
+            "folder; rename one of them"
+        )
+    return name
 
 
 def _argument(path: Path, project: Project) -> str:

@@ -149,12 +149,13 @@ def _to_blame(
     """Return the place of the key that asks for too much, and a word on a default that does."""
     said, shape = merged(layers, wanted.section), wanted.shape
     asked: dict[str, list[tuple[str, object]]] = {
-        "classes": [("ways", shape.ways)],
-        "images": [("query_shots", shape.query_shots), ("shots", shape.shots)],
+        "ways": [("ways", shape.ways)],
+        "shots": [("shots", shape.shots)],
+        "query_shots": [("query_shots", shape.query_shots), ("shots", shape.shots)],
         "episodes": [("episodes", wanted.disjoint), ("sampling", "disjoint")],
     }
-    of_images = found.of == "images" and "query_shots" not in said
-    hint = f"; {wanted.section}.query_shots is {shape.query_shots} unless said" if of_images else ""
+    default = found.of == "query_shots" and "query_shots" not in said
+    hint = f"; {wanted.section}.query_shots is {shape.query_shots} unless said" if default else ""
     for key, asks in asked[found.of]:
         value, layer = said.get(key, (None, None))
         if layer is not None and asks in (value if isinstance(value, list) else [value]):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from metabench.errors import ConfigError, nearest, some
 from metabench.suite.project import Project
-from metabench.suite.schema import is_name
+from metabench.suite.value_types import is_name
 from metabench.text import one_line
 
 MANY = 20

@@ -9,7 +9,7 @@ from typing import Any
 from metabench.cells import Cell
 from metabench.errors import ConfigError, nearest, some
 from metabench.suite.finding import MANY
-from metabench.suite.schema import MAX_SEEDS
+from metabench.suite.value_types import MAX_SEEDS
 from metabench.text import one_line
 
 _SEEDS = re.compile(r"(\d{1,10})(?:-(\d{1,10}))?")

@@ -72,12 +72,13 @@ class Shortage:
     Attributes
     ----------
     of
-        ``classes``, ``images`` of a class, or disjoint ``episodes``.
+        What is too many: ``ways``, ``shots`` alone, ``query_shots`` beside them, or disjoint
+        ``episodes``.
     why
         In words.
     """
 
-    of: Literal["classes", "images", "episodes"]
+    of: Literal["ways", "shots", "query_shots", "episodes"]
     why: str
 
 
@@ -102,7 +103,7 @@ def shortage(
     assert shape.ways is not None
     if shape.ways > len(sizes):
         why = f"{title} has {len(sizes)} classes, too few for {shape.ways}-way episodes"
-        return Shortage("classes", why)
+        return Shortage("ways", why)
     if (needed := shape.shots + shape.query_shots) > sizes.min():
         smallest = int(sizes.argmin())
         why = (
@@ -110,7 +111,7 @@ def shortage(
             f"{shape.shots}-shot episodes with {shape.query_shots} queries a class ({needed} "
             "images)"
         )
-        return Shortage("images", why)
+        return Shortage("shots" if shape.shots >= sizes.min() else "query_shots", why)
     if disjoint is not None and disjoint > (most := most_disjoint(sizes, shape)):
         why = (
             f"{title} holds at most {most} disjoint {shape.ways}-way {shape.shots}-shot episodes "

@@ -18,8 +18,9 @@ from suite_project import GOOD, load, write_suite
 
 from metabench.errors import ConfigError
 from metabench.suite import load_suite, suite_names
-from metabench.suite.document import read_document, toml_text
+from metabench.suite.document import read_document
 from metabench.suite.project import load_project
+from metabench.suite.toml import toml_text
 
 # what is wrong: (what is replaced in the good suite, by what, what the message must say)
 BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {

@@ -80,6 +80,11 @@ IMPOSSIBLE: dict[str, tuple[str, str, tuple[str, ...]]] = {
             "(7 images)",
         ),
     ),
+    "shots alone": (
+        "shots = 1",
+        "shots = [1, 6]",
+        ("[[grid]] shots = [1, 6]: the train split of 'few'", "6-shot episodes"),
+    ),
     "shots beside a default": (
         "iterations = 10\nquery_shots = 4",
         "iterations = 10",

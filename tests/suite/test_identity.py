@@ -19,10 +19,10 @@ from metabench import registry
 from metabench.cells import Cell, Evaluate, Fit, Part, Train, Validate
 from metabench.identity import canonical, digest, without_defaults
 from metabench.registry.settings import make_part
-from metabench.suite.document import toml_text
 from metabench.suite.layers import RECIPE_TABLES
 from metabench.suite.parsing import keys
 from metabench.suite.schema import TABLE_OF
+from metabench.suite.toml import toml_text
 
 FIT = Fit(
     "maml",

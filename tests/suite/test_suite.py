@@ -15,9 +15,10 @@ from suite_project import GOOD, load, write_suite
 from metabench.cells import Cell, Part
 from metabench.errors import ConfigError
 from metabench.suite import Suite, every_suite, load_suite, parse_seeds, suite_names
-from metabench.suite.document import Document, read_document, toml_text, toml_value
+from metabench.suite.document import Document, read_document
 from metabench.suite.networks import misfit
 from metabench.suite.project import load_project
+from metabench.suite.toml import toml_text, toml_value
 
 ROOT = Path(__file__).parents[2]
 GRID = '[grid]\nalgorithms = "maml"\ndatasets = "omniglot"\nways = 5\nshots = 1\nseeds = 1\n'
