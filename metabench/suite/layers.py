@@ -202,11 +202,11 @@ def resolve_part(group: Group, label: str, registered: str, layers: Sequence[Lay
 def resolve_recipe(
     document: Document, point: Point, layers: Sequence[Layer], dataset: Part
 ) -> tuple[Train, Validate]:
-    """Return the training and validation of a point, ways and shots being the point's unless
-    said; validation is scored by the metric of the test."""
+    """Return the training and validation of a point, ways and shots being the point's unless said;
+    validation is scored by the metric of the test. A method that does not train needs no budget."""
     train, validate = merged(layers, "train"), merged(layers, "validate")
     budgets = [key for key in BUDGETS if key in train]
-    if len(budgets) != 1:
+    if len(budgets) > 1 or (not budgets and get("methods", point.method).trains):
         path, why = (
             (("train",), "lacks its budget")
             if not budgets
@@ -235,8 +235,7 @@ def resolve_recipe(
 
 
 def resolve_queries(section: str, said: Any, layer: Layer, ways: int | None) -> QueryShots:
-    """Return the queries a class, in one order and as one number where all are equal: which class
-    gets which number is drawn anew in each episode."""
+    """Return the queries a class, one number for each of the `ways` where it is a list."""
     if isinstance(said, int):
         return said
     if len(said) != ways:
@@ -247,6 +246,14 @@ def resolve_queries(section: str, said: Any, layer: Layer, ways: int | None) -> 
             f"say {ways} of them, or one number for all classes"
         )
         raise layer.document.error((layer.place(section, "query_shots"), why))
+    return settled_queries(said)
+
+
+def settled_queries(said: int | Sequence[int]) -> QueryShots:
+    """Return queries a class in one order, and as one number where all are equal: which class gets
+    which number is drawn anew in each episode."""
+    if isinstance(said, int):
+        return said
     return said[0] if len(set(said)) == 1 else tuple(sorted(said, reverse=True))
 
 
@@ -282,27 +289,6 @@ def refuse_shadowed_axes(layers: Iterable[Layer], axes: Mapping[str, Any]) -> No
                         f"'{axis}' is an axis of a grid that this applies to; say it in one place",
                     )
                 )
-
-
-def refuse_vain_steps(document: Document, points: Iterable[Sequence[Layer]]) -> None:
-    """Refuse what the suite says of a schedule in steps where that reaches no such schedule;
-    `points` are the layers of each."""
-    heeded: dict[KeyPath, bool] = {}
-    for layers in points:
-        said = merged(layers, "train")
-        for layer, key in [
-            (said[key][1], key) for key in ("step_every", "step_factor") if key in said
-        ]:
-            if layer.document is document:  # what benchmark.toml says is for other suites too
-                place = layer.place("train", key)
-                heeded[place] = heeded.get(place, False) or values(said).get("schedule") == "step"
-    if vain := [place for place, is_heeded in heeded.items() if not is_heeded]:
-        raise document.error(
-            *(
-                (place, 'is for schedule = "step", and nothing that this reaches has that')
-                for place in vain
-            )
-        )
 
 
 def refuse_target_out_of_reach(point: Point, fit: Fit, layers: Sequence[Layer]) -> None:
