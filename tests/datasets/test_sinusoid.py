@@ -49,11 +49,7 @@ def test_it_is_a_regression_without_data() -> None:
         dataset.task(None).input_shape,
         dataset.task(None).outputs,
     ) == ("regression", (1,), 1)
-    assert (dataset.metric.name, dataset.metric.higher_is_better, dataset.metric.chance(None)) == (
-        "mse",
-        False,
-        None,
-    )
+    assert dataset.metric == "mse"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from annotated_types import Gt
 from metabench.methods.fomaml import FOMAML
 from metabench.methods.method import Method, State, StepResult
 from metabench.models.mlp import MLP
-from metabench.datasets.dataset import Metric
+from metabench.metrics import Metric, mse
 from metabench.tasks.episodes import Episodes, Task
 from metabench.datasets.sinusoid import Sinusoid
 
@@ -593,40 +593,57 @@ DATASETS = [
         "datasets",
         "has_no_metric",
         "metric = None",
-        "has metric = None; expected a metabench.datasets.dataset.Metric",
+        "has metric = None; expected one of accuracy, ",
     ),
-    _body("datasets", "has_a_word_as_metric", "metric = 'mse'", "has metric = 'mse'"),
+    _body(
+        "datasets",
+        "has_a_misspelt_metric",
+        "metric = 'mea'",
+        "or a metabench.metrics.Metric; did you mean 'mae'?",
+    ),
+    _body(
+        "datasets",
+        "has_a_metric_for_another_kind_of_task",
+        "metric = 'macro_f1'",
+        "has a metric for 'classification'; the dataset is regression",
+    ),
+    _body(
+        "datasets",
+        "has_a_metric_that_is_no_function",
+        "metric = Metric('mse', 'units', False, 'regression', 5)",
+        "has a metric with per_episode = 5",
+    ),
     _body(
         "datasets",
         "has_no_direction",
-        "metric = Metric('mse', 'units', None)",
+        "metric = Metric('mse', 'units', None, 'regression', mse)",
         "has a metric with higher_is_better = None",
     ),
     _body(
         "datasets",
         "has_no_unit",
-        "metric = Metric('mse', '', False)",
+        "metric = Metric('mse', '', False, 'regression', mse)",
         "has a metric with unit = ''",
     ),
     _body(
         "datasets",
         "has_a_numbered_metric",
-        "metric = Metric(5, 'units', False)",
+        "metric = Metric(5, 'units', False, 'regression', mse)",
         "has a metric with name = 5",
     ),
     _body(
         "datasets",
         "raises_in_chance",
-        "class Bold(Metric):\n    def chance(self, ways):\n        raise "
-        "OverflowError('odd')\nmetric = Bold('mse', 'units', False)",
+        "class Bold(Metric):\n    def chance(self, queries):\n        raise "
+        "OverflowError('odd')\nmetric = Bold('mse', 'units', False, 'regression', mse)",
         "raised OverflowError: odd",
     ),
     _body(
         "datasets",
         "has_half_a_chance",
-        "class Bold(Metric):\n    def chance(self, ways):\n        return 'half'\nmetric = "
-        "Bold('mse', 'units', False)",
-        "chance(5) is 'half'",
+        "class Bold(Metric):\n    def chance(self, queries):\n        return 'half'\nmetric = "
+        "Bold('mse', 'units', False, 'regression', mse)",
+        "chance((15, 15, 15, 15, 15)) is 'half'",
     ),
     _body("datasets", "has_no_model", "default_model = None", "has default_model = None"),
     _body(
@@ -821,8 +838,7 @@ DATASETS = [
     _body(
         "datasets",
         "measures_nothing",
-        "class Bold(Metric):\n    def per_episode(self, scores, y): ...\nmetric = Bold('mse', "
-        "'units', False)",
+        "metric = Metric('mse', 'units', False, 'regression', lambda scores, y: None)",
         "Odd.metric gave None per episode",
         "fit",
     ),
