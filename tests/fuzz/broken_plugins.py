@@ -598,8 +598,8 @@ DATASETS = [
     _body(
         "datasets",
         "has_a_misspelt_metric",
-        "metric = 'mea'",
-        "or a metabench.metrics.Metric; did you mean 'mae'?",
+        "metric = 'macro_f2'",
+        "or a metabench.metrics.Metric (did you mean 'macro_f1'?)",
     ),
     _body(
         "datasets",
