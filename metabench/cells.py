@@ -46,8 +46,10 @@ class Part:
 class Train:
     """The training recipe. Exactly one of `iterations`, `tasks`, `seconds` is the budget.
 
-    `schedule` scales the outer learning rate: `linear` and `cosine` fall from 1 to 0 over the
-    budget, `step` multiplies by `step_factor` every `step_every` iterations.
+    `schedule` scales the outer learning rate: `linear` and `cosine` fall from 1 to
+    `schedule_floor` over the budget, `step` multiplies by `step_factor` every `step_every`
+    iterations, down to `schedule_floor`. Over the first `warm_up` iterations the rate rises in
+    equal steps to what the schedule says.
     """
 
     iterations: int | None = None
@@ -60,6 +62,8 @@ class Train:
     schedule: Literal["constant", "linear", "cosine", "step"] = "constant"
     step_every: int = 2000
     step_factor: float = 0.5
+    schedule_floor: float = 0.0
+    warm_up: int = 0
 
 
 @dataclass(frozen=True)

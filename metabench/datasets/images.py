@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from metabench.datasets.augmentation import drawing_views, photograph_views, resampled
 from metabench.datasets.dataset import Dataset, Metric, Split
 from metabench.identity import canonical
-from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task
+from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task, Want
 from metabench.tasks.sampler import ClassTable, Integers, draw_disjoint, draw_episodes
 
 MOST_GIB = 8
@@ -135,6 +136,7 @@ class ImageDataset(Dataset):
     kind: ClassVar[Literal["classification", "regression"]] = "classification"
     metric: ClassVar[Metric] = Metric("accuracy", "fraction", higher_is_better=True)
     default_model: ClassVar[str] = "conv4"
+    offers: ClassVar[frozenset[Want]] = frozenset({"episodes", "examples", "unlabelled", "views"})
     pool: ImagePool
 
     @property
@@ -190,6 +192,16 @@ class ImageDataset(Dataset):
         training classes, ``y [n]``."""
         classes = np.searchsorted(self.pool.splits["train"], self.pool.labels[draw["image"]])
         return Examples(self.images(draw["image"], device), torch.from_numpy(classes).to(device))
+
+    def draw_views(self, count: int, rng: np.random.Generator) -> Draw:
+        """Draw affine maps ``[n, 2, 3]``: small turns, shifts and changes of size for drawings (of
+        one channel), else resized crops and flips (see `augmentation`)."""
+        drawn = drawing_views if self.pool.images.shape[-1] == 1 else photograph_views
+        return {"map": drawn(count, rng)}
+
+    def view(self, x: Tensor, draw: Draw) -> Tensor:
+        """The images ``[n, C, H, W]`` under the drawn maps."""
+        return resampled(x, draw["map"])
 
     def figure(self, draw: Draw) -> Draw:
         """The first two episodes, whole: what is predicted for a query may depend on the others."""

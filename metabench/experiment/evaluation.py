@@ -22,7 +22,6 @@ from metabench.experiment.returned import (
 )
 from metabench.experiment.sources import EpisodeStream
 from metabench.methods.method import BatchNormMode, Method, State, task_losses
-from metabench.methods.metric_based import MetricMethod
 from metabench.tasks.episodes import Draw, Episodes
 
 EPISODES_AT_ONCE = 32
@@ -248,7 +247,7 @@ def _predictions(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Scores ``[e, P, N*Q, C]`` and truths of a few episodes at a time."""
     if (
-        isinstance(method, MetricMethod)
+        method.embeds_images_alone
         and isinstance(stream.dataset, ImageDataset)
         and batch_norm in ("running", None)
     ):
@@ -273,7 +272,7 @@ def _predictions(
 
 @torch.no_grad()
 def _compare_embedded(
-    method: MetricMethod,
+    method: Method,
     state: State,
     stream: EpisodeStream,
     dataset: ImageDataset,
@@ -306,7 +305,7 @@ def _compare_embedded(
             .repeat_interleave(support.shape[1] // ways)
             .repeat(len(support), 1)
         )
-        scores = method.compare(embedded[support], support_y, embedded[query])
+        scores = method.compare(state, embedded[support], support_y, embedded[query])
         query_y = torch.from_numpy(draw["query_y"]).to(device)
         yield (
             checked_scores(
@@ -316,7 +315,7 @@ def _compare_embedded(
         )
 
 
-def _embed(method: MetricMethod, state: State, images: Tensor) -> Tensor:
+def _embed(method: Method, state: State, images: Tensor) -> Tensor:
     embedded = method.embed(state, images)
     if not isinstance(embedded, Tensor) or embedded.dim() < 2 or len(embedded) != len(images):
         given = (

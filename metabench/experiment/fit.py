@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from metabench import registry
-from metabench.cells import Cell, Fit, Part, Train, Validate
+from metabench.cells import Cell, Fit, Part
 from metabench.datasets.dataset import Dataset, Split
 from metabench.errors import DataError
 from metabench.experiment.checkpoints import Checkpoint, Cost, Origin
@@ -35,22 +35,23 @@ from metabench.experiment.outcome import arrays_of, measured_of, result_of
 from metabench.experiment.returned import (
     broken,
     checked_arrays,
+    checked_batches,
     checked_candidates,
     checked_content,
     checked_method,
+    checked_privileged,
     checked_state,
     checked_task,
-    checked_telling,
     checked_training_task,
     refuse_changed_state,
     state_digest,
 )
-from metabench.experiment.sources import EpisodeStream, ExampleStream
+from metabench.experiment.sources import EpisodeStream, TrainingData, shape_of
 from metabench.experiment.training import train
 from metabench.experiment.training_state import Training
 from metabench.experiment.weights import NOTHING_KEPT, Keeping, Trained, find_weights, keep_weights
 from metabench.methods.method import Method, State
-from metabench.tasks.episodes import Episodes, EpisodeShape, Examples
+from metabench.tasks.episodes import EpisodeShape
 from metabench.tasks.random_streams import global_stream, torch_generator
 
 
@@ -128,8 +129,9 @@ def run_fit(
 
     progress(Progress("load", 0, None))
     method = make_method(fit.method)
-    dataset = open_dataset(fit.dataset, data, method.told)
-    test_datasets, missing = open_test_datasets(cells, dataset, data, method.told)
+    privileged = "privileged" in method.wants
+    dataset = open_dataset(fit.dataset, data, privileged)
+    test_datasets, missing = open_test_datasets(cells, dataset, data, privileged)
     state = initial_state(fit, method, dataset, where)
 
     memory = MemoryPeaks(where)
@@ -216,7 +218,7 @@ def run_cell(
 
 
 def open_test_datasets(
-    cells: Sequence[Cell], dataset: Dataset, data: Path, told: bool
+    cells: Sequence[Cell], dataset: Dataset, data: Path, privileged: bool
 ) -> tuple[list[tuple[Cell, Dataset]], DataError | None]:
     """Return the cells whose test data is there, each with its dataset, and what is wrong with that
     of the others."""
@@ -229,7 +231,7 @@ def open_test_datasets(
                     cell,
                     dataset
                     if cell.evaluate.on is None
-                    else open_dataset(cell.evaluate.on, data, told),
+                    else open_dataset(cell.evaluate.on, data, privileged),
                 )
             )
         except DataError as error:
@@ -295,7 +297,7 @@ def train_fit(
     return train(
         method,
         state,
-        training_batches(fit, method, dataset, device),
+        checked_batches(method, TrainingData(fit, method, dataset, device)),
         fit.train,
         fit.validate,
         validate,
@@ -304,21 +306,6 @@ def train_fit(
         lambda iteration, total, loss: progress(Progress("train", iteration, total, loss)),
         checkpoint,
     )
-
-
-def training_batches(
-    fit: Fit, method: Method, dataset: Dataset, device: torch.device
-) -> Callable[[int], Episodes | Examples]:
-    """The training data of each iteration: episodes, or as many examples as those would hold."""
-    tasks, shape = fit.train.tasks_per_batch, shape_of(fit.train)
-    if method.trains_on == "examples":
-        examples = ExampleStream(
-            dataset, fit.dataset.identity(), root_seed=fit.root_seed, seed=fit.seed
-        )
-        size = tasks * (shape.ways or 1) * (shape.shots + shape.query_shots)
-        return lambda i: examples.examples(i * size, size, device)
-    episodes = episodes_of(fit, fit.dataset, dataset, "train", shape)
-    return lambda i: episodes.episodes(i * tasks, tasks, device)
 
 
 def settle(
@@ -390,12 +377,12 @@ def be_deterministic(threads: int) -> None:
     torch.manual_seed(0)
 
 
-def open_dataset(part: Part, data: Path, told: bool = False) -> Dataset:
-    """Return the dataset, loaded; `told` with inputs that say what defines the task."""
+def open_dataset(part: Part, data: Path, privileged: bool = False) -> Dataset:
+    """Return the dataset, loaded; `privileged` with inputs that say what defines the task."""
     with global_stream(0, "loading", dataset=part.identity()):
         dataset: Dataset = registry.make("datasets", part)
-        if told:
-            dataset = checked_telling(dataset)
+        if privileged:
+            dataset = checked_privileged(dataset)
         dataset.load(data)
     return dataset
 
@@ -421,7 +408,7 @@ def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.devi
     meets this model and seed."""
     task = (
         checked_training_task(dataset)
-        if method.trains_on == "examples"
+        if "examples" in method.wants
         else checked_task(dataset, fit.train.ways)
     )
     with global_stream(fit.root_seed, "initial weights", seed=fit.seed, model=fit.model.identity()):
@@ -433,12 +420,6 @@ def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.devi
             torch_generator(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity()),
         )
     return checked_state(method, state).to(device)
-
-
-def shape_of(recipe: Train | Validate) -> EpisodeShape:
-    """The shape of a recipe's episodes; in a fit it always says its shots."""
-    assert recipe.shots is not None
-    return EpisodeShape(recipe.ways, recipe.shots, recipe.query_shots)
 
 
 def episodes_of(

@@ -128,15 +128,14 @@ def arrays_of(
 
 
 def _spent(fit: Fit, method: Method, training: Training) -> dict[str, int]:
-    """What training took. A method that trains on examples meets no tasks, and takes its gradients
-    of a whole batch of them."""
-    tasks, in_tasks = (
-        training.iterations * fit.train.tasks_per_batch,
-        method.trains_on == "episodes",
-    )
+    """What training took. A method that trains on single examples meets no tasks, and takes its
+    gradients of a whole batch of them. Views of an image are one image."""
+    tasks = training.iterations * fit.train.tasks_per_batch
+    in_tasks = "episodes" in method.wants
+    images = tasks * (fit.train.ways or 1) * ((fit.train.shots or 0) + fit.train.query_shots)
     return {
         "tasks": tasks if in_tasks else 0,
-        "images": tasks * (fit.train.ways or 1) * ((fit.train.shots or 0) + fit.train.query_shots),
+        "images": images * len(method.wants & {"episodes", "examples", "unlabelled"}),
         "gradient_evaluations": (tasks if in_tasks else training.iterations)
         * method.gradients_per_task,
     }

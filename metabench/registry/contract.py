@@ -19,6 +19,8 @@ from metabench.identity import canonical
 from metabench.registry.settings import check
 
 KINDS = ("classification", "regression")
+WANTS = frozenset({"episodes", "examples", "unlabelled", "views", "privileged"})
+"""What a method may want of a dataset, and a dataset offer (`tasks.episodes.Want`)."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +52,21 @@ _FLAG = _Value("True or False", lambda value: isinstance(value, bool))
 _TEXT = _Value("a string", _is_text)
 _SERVES = _Value(f"a set of {' and '.join(map(repr, KINDS))}, or of one of them", _are_kinds)
 
+_WANTS = _Value(
+    f"a set of {', '.join(map(repr, sorted(WANTS)))}",
+    lambda value: isinstance(value, frozenset | set) and value <= WANTS,
+)
+
 ATTRIBUTES: Mapping[str, Mapping[str, _Value]] = {
     "methods": {
         "version": _VERSION,
         "kinds": _SERVES,
         "trains": _FLAG,
-        "trains_on": _Value(
-            "'episodes' or 'examples'",
-            lambda value: isinstance(value, str) and value in ("episodes", "examples"),
-        ),
-        "told": _FLAG,
+        "wants": _WANTS,
         "fixed_ways": _FLAG,
         "adapts": _FLAG,
         "chooses_step": _FLAG,
+        "embeds_images_alone": _FLAG,
     },
     "datasets": {
         "version": _VERSION,
@@ -76,7 +80,7 @@ ATTRIBUTES: Mapping[str, Mapping[str, _Value]] = {
         "default_model": _TEXT,
         "licence": _TEXT,
         "source": _TEXT,
-        "tells": _FLAG,
+        "offers": _WANTS,
     },
     "models": {"version": _VERSION, "kinds": _SERVES},
 }
@@ -85,10 +89,13 @@ ATTRIBUTES: Mapping[str, Mapping[str, _Value]] = {
 HOOKS: Mapping[str, Mapping[str, int]] = {
     "methods": {
         "init": 3,
-        "step": 2,
+        "batches": 1,
+        "step": 3,
         "predict": 5,
         "candidates": 0,
         "at_steps": 1,
+        "embed": 2,
+        "compare": 4,
         "adapted_weights": 2,
     },
     "datasets": {
@@ -101,7 +108,9 @@ HOOKS: Mapping[str, Mapping[str, int]] = {
         "training_task": 0,
         "draw_examples": 2,
         "gather_examples": 2,
-        "telling": 0,
+        "draw_views": 2,
+        "view": 2,
+        "privileged": 0,
         "figure": 1,
         "names": 1,
         "prepare": 1,

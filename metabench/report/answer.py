@@ -242,7 +242,7 @@ def answer(block: Block, reference: str) -> str:
 def _rivals(block: Block) -> list[Row]:
     """The comparisons of algorithms that have to find out what the others have to: not of those
     that are told."""
-    return [row for row in block.comparisons if not row["told"]]
+    return [row for row in block.comparisons if not row["privileged"]]
 
 
 def _leaders(block: Block) -> list[Row]:

@@ -130,7 +130,7 @@ def overview(blocks: Sequence[Block], memory: str) -> list[Row]:
                 "name": group["name"],
                 "mark": group["mark"],
                 "is_reference": group["is_reference"],
-                "told": group["told"],
+                "privileged": group["privileged"],
                 "groups": [None] * len(blocks),
             }
             lines.setdefault(group["name"], empty)["groups"][place] = group

@@ -220,6 +220,6 @@ def _cell_entries(suite: Suite) -> Iterator[Mapping[str, Any]]:
                 "seed": cell.fit.seed,
                 "group": cell.group(),
                 "metric": metric_of(cell),
-                "told": registry.get("methods", cell.fit.method.name).told,
+                "privileged": "privileged" in registry.get("methods", cell.fit.method.name).wants,
             }
         )

@@ -33,6 +33,7 @@ from metabench.suite.layers import (
 )
 from metabench.suite.networks import Networks, task_of
 from metabench.suite.schema import SECTION_OF, TABLE_OF, GridTable, SuiteTable
+from metabench.suite.wants import lacking
 
 MAX_CELLS = 100_000
 SAME = "same"
@@ -245,16 +246,10 @@ class Expansion:
     def _refuse_pairs(self, number: int, algorithm: str, kinds: Mapping[str, str]) -> None:
         method = get("methods", self._registered(number, "methods", algorithm))
         for dataset, kind in kinds.items():
-            if method.told and not get("datasets", self.labels["datasets"][dataset]).tells:
+            if what := lacking(method, get("datasets", self.labels["datasets"][dataset])):
                 why = (
-                    f"'{algorithm}' must be told what defines a task, and the dataset "
-                    f"'{dataset}' cannot say it; give them grids of their own"
-                )
-                raise self.document.error((("grid", number, "algorithms"), why))
-            if method.trains_on == "examples" and not self._has_examples(dataset):
-                why = (
-                    f"'{algorithm}' trains on single examples, and the dataset "
-                    f"'{dataset}' has episodes alone; give them grids of their own"
+                    f"'{algorithm}' wants {what}, and the dataset '{dataset}' does not offer that; "
+                    "give them grids of their own"
                 )
                 raise self.document.error((("grid", number, "algorithms"), why))
             if kind not in (serves := method.kinds):
@@ -263,13 +258,6 @@ class Expansion:
                     f"dataset '{dataset}' is {kind}; give them grids of their own"
                 )
                 raise self.document.error((("grid", number, "algorithms"), why))
-
-    def _has_examples(self, dataset: str) -> bool:
-        """Whether a dataset overrides what gives single examples."""
-        from metabench.datasets.dataset import Dataset
-
-        found = get("datasets", self.labels["datasets"][dataset])
-        return found.training_task is not Dataset.training_task
 
     def _refuse_other_ways(self, number: int, point: Point, fit: Fit) -> None:
         """A network with one output a class cannot meet episodes of other ways than it was trained
@@ -454,6 +442,9 @@ class Expansion:
                 f"weights trained on '{point.dataset}', which is {kinds[0]}, cannot be tested on "
                 f"'{label}', which is {kinds[1]}"
             )
+        method = get("methods", fit.method.name)
+        if what := lacking(method, get("datasets", part.name), in_test=True):
+            raise refused(f"'{point.algorithm}' wants {what}, and '{label}' does not offer that")
         shapes = [task_of(found, point.ways).input_shape for found in (fit.dataset, part)]
         if shapes[0] != shapes[1]:
             raise refused(

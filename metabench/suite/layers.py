@@ -240,22 +240,35 @@ def refuse_shadowed_axes(layers: Iterable[Layer], axes: Mapping[str, Any]) -> No
                 )
 
 
+SCHEDULES_WITH = {
+    "step_every": ("step",),
+    "step_factor": ("step",),
+    "schedule_floor": ("linear", "cosine", "step"),
+}
+"""Keys of [train] that not every schedule heeds, and the schedules that do."""
+
+
 def refuse_vain_steps(document: Document, points: Iterable[Sequence[Layer]]) -> None:
-    """Refuse what the suite says of a schedule in steps where that reaches no such schedule;
+    """Refuse what the suite says of a schedule where that reaches no schedule that heeds it;
     `points` are the layers of each."""
     heeded: dict[KeyPath, bool] = {}
+    wanted: dict[KeyPath, str] = {}
     for layers in points:
         said = merged(layers, "train")
-        for layer, key in [
-            (said[key][1], key) for key in ("step_every", "step_factor") if key in said
-        ]:
-            if layer.document is document:  # what benchmark.toml says is for other suites too
+        schedule = values(said).get("schedule", "constant")
+        for key, schedules in SCHEDULES_WITH.items():
+            # what benchmark.toml says is for other suites too
+            if key in said and (layer := said[key][1]).document is document:
                 place = layer.place("train", key)
-                heeded[place] = heeded.get(place, False) or values(said).get("schedule") == "step"
+                heeded[place] = heeded.get(place, False) or schedule in schedules
+                wanted[place] = " or ".join(f'"{one}"' for one in schedules)
     if vain := [place for place, is_heeded in heeded.items() if not is_heeded]:
         raise document.error(
             *(
-                (place, 'is for schedule = "step", and nothing that this reaches has that')
+                (
+                    place,
+                    f"is for schedule = {wanted[place]}, and nothing that this reaches has that",
+                )
                 for place in vain
             )
         )

@@ -37,34 +37,34 @@ class Networks:
         ConfigError
             With what the model itself says.
         """
-        told = get("methods", fit.method.name).told
-        key = canonical([fit.model.identity(), fit.dataset.identity(), fit.train.ways, told])
+        privileged = "privileged" in get("methods", fit.method.name).wants
+        key = canonical([fit.model.identity(), fit.dataset.identity(), fit.train.ways, privileged])
         if key in self._made:
             return
-        if why := misfit(fit.model, fit.dataset, fit.train.ways, told):
+        if why := misfit(fit.model, fit.dataset, fit.train.ways, privileged):
             for section, group in SECTIONS:
                 for setting, (_, layer) in merged(layers, section).items():
                     parts = {"model": fit.model, "dataset": fit.dataset}
                     parts[section] = _without(parts[section], group, setting)
-                    if not misfit(**parts, ways=fit.train.ways, told=told):
+                    if not misfit(**parts, ways=fit.train.ways, privileged=privileged):
                         raise layer.document.error((layer.place(section, setting), why))
             raise document.error(((*grid, "models"), why))
         self._made.add(key)
 
 
-def misfit(model: Part, dataset: Part, ways: int | None, told: bool) -> str:
+def misfit(model: Part, dataset: Part, ways: int | None, privileged: bool) -> str:
     """Say why a network cannot be made for a dataset's tasks, or nothing.
 
     Parameters
     ----------
     ways
         Of the training episodes.
-    told
+    privileged
         Whether inputs say what defines the task, as those of an oracle do.
     """
     import torch
 
-    task = task_of(dataset, ways, told)
+    task = task_of(dataset, ways, privileged)
     try:
         with blamed("models", model.name, ValueError), torch.device("meta"):
             make("models", model, task)
@@ -76,7 +76,7 @@ def misfit(model: Part, dataset: Part, ways: int | None, told: bool) -> str:
     return ""
 
 
-def task_of(dataset: Part, ways: int | None, told: bool = False) -> Task:
+def task_of(dataset: Part, ways: int | None, privileged: bool = False) -> Task:
     """What a network is built for that learns a dataset's episodes.
 
     Raises
@@ -88,7 +88,7 @@ def task_of(dataset: Part, ways: int | None, told: bool = False) -> Task:
 
     with blamed("datasets", dataset.name):
         source = make("datasets", dataset)
-        return checked_task(source.telling() if told else source, ways)
+        return checked_task(source.privileged() if privileged else source, ways)
 
 
 def _without(part: Part, group: Group, setting: str) -> Part:

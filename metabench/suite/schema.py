@@ -132,6 +132,8 @@ class TrainTable(Table):
     schedule: Literal["constant", "linear", "cosine", "step"] | None = None
     step_every: Count | None = None
     step_factor: Positive | None = None
+    schedule_floor: Annotated[float, Ge(0), Le(1)] | None = None
+    warm_up: Annotated[int, Ge(0), Le(1_000_000_000)] | None = None
 
     @model_validator(mode="after")
     def _one_budget(self) -> TrainTable:

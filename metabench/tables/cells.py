@@ -103,7 +103,8 @@ def cell_row(
         "block": digest(block_of(place))[:12],
         **place,
         "seed": entry["seed"],
-        "told": entry.get("told", False),
+        # before 0.2 the word was another
+        "privileged": entry.get("privileged", entry.get("told", False)),
         **{
             f"metric_{key}" if key == "name" else key: value
             for key, value in entry["metric"].items()

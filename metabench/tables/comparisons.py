@@ -50,7 +50,7 @@ COMPARED = (
     "seeds",
     "group",
     "algorithm",
-    "told",
+    "privileged",
     *VARIANT,
 )
 REFERENCE = ("group", "algorithm", *VARIANT)

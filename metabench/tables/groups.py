@@ -31,7 +31,7 @@ SUMMARY = (
     "episode_low",
     "episode_high",
     "leads",
-    "told",
+    "privileged",
     "is_reference",
     "transductive",
     "gain_first_step",
@@ -80,7 +80,7 @@ def group_rows(
     table = [_group_row(members, places, reference, confidence) for members in groups.values()]
     for block in dict.fromkeys(row["block"] for row in table):
         scored = [row for row in table if row["block"] == block and row["score"] is not None]
-        rivals = [row for row in scored if not row["told"]] or scored
+        rivals = [row for row in scored if not row["privileged"]] or scored
         best = max((_height(row) for row in rivals), default=None)
         for row in rivals:
             row["leads"] = len(scored) > 1 and _height(row) == best
@@ -105,7 +105,7 @@ def _group_row(members: list[Row], places: Sequence[str], reference: str, confid
         "diverged": len(finished) - len(completed),
         "missing": sum(cell["outcome"] == "missing" for cell in members),
         "leads": False,
-        "told": head["told"],
+        "privileged": head["privileged"],
         "is_reference": head.get("algorithm") == reference,
         "transductive": next(iter(_known(finished, "transductive")), None),
         **_scores(members, head, confidence),

@@ -14,6 +14,7 @@ from metabench.datasets.images import ImageDataset, ImagePool
 from metabench.datasets.sinusoid import Sinusoid
 from metabench.experiment.sources import EpisodeStream
 from metabench.methods.maml import MAML
+from metabench.methods.method import Moment
 from metabench.models.conv4 import Conv4
 from metabench.models.mlp import MLP
 from metabench.tasks.episodes import EpisodeShape, Task
@@ -55,7 +56,7 @@ def iteration(
     method = MAML(MAML.Settings(inner_lr=lr, inner_steps=steps, engine=engine))
     state = method.init(model, dataset.task(shape.ways), torch.Generator())
     stream, numbers = EpisodeStream(dataset, {}, "train", shape, root_seed=0, seed=0), count()
-    return lambda: method.step(state, stream.episodes(tasks * next(numbers), tasks, CPU))
+    return lambda: method.step(state, stream.episodes(tasks * next(numbers), tasks, CPU), Moment())
 
 
 def test_sinusoid_maml(against: Compare, threads: int) -> None:

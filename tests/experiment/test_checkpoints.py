@@ -169,8 +169,8 @@ def test_what_a_layer_draws_from_the_global_generator_goes_on_too(
     monkeypatch.setattr(
         FOMAML,
         "step",
-        lambda self, state, batch: step(
-            self, state, replace(batch, query_y=torch.randn_like(batch.query_y))
+        lambda self, state, batch, moment: step(
+            self, state, replace(batch, query_y=torch.randn_like(batch.query_y)), moment
         ),
     )
     cell = make_cell("fomaml")

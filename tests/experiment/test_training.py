@@ -21,7 +21,7 @@ from metabench.experiment.evaluation import Choice
 from metabench.experiment.sources import EpisodeStream
 from metabench.experiment.training import train
 from metabench.experiment.training_state import Training
-from metabench.methods.method import Method, State, StepResult
+from metabench.methods.method import Method, Moment, State, StepResult
 from metabench.tasks.episodes import Episodes, EpisodeShape
 
 
@@ -33,16 +33,20 @@ class Scripted(Method):
     def __init__(self, losses: dict[int, float] | None = None) -> None:
         super().__init__(None)
         self.losses = losses or {}
-        self.rates: list[float] = []
+        self.moments: list[Moment] = []
         self.batches: list[Episodes] = []
         self.pause = 0.0
+
+    @property
+    def rates(self) -> list[float]:
+        return [moment.rate for moment in self.moments]
 
     def init(self, model: nn.Module, *_: Any) -> State:
         return State(model)
 
-    def step(self, state: State, batch: Episodes) -> StepResult:
+    def step(self, state: State, batch: Episodes, moment: Moment) -> StepResult:
         time.sleep(self.pause)
-        self.rates.append(state.rate)
+        self.moments.append(moment)
         self.batches.append(batch)
         state.model.weight += 1
         done = int(state.model.weight)

@@ -78,10 +78,10 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         step = method.step
 
         def watched(
-            self: Any, state: Any, batch: Any, step: Any = step, algorithm: str = algorithm
+            self: Any, *arguments: Any, step: Any = step, algorithm: str = algorithm
         ) -> Any:
             taken.append(algorithm)
-            return step(self, state, batch)
+            return step(self, *arguments)
 
         monkeypatch.setattr(method, "step", watched)
     return taken

@@ -20,8 +20,8 @@ from few_shot import (
 )
 from torch import Tensor
 
-from metabench.methods import inner_loop
-from metabench.methods.method import TRANSDUCTIVE, BatchNormMode, Method, State
+from metabench.methods import outputs
+from metabench.methods.method import TRANSDUCTIVE, BatchNormMode, Method, Moment, State
 from metabench.models.layers import BatchNorm2d
 from metabench.tasks.episodes import Episodes
 
@@ -127,7 +127,7 @@ def test_episodes_never_meet(
     method, state = prepared(name)
     batch, others = random_episodes("conv4 max", 4), random_episodes("conv4 max", 4, seed=1)
     alone = torch.cat([predict(method, state, some_episodes(batch, [i]), mode) for i in range(4)])
-    monkeypatch.setitem(inner_loop.NUMBERS_AT_ONCE, "cpu", at_once)
+    monkeypatch.setitem(outputs.NUMBERS_AT_ONCE, "cpu", at_once)
     for order in ([0, 1, 2, 3], [3, 1, 0, 2]):
         torch.testing.assert_close(
             predict(method, state, some_episodes(batch, order), mode),
@@ -186,7 +186,7 @@ def test_each_training_task_moves_running_statistics_once(name: str, mode: Batch
     means = [
         value.fill_(1e9) for key, value in state.named_buffers() if key.endswith("running_mean")
     ]
-    method.step(state, random_episodes("conv4 max", 3))
+    method.step(state, random_episodes("conv4 max", 3), Moment())
     for mean in means:
         assert mean.numpy() == pytest.approx(1e9 * 0.9**3, rel=1e-6)
 
@@ -221,4 +221,4 @@ def test_what_does_not_train_or_adapt_says_so(name: str) -> None:
     )
     if not method.trains:
         with pytest.raises(TypeError, match="does not train"):
-            method.step(state, random_episodes("conv4 max", 1))
+            method.step(state, random_episodes("conv4 max", 1), Moment())

@@ -20,8 +20,7 @@ from few_shot import (
 )
 from torch import Tensor, nn
 
-from metabench.methods.method import BatchNormMode
-from metabench.methods.protonet import PrototypicalNetworks
+from metabench.methods.method import BatchNormMode, Moment
 from metabench.tasks.episodes import Episodes
 
 EPISODES = 3
@@ -80,7 +79,7 @@ def test_a_step_is_one_of_adam_along_the_gradient_written_out(mode: BatchNormMod
     loss.backward()
     method = make_method("protonet", train_batch_norm=mode)
     state = method.init(network, None, None)
-    result = method.step(state, batch)
+    result = method.step(state, batch, Moment())
     first_moments = [state.optimizer.state[p]["exp_avg"] / 0.1 for p in network.body.parameters()]
     assert result.loss == pytest.approx(loss.item(), rel=1e-12)
     assert relative_error(first_moments, [p.grad for p in body.parameters()]) < 1e-9
@@ -107,7 +106,7 @@ def test_the_gradient_is_the_slope_of_the_loss(mode: BatchNormMode) -> None:
     difference = (loss(h) - loss(-h)) / (2 * h)
     loss(0.0)
     state = method.init(network, None, None)
-    method.step(state, batch)
+    method.step(state, batch, Moment())
     gradient = {
         name: state.optimizer.state[p]["exp_avg"] / 0.1
         for name, p in network.body.named_parameters()
@@ -125,9 +124,9 @@ def test_the_distance_is_squared_and_euclidean() -> None:
         torch.tensor([[0, 1]]),
         torch.tensor([[[1.0]]]),
     )
-    scores = PrototypicalNetworks(PrototypicalNetworks.Settings()).compare(support, labels, query)[
-        0, 0
-    ]
+    scores = PrototypicalNetworks(PrototypicalNetworks.Settings()).compare(
+        None, support, labels, query
+    )[0, 0]
     assert scores[0] - scores[1] == 3.0
 
 
@@ -136,8 +135,8 @@ def test_prototypes_follow_the_labels_not_the_order() -> None:
     support, query = torch.randn(1, 6, 5, generator=rng), torch.randn(1, 4, 5, generator=rng)
     labels, order = torch.tensor([[0, 0, 1, 1, 2, 2]]), [5, 0, 3, 1, 4, 2]
     torch.testing.assert_close(
-        method.compare(support[:, order], labels[:, order], query),
-        method.compare(support, labels, query),
+        method.compare(None, support[:, order], labels[:, order], query),
+        method.compare(None, support, labels, query),
     )
 
 

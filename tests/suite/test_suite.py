@@ -232,9 +232,9 @@ def test_each_network_is_made_once_before_anything_runs(
 ) -> None:
     made: list[tuple[str, str, object]] = []
 
-    def spy(model: Part, dataset: Part, ways: int | None, told: bool) -> str:
+    def spy(model: Part, dataset: Part, ways: int | None, privileged: bool) -> str:
         made.append((model.name, dataset.name, ways))
-        return misfit(model, dataset, ways, told)
+        return misfit(model, dataset, ways, privileged)
 
     monkeypatch.setattr("metabench.suite.networks.misfit", spy)
     load(tmp_path, GOOD)

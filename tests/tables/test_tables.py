@@ -67,11 +67,11 @@ def test_an_oracle_leads_nothing_and_is_in_no_tally(tmp_path):
     folder = Synthetic(algorithms=("maml", "fomaml", "oracle"), shots=(1,)).write(tmp_path / "run")
     described = json.loads((folder / "cells.json").read_text())
     for entry in described["cells"]:
-        entry["told"] = entry["labels"]["algorithm"] == "oracle"
+        entry["privileged"] = entry["labels"]["algorithm"] == "oracle"
     (folder / "cells.json").write_text(json.dumps(described))
     run = load(folder)
     maml, fomaml, oracle = rows(run.groups)
-    assert [maml["told"], oracle["told"]] == [False, True]
+    assert [maml["privileged"], oracle["privileged"]] == [False, True]
     assert [maml["leads"], fomaml["leads"], oracle["leads"]] == [
         maml["score"] > fomaml["score"],
         maml["score"] < fomaml["score"],
