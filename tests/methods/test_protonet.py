@@ -124,9 +124,7 @@ def test_the_distance_is_squared_and_euclidean() -> None:
         torch.tensor([[0, 1]]),
         torch.tensor([[[1.0]]]),
     )
-    scores = PrototypicalNetworks(PrototypicalNetworks.Settings()).compare(
-        None, support, labels, query
-    )[0, 0]
+    scores = make_method("protonet").compare(None, support, labels, query)[0, 0]
     assert scores[0] - scores[1] == 3.0
 
 
