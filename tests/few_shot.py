@@ -224,9 +224,15 @@ def make_cell(
 
 
 def run(*cells: Cell, data: Path, keep_weights: Path | None = None) -> list[CellOutcome]:
-    """Run the fit that `cells` share, on one thread of the CPU."""
+    """Run the fit that `cells` share, on one thread of the CPU; from the weights in a folder, if
+    there are any."""
+    here = {"conditions": {"conditions_digest": "a" * 64}}
     settings = {"device": "cpu", "threads": 1, "workers": 1, "progress": lambda _: None}
-    return list(run_fit(cells, data=data, keeping=Keeping(weights=keep_weights), **settings))
+    return list(
+        run_fit(
+            cells, data=data, keeping=Keeping(weights=keep_weights, provenance=here), **settings
+        )
+    )
 
 
 def reproducible(outcome: CellOutcome) -> str:

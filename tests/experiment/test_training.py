@@ -163,13 +163,51 @@ def test_a_budget_in_seconds_ends_with_the_iteration_that_spends_it(
         ({"schedule": "linear"}, [1, 0.75, 0.5, 0.25]),
         ({"schedule": "cosine"}, [(1 + math.cos(math.pi * i / 4)) / 2 for i in range(4)]),
         ({"schedule": "step", "step_every": 2, "step_factor": 0.1}, [1, 1, 0.1, 0.1]),
+        ({"schedule": "linear", "schedule_floor": 0.2}, [1, 0.8, 0.6, 0.4]),
+        (
+            {"schedule": "cosine", "schedule_floor": 0.5},
+            [0.5 + (1 + math.cos(math.pi * i / 4)) / 4 for i in range(4)],
+        ),
+        (
+            {"schedule": "step", "step_every": 1, "step_factor": 0.5, "schedule_floor": 0.2},
+            [1, 0.5, 0.25, 0.2],
+        ),
+        ({"warm_up": 2}, [0.5, 1, 1, 1]),
+        ({"schedule": "linear", "warm_up": 3}, [1 / 3, 0.5, 0.5, 0.25]),
     ],
-    ids=["constant", "linear", "cosine", "step"],
+    ids=[
+        "constant",
+        "linear",
+        "cosine",
+        "step",
+        "linear to a floor",
+        "cosine to a floor",
+        "steps to a floor",
+        "warm-up",
+        "warm-up to a line",
+    ],
 )
 def test_schedules(bench: Callable[..., Bench], recipe: dict[str, Any], rates: list[float]) -> None:
     at = bench()
     at.run(Train(iterations=4, **recipe))
     assert at.method.rates == pytest.approx(rates)
+
+
+def test_a_step_is_told_its_moment(bench: Callable[..., Bench]) -> None:
+    at = bench()
+    at.run(Train(tasks=20, tasks_per_batch=5, schedule="linear"))
+    assert at.method.moments == [Moment(i, 4, i / 4, 1 - i / 4) for i in range(4)]
+
+
+def test_a_moment_of_a_budget_in_seconds_knows_no_total(bench: Callable[..., Bench]) -> None:
+    at = bench()
+    at.method.pause = 0.02
+    at.run(Train(seconds=0.1))
+    assert {moment.total for moment in at.method.moments} == {None}
+    spent = [moment.spent for moment in at.method.moments]
+    assert spent == sorted(spent)
+    assert 0 <= spent[0] < 1
+    assert spent[-1] == 1
 
 
 def test_batches_are_the_stream_in_its_order(bench: Callable[..., Bench]) -> None:

@@ -28,6 +28,7 @@ from metabench.tasks.episodes import Episodes
 SETTINGS: dict[str, dict[str, Any]] = {
     "maml": {"inner_lr": 0.05, "test_steps": 3, "curve": (0, 1, 3)},
     "fomaml": {"inner_lr": 0.05, "test_steps": 2},
+    "anil": {"inner_lr": 0.05, "test_steps": 3, "curve": (0, 1, 3)},
     "protonet": {},
     "scratch": {"rates": (0.01,), "steps": (0, 1, 3)},
     "reptile": {"inner_lr": 0.01, "test_steps": 3, "test_batch": 4},
@@ -177,7 +178,7 @@ def test_permuting_queries_permutes_predictions(name: str, mode: BatchNormMode) 
     )
 
 
-@pytest.mark.parametrize("name", ["maml", "fomaml", "protonet"])
+@pytest.mark.parametrize("name", ["maml", "fomaml", "anil", "protonet"])
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "running"])
 def test_each_training_task_moves_running_statistics_once(name: str, mode: BatchNormMode) -> None:
     """So 0.9 of what was there is left after each."""

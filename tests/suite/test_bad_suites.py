@@ -293,6 +293,16 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
         'train.schedule = "cosine"\ntrain.step_factor = 0.1',
         ("[[override]] train.step_factor = 0.1", 'is for schedule = "step"'),
     ),
+    "floor of a constant rate": (
+        "iterations = 1000\n",
+        "iterations = 1000\nschedule_floor = 0.1\n",
+        ("[train] schedule_floor = 0.1", 'is for schedule = "linear" or "cosine" or "step"'),
+    ),
+    "floor above the top": (
+        "iterations = 1000\n",
+        'iterations = 1000\nschedule = "linear"\nschedule_floor = 1.5\n',
+        ("[train] schedule_floor = 1.5", "at most 1"),
+    ),
     "axis of another schedule": (
         '"train.tasks_per_batch" = [4, 8]',
         '"train.step_every" = [4, 8]',

@@ -212,7 +212,7 @@ def test_every_key_of_the_recipe_moves_the_id(tmp_path: Path, section: str, key:
     value = {"batch_norm": "support", "target": 0.5}.get(key, value)
     recipe = (
         {**BASE["train"], "schedule": "step"}
-        if key in ("step_every", "step_factor")
+        if key in ("step_every", "step_factor", "schedule_floor")
         else BASE["train"]
     )
     budget = {} if key in ("tasks", "seconds") else recipe
