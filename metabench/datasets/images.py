@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from metabench.datasets.augmentation import drawing_views, photograph_views, resampled
+from metabench.datasets.class_splits import TURNED
 from metabench.datasets.dataset import Dataset, Metric, Split
 from metabench.identity import canonical
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task, Want
@@ -115,8 +116,7 @@ def with_rotations(pool: ImagePool, splits: Sequence[Split]) -> ImagePool:
         list(pool.image_ids),
     )
     classes = {split: [numbers] for split, numbers in pool.splits.items()}
-    for quarters in (1, 2, 3):
-        suffix = f"/rot{90 * quarters:03d}"
+    for quarters, suffix in enumerate(TURNED, start=1):
         images.append(torch.rot90(pool.images[torch.from_numpy(chosen)], quarters, (1, 2)))
         labels.append(len(names) + place[pool.labels[chosen]])
         for split in splits:
