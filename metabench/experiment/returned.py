@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from metabench.datasets.dataset import Dataset
 from metabench.errors import PluginError
@@ -96,6 +96,13 @@ def checked_telling(dataset: Dataset) -> Dataset:
     if not isinstance(view, Dataset):
         raise broken(dataset, "telling", f"gave {_told(view)}; expected a Dataset")
     return view
+
+
+def checked_network(method: Method, network: Any) -> nn.Module:
+    """The network that a method makes of a model."""
+    if not isinstance(network, nn.Module):
+        raise broken(method, "network", f"gave {_told(network)}; expected a torch.nn.Module")
+    return network
 
 
 def checked_state(method: Method, state: Any) -> State:

@@ -22,6 +22,7 @@ from metabench.methods.method import (
     task_losses,
 )
 from metabench.models.layers import normalising
+from metabench.models.model import Model
 from metabench.registry.settings import Rate
 from metabench.tasks.episodes import Episodes, Task
 
@@ -53,10 +54,12 @@ class MetricMethod(Method):
         """Scores ``[E, N*Q, N]`` from embeddings ``[E, N*K, F]`` with labels ``[E, N*K]``, and
         ``[E, N*Q, F]``."""
 
+    def network(self, model: Model, task: Task) -> nn.Module:
+        """The model as it is: embeddings are its features."""
+        return model
+
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
-        body = model.body
-        assert isinstance(body, nn.Module)
-        return State(body, adam(body.parameters(), self.settings.outer_lr))
+        return State(model, adam(model.parameters(), self.settings.outer_lr))
 
     def step(self, state: State, batch: Episodes) -> StepResult:
         losses, scores = [], []

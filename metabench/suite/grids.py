@@ -9,14 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
-from reprlib import repr as shortened
 from typing import Any
 
 from metabench.cells import Cell, Evaluate, Fit, Part
 from metabench.errors import ConfigError, PluginError, nearest
 from metabench.identity import canonical
-from metabench.registry import Group, accusation, blamed, checked, get, names, unknown_name
-from metabench.registry.settings import build
+from metabench.registry import Group, checked, get, names, unknown_name
 from metabench.suite.document import Document, KeyPath
 from metabench.suite.layers import (
     Layer,
@@ -393,7 +391,7 @@ class Expansion:
             key: value if isinstance(value, list) else [value]
             for key, value in values(said).items()
         }
-        if not _has_batch_norm(fit.model):
+        if not self._networks.has_batch_norm(fit):
             lists["batch_norm"] = [None]
         if not get("methods", fit.method.name).adapts:
             lists["steps"] = ["default"]
@@ -482,19 +480,6 @@ class Expansion:
                 )
                 raise self.document.error((path, why))
         return tuple(unique.values())
-
-
-def _has_batch_norm(part: Part) -> bool:
-    model = get("models", part.name)
-    with blamed("models", part.name):
-        answer = model.has_batch_norm(build(model.Settings, part.settings))
-    if not isinstance(answer, bool):
-        raise accusation(
-            "models",
-            part.name,
-            f"answers has_batch_norm with {shortened(answer)}; expected True or False",
-        )
-    return answer
 
 
 def _factors(grid: GridTable, seeds: Sequence[int] | None) -> dict[str, int]:

@@ -4,27 +4,31 @@ be right, and together impossible."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from reprlib import repr as shortened
 from typing import TYPE_CHECKING
 
 from metabench.cells import Fit, Part
 from metabench.errors import PluginError, message_of
 from metabench.identity import canonical
-from metabench.registry import Group, blamed, configured, get, make
+from metabench.registry import Group, accusation, blamed, configured, get, make
+from metabench.registry.settings import build
 from metabench.suite.document import Document, KeyPath
 from metabench.suite.layers import Layer, merged
 
 if TYPE_CHECKING:
+    from metabench.models.model import Model
     from metabench.tasks.episodes import Task
 
 SECTIONS: tuple[tuple[str, Group], ...] = (("model", "models"), ("dataset", "datasets"))
 
 
 class Networks:
-    """Makes each network of a suite once, on torch's meta device: there weights have shapes, and
-    take neither memory nor time."""
+    """Makes each model of a suite once, on torch's meta device: there weights have shapes, and take
+    neither memory nor time."""
 
     def __init__(self) -> None:
-        self._made: set[str] = set()
+        self._fit: set[str] = set()
+        self._normalise: dict[str, bool] = {}
 
     def refuse_misfit(
         self, fit: Fit, layers: Sequence[Layer], document: Document, grid: KeyPath
@@ -38,8 +42,7 @@ class Networks:
             With what the model itself says.
         """
         told = get("methods", fit.method.name).told
-        key = canonical([fit.model.identity(), fit.dataset.identity(), fit.train.ways, told])
-        if key in self._made:
+        if (key := _key(fit)) in self._fit:
             return
         if why := misfit(fit.model, fit.dataset, fit.train.ways, told):
             for section, group in SECTIONS:
@@ -49,11 +52,24 @@ class Networks:
                     if not misfit(**parts, ways=fit.train.ways, told=told):
                         raise layer.document.error((layer.place(section, setting), why))
             raise document.error(((*grid, "models"), why))
-        self._made.add(key)
+        self._fit.add(key)
+
+    def has_batch_norm(self, fit: Fit) -> bool:
+        """Whether a fit's model normalises by batch statistics: what its class says, and where it
+        says nothing, what there is among its layers.
+
+        Raises
+        ------
+        PluginError
+            The class answers something else, or the model cannot be made.
+        """
+        if (key := _key(fit)) not in self._normalise:
+            self._normalise[key] = _has_batch_norm(fit)
+        return self._normalise[key]
 
 
 def misfit(model: Part, dataset: Part, ways: int | None, told: bool) -> str:
-    """Say why a network cannot be made for a dataset's tasks, or nothing.
+    """Say why a model cannot be made for a dataset's tasks, or nothing.
 
     Parameters
     ----------
@@ -62,18 +78,62 @@ def misfit(model: Part, dataset: Part, ways: int | None, told: bool) -> str:
     told
         Whether inputs say what defines the task, as those of an oracle do.
     """
+    task, why = task_of(dataset, ways, told), ""
+    # one of somebody else's may want weights with values
+    for device in ("meta", "cpu"):
+        try:
+            _make(model, task, device)
+        except ValueError as error:
+            why = message_of(error)
+        # its fit will tell
+        except PluginError:
+            return ""
+        else:
+            return ""
+    return why
+
+
+def _make(part: Part, task: Task, device: str) -> Model:
+    """A model on a device, which nobody trains."""
     import torch
 
-    task = task_of(dataset, ways, told)
+    from metabench.models.ways import untried
+    from metabench.tasks.random_streams import global_stream
+
+    with (
+        blamed("models", part.name, ValueError),
+        global_stream(0, "suite"),
+        torch.device(device),
+    ):
+        return untried(make("models", part, task), task)
+
+
+def _has_batch_norm(fit: Fit) -> bool:
+    name, found = fit.model.name, get("models", fit.model.name)
+    if hasattr(found, "has_batch_norm"):
+        with blamed("models", name):
+            answer = found.has_batch_norm(build(found.Settings, fit.model.settings))
+        if not isinstance(answer, bool):
+            raise accusation(
+                "models",
+                name,
+                f"answers has_batch_norm with {shortened(answer)}; expected True or False",
+            )
+        return answer
+    from metabench.models.layers import batch_norms
+
+    task = task_of(fit.dataset, fit.train.ways, get("methods", fit.method.name).told)
     try:
-        with blamed("models", model.name, ValueError), torch.device("meta"):
-            make("models", model, task)
-    except ValueError as error:
-        return message_of(error)
-    # a network of somebody else's that wants weights with values, it may be: its fit will tell
-    except PluginError:
-        return ""
-    return ""
+        model = _make(fit.model, task, "meta")
+    except (ValueError, PluginError):
+        model = _make(fit.model, task, "cpu")
+    return bool(batch_norms(model))
+
+
+def _key(fit: Fit) -> str:
+    """What the network of a fit depends on."""
+    told = get("methods", fit.method.name).told
+    return canonical([fit.model.identity(), fit.dataset.identity(), fit.train.ways, told])
 
 
 def task_of(dataset: Part, ways: int | None, told: bool = False) -> Task:
