@@ -16,10 +16,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.parameter import is_lazy
 
 from metabench.models.layers import BatchNormalisation, Moments, batch_norms, pack_tasks
 from metabench.models.model import Model
-from metabench.models.packed import convert
+from metabench.models.packed import convert, prepare
 from metabench.tasks.episodes import Task
 
 Call = Callable[[Tensor], Tensor]
@@ -65,6 +66,7 @@ class Foreign(Model):
     def __init__(self, module: nn.Module, task: Task, way: Way) -> None:
         super().__init__()
         self.width = width_of(module, task)
+        prepare(module)
         convert(module)
         self.module = module
         self.way = way
@@ -80,7 +82,7 @@ class Foreign(Model):
 
     def feature_maps(self, x: Tensor) -> Tensor:
         """What the module gives as its feature maps; else the last output of height and width
-        among those of its stages with weights, and its own."""
+        among those of its stages with weights or statistics, and its own."""
         return self._of_tasks(getattr(self.module, "feature_maps", self._last_maps), x)
 
     def initialise(self, network: nn.Module) -> None:
@@ -156,7 +158,7 @@ class Foreign(Model):
 
     def _last_maps(self, x: Tensor) -> Tensor:
         seen: list[Any] = []
-        stages = [stage for stage in self.stages.values() if any(True for _ in stage.parameters())]
+        stages = [stage for stage in self.stages.values() if stage.state_dict()]
         hooks = [
             stage.register_forward_hook(lambda _, __, output: seen.append(output))
             for stage in stages
@@ -197,7 +199,7 @@ def _note(norm: BatchNormalisation, moments: Sequence[Moments]) -> None:
 def width_of(module: nn.Module, task: Task) -> int:
     """How many features a module gives for an input of a task. Asking lets lazy layers find their
     sizes."""
-    like = next(module.parameters(), torch.zeros(()))
+    like = next((p for p in module.parameters() if not is_lazy(p)), torch.zeros(()))
     shape = "x".join(map(str, task.input_shape))
     modes = [(layer, layer.training) for layer in module.modules()]
     try:

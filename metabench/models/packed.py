@@ -8,6 +8,8 @@ a task axis does what the old one did. A packed activation is ``[B, T*C, ...]`` 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -76,8 +78,24 @@ PACKED: dict[type[nn.Module], type[nn.Module]] = {
 KNOWN = (*PACKED.values(), BatchNorm2d)
 
 
-def convert(module: nn.Module) -> None:
-    """Turn every layer of `module` that is known into its packed counterpart, in place.
+class Again(nn.Module):
+    """A module that already stands elsewhere in its network. Weights that `functional_call` lends
+    it there are lent here; were they lent twice, torch would not give the module's own back."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.__dict__["_elsewhere"] = (module,)
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        return self._elsewhere[0](*inputs, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_elsewhere"][0], name)
+
+
+def prepare(module: nn.Module) -> None:
+    """Let every module stand in one place alone, and every batch normalisation keep running
+    statistics; `module` does what it did before.
 
     Raises
     ------
@@ -85,14 +103,28 @@ def convert(module: nn.Module) -> None:
         A layer keeps statistics that nobody could set from outside; it is named.
     """
     for name, layer in module.named_modules():
-        kind = type(layer)
         if isinstance(layer, _NormBase):
             refuse_unsteerable(name, layer)
             if isinstance(layer, _BatchNorm) and layer.running_mean is None:
-                layer.running_mean = torch.zeros(layer.num_features)
-                layer.running_var = torch.ones(layer.num_features)
-        if kind in PACKED:
-            layer.__class__ = PACKED[kind]
+                like = torch.zeros(()) if layer.weight is None else layer.weight.detach()
+                layer.running_mean = like.new_zeros(layer.num_features)
+                layer.running_var = like.new_ones(layer.num_features)
+                layer.track_running_stats = True
+    met: set[nn.Module] = set()
+    for parent in list(module.modules()):
+        for name, child in parent._modules.items():
+            if child in met and not isinstance(child, Again):
+                parent._modules[name] = Again(child)
+            elif child is not None:
+                met.add(child)
+
+
+def convert(module: nn.Module) -> None:
+    """Turn every layer of a prepared `module` that is known into its packed counterpart, in
+    place."""
+    for layer in module.modules():
+        if type(layer) in PACKED:
+            layer.__class__ = PACKED[type(layer)]
 
 
 def refuse_unsteerable(name: str, layer: _NormBase) -> None:
