@@ -115,7 +115,8 @@ class Foreign(Model):
             packed = pack_tasks(x)
         else:
             packed = x.transpose(0, 1).flatten(1, 2).contiguous()
-        return call(packed).unflatten(1, (len(x), -1)).transpose(0, 1)
+        y: Tensor = call(packed).unflatten(1, (len(x), -1)).transpose(0, 1)
+        return y
 
     def _mapped(self, call: Call, weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """The tasks by `vmap`. What its batch normalisation sees comes out as a result, for nothing

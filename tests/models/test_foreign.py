@@ -20,6 +20,7 @@ from metabench.methods.inner_loop import query_outputs
 from metabench.models.foreign import Foreign, Way
 from metabench.models.layers import normalising
 from metabench.models.model import Network
+from metabench.models.packed import prepare
 from metabench.models.ways import as_model, choose
 from metabench.tasks.episodes import Task
 
@@ -86,6 +87,7 @@ def test_every_module_takes_the_fastest_way_that_is_right(name: str) -> None:
     make, task, best = CASES[name]
     torch.manual_seed(0)
     module = make()
+    prepare(module)
     before, state = copy.deepcopy(module.state_dict()), torch.get_rng_state()
     way = choose(module, task)
     assert way.name == best, way
@@ -299,12 +301,23 @@ def test_a_module_without_maps_says_so() -> None:
 
 
 def test_lazy_layers_find_their_sizes() -> None:
-    module = nn.Sequential(
-        nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(7)
-    )
+    layers = nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(7)
+    module = nn.Sequential(*layers)
     model = as_model(module, IMAGES)
     assert isinstance(model, Foreign)
     assert (model.width, model.way.name) == (7, "packed")
+
+
+def test_a_module_that_stands_in_two_places_keeps_its_weights() -> None:
+    """torch's own `functional_call` would leave it with those that it was lent."""
+    model = as_model(CASES["tied"][0](), IMAGES)
+    assert {id(p) for p in model.module.block.parameters()} <= {id(p) for p in model.parameters()}
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    lent = {n: torch.zeros(TASKS, *p.shape) for n, p in model.named_parameters()}
+    functional_call(model, lent, (inputs(IMAGES).float(),))
+    after = dict(model.named_parameters())
+    assert all(isinstance(p, nn.Parameter) for p in after.values())
+    assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 class Standardising(nn.Module):
@@ -377,6 +390,7 @@ RESNET = """
 import torch
 from torch.func import functional_call
 from metabench.models.model import Network
+from metabench.models.packed import prepare
 from metabench.models.vision import Torchvision
 from metabench.models.ways import as_model
 from metabench.tasks.episodes import Task
