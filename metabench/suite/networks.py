@@ -27,8 +27,7 @@ class Networks:
     neither memory nor time."""
 
     def __init__(self) -> None:
-        self._fit: set[str] = set()
-        self._normalise: dict[str, bool] = {}
+        self._made: set[str] = set()
 
     def refuse_misfit(
         self, fit: Fit, layers: Sequence[Layer], document: Document, grid: KeyPath
@@ -42,7 +41,8 @@ class Networks:
             With what the model itself says.
         """
         told = get("methods", fit.method.name).told
-        if (key := _key(fit)) in self._fit:
+        key = canonical([fit.model.identity(), fit.dataset.identity(), fit.train.ways, told])
+        if key in self._made:
             return
         if why := misfit(fit.model, fit.dataset, fit.train.ways, told):
             for section, group in SECTIONS:
@@ -52,20 +52,7 @@ class Networks:
                     if not misfit(**parts, ways=fit.train.ways, told=told):
                         raise layer.document.error((layer.place(section, setting), why))
             raise document.error(((*grid, "models"), why))
-        self._fit.add(key)
-
-    def has_batch_norm(self, fit: Fit) -> bool:
-        """Whether a fit's model normalises by batch statistics: what its class says, and where it
-        says nothing, what there is among its layers.
-
-        Raises
-        ------
-        PluginError
-            The class answers something else, or the model cannot be made.
-        """
-        if (key := _key(fit)) not in self._normalise:
-            self._normalise[key] = _has_batch_norm(fit)
-        return self._normalise[key]
+        self._made.add(key)
 
 
 def misfit(model: Part, dataset: Part, ways: int | None, told: bool) -> str:
@@ -108,32 +95,47 @@ def _make(part: Part, task: Task, device: str) -> Model:
         return untried(make("models", part, task), task)
 
 
-def _has_batch_norm(fit: Fit) -> bool:
-    name, found = fit.model.name, get("models", fit.model.name)
+_NORMALISED: dict[tuple[type, str], bool] = {}
+"""Class of a model, its settings and what it is made for -> whether batch normalisation is in
+it."""
+
+
+def has_batch_norm(method: Part, model: Part, dataset: Part, ways: int | None) -> bool:
+    """Whether a model normalises by batches: what its class says, and where it says nothing, what
+    there is among its layers.
+
+    Raises
+    ------
+    PluginError
+        The class answers something else, or the model cannot be made.
+    """
+    found = get("models", model.name)
     if hasattr(found, "has_batch_norm"):
-        with blamed("models", name):
-            answer = found.has_batch_norm(build(found.Settings, fit.model.settings))
+        with blamed("models", model.name):
+            answer = found.has_batch_norm(build(found.Settings, model.settings))
         if not isinstance(answer, bool):
             raise accusation(
                 "models",
-                name,
+                model.name,
                 f"answers has_batch_norm with {shortened(answer)}; expected True or False",
             )
         return answer
     from metabench.models.layers import batch_norms
 
-    task = task_of(fit.dataset, fit.train.ways, get("methods", fit.method.name).told)
-    try:
-        model = _make(fit.model, task, "meta")
-    except (ValueError, PluginError):
-        model = _make(fit.model, task, "cpu")
-    return bool(batch_norms(model))
-
-
-def _key(fit: Fit) -> str:
-    """What the network of a fit depends on."""
-    told = get("methods", fit.method.name).told
-    return canonical([fit.model.identity(), fit.dataset.identity(), fit.train.ways, told])
+    told = get("methods", method.name).told
+    key = found, canonical([model.identity(), dataset.identity(), ways, told])
+    if key not in _NORMALISED:
+        task = task_of(dataset, ways, told)
+        try:
+            network = _make(model, task, "meta")
+        except (ValueError, PluginError):
+            try:
+                network = _make(model, task, "cpu")
+            # the misfit is told where networks are looked at
+            except ValueError:
+                return True
+        _NORMALISED[key] = bool(batch_norms(network))
+    return _NORMALISED[key]
 
 
 def task_of(dataset: Part, ways: int | None, told: bool = False) -> Task:
