@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 import os
 import random
 import time
@@ -39,6 +40,7 @@ from metabench.experiment.returned import (
     checked_candidates,
     checked_content,
     checked_method,
+    checked_network,
     checked_privileged,
     checked_state,
     checked_task,
@@ -51,8 +53,11 @@ from metabench.experiment.training import train
 from metabench.experiment.training_state import Training
 from metabench.experiment.weights import NOTHING_KEPT, Keeping, Trained, find_weights, keep_weights
 from metabench.methods.method import Method, State
+from metabench.models.ways import as_model, way_of
 from metabench.tasks.episodes import EpisodeShape
 from metabench.tasks.random_streams import global_stream, torch_generator
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,7 @@ def run_fit(
     )
     if trained is None:
         checkpoint = keeping.checkpoint(origin, cost) if method.trains else None
-        with phase(state, fit.root_seed, "training", fit=fit.id):
+        with phase(state, fit.root_seed, "training", training=True, fit=fit.id):
             training = train_fit(cells[0], method, state, dataset, where, progress, checkpoint)
         trained = Trained(training, checkpoint.cost if checkpoint else cost(), workers)
         if weights is not None and training.stopped != "diverged":
@@ -159,7 +164,7 @@ def run_fit(
     fitted = Fitted(method, state, dataset, trained, where)
     weighed = state_digest(state)
     for cell, test_dataset in test_datasets:
-        with phase(state, fit.root_seed, "choice", cell=cell.id):
+        with phase(state, fit.root_seed, "choice", training=False, cell=cell.id):
             outcome = run_cell(cell, fitted, test_dataset, progress)
         refuse_changed_state(method, state, weighed)
         yield outcome
@@ -201,9 +206,11 @@ def run_cell(
         "workers": trained.workers,
     }
     result = result_of(cell, method, state, training, choice, tested, test_dataset)
+    way = way_of(state)
     provenance: dict[str, Any] = {
         "data_digest": checked_content(test_dataset),
         "training_data_digest": checked_content(fitted.dataset),
+        "network": {"tasks": way.name, "why": way.why or None},
     }
     if trained.provenance is not None:
         made_on = {name: trained.provenance.get(name) for name in ("cpu", "gpu", "driver")}
@@ -242,11 +249,17 @@ def open_test_datasets(
 
 
 @contextmanager
-def phase(state: State, root_seed: int, purpose: str, **key: Any) -> Iterator[None]:
-    """A part of a fit that no number of another depends on but through `state`: what it draws from
-    global generators is a stream of its own, and its layers are left in the mode, of training or
-    evaluation, in which they were found. Of neither would an interrupted fit know."""
+def phase(
+    state: State, root_seed: int, purpose: str, *, training: bool, **key: Any
+) -> Iterator[None]:
+    """A part of a fit that no number of another depends on but through `state`.
+
+    What it draws from global generators is a stream of its own. Its layers are in the mode of
+    training or evaluation throughout, adaptation included, and are left as they were found: of
+    neither would an interrupted fit know.
+    """
     modes = [(module, module.training) for module in state.modules()]
+    state.train(training)
     with global_stream(root_seed, purpose, **key):
         yield
     for module, mode in modes:
@@ -288,7 +301,7 @@ def train_fit(
     def validate() -> Choice:
         # once is enough to know a method by
         weighed = state_digest(state) if next(validations) == 0 else None
-        with phase(state, fit.root_seed, "validation", fit=fit.id):
+        with phase(state, fit.root_seed, "validation", training=False, fit=fit.id):
             choice = choose(method, state, validation, fit.validate.episodes, mode, device)
         if weighed is not None:
             refuse_changed_state(method, state, weighed)
@@ -412,10 +425,15 @@ def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.devi
         else checked_task(dataset, fit.train.ways)
     )
     with global_stream(fit.root_seed, "initial weights", seed=fit.seed, model=fit.model.identity()):
-        model = registry.make("models", fit.model, task).to(device)
+        model = as_model(registry.make("models", fit.model, task), task)
+        network = checked_network(method, method.network(model, task))
+        model.initialise(network)
+    if way_of(model).name != "packed":
+        _log.warning("model '%s': %s", fit.model.name, way_of(model))
+        network = network.to(device)
     with global_stream(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity()):
         state = method.init(
-            model,
+            network,
             task,
             torch_generator(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity()),
         )

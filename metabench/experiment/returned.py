@@ -17,7 +17,7 @@ from typing import Any, cast, get_args
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from metabench.datasets.dataset import Dataset, Split
 from metabench.errors import PluginError
@@ -118,6 +118,13 @@ def checked_privileged(dataset: Dataset) -> Dataset:
     if not isinstance(view, Dataset):
         raise broken(dataset, "privileged", f"gave {_seen(view)}; expected a Dataset")
     return view
+
+
+def checked_network(method: Method, network: Any) -> nn.Module:
+    """The network that a method makes of a model."""
+    if not isinstance(network, nn.Module):
+        raise broken(method, "network", f"gave {_seen(network)}; expected a torch.nn.Module")
+    return network
 
 
 def checked_state(method: Method, state: Any) -> State:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metabench.models.model import Model, Network
 from metabench.tasks.episodes import Episodes, Examples, Task, Unlabelled, Want
 
 BatchNormMode = Literal["query", "joint", "support", "support_plus_one", "running"]
@@ -169,10 +170,15 @@ class Method(ABC):
         Only where it `adapts`."""
         raise TypeError(f"{type(self).__name__} takes no steps in test")
 
+    def network(self, model: Model, task: Task) -> nn.Module:
+        """Return the network that is to be learned: by default `model` under a linear head of
+        ``task.outputs``. New layers draw their initial weights here, whatever the method."""
+        return Network(model, task)
+
     @abstractmethod
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
-        """Return the state before training. `model` has its initial weights; `generator` serves the
-        method's own noise.
+        """Return the state before training. `model` is what `network` gave, with its initial
+        weights; `generator` serves the method's own noise.
 
         `task` is that of the training episodes, or, for a method that wants examples,
         `Dataset.training_task`.

@@ -23,6 +23,7 @@ from metabench.methods.method import (
 )
 from metabench.methods.outputs import query_outputs, support_outputs
 from metabench.models.layers import normalising
+from metabench.models.model import Model
 from metabench.registry.settings import Rate
 from metabench.tasks.episodes import Episodes, Task
 
@@ -81,6 +82,10 @@ class MetricMethod(Method):
         """Scores ``[E, N*Q, N]`` from embeddings ``[E, N*K, F]`` with labels ``[E, N*K]``, and
         ``[E, N*Q, F]``; in place of F, whatever the network gives."""
 
+    def network(self, model: Model, task: Task) -> nn.Module:
+        """The model as it is: embeddings are its features."""
+        return model
+
     def comparison(self, body: nn.Module, task: Task) -> nn.Module:
         """Return what `compare` learns, with its initial weights; nothing by default. See
         `embedding_shape`."""
@@ -92,9 +97,7 @@ class MetricMethod(Method):
         return task_losses(scores, y)
 
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> MetricState:
-        body = model.body
-        assert isinstance(body, nn.Module)
-        return MetricState(body, self.comparison(body, task), self.settings.outer_lr)
+        return MetricState(model, self.comparison(model, task), self.settings.outer_lr)
 
     def step(self, state: State, batch: Episodes, moment: Moment) -> StepResult:
         assert isinstance(state, MetricState)

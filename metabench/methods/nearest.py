@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metabench.methods.method import BatchNormMode, Method, State
+from metabench.models.model import Model
 from metabench.tasks.episodes import Task
 
 
@@ -27,8 +28,12 @@ class NearestNeighbour(Method):
 
         test_batch_norm: Literal["running"] = "running"
 
+    def network(self, model: Model, task: Task) -> nn.Module:
+        """None."""
+        return nn.Identity()
+
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
-        return State(nn.Identity())
+        return State(model)
 
     def predict(
         self,

@@ -70,6 +70,7 @@ RECORD = {
             ),
             str,
         ),
+        "network": {"tasks": str, "why": str},
         "libraries": {"*": str},
         "conditions": {"*": SCALAR},
         "training_conditions": {"*": SCALAR},

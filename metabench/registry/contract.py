@@ -86,8 +86,9 @@ ATTRIBUTES: Mapping[str, Mapping[str, _Value]] = {
 }
 """Group -> what a class must say of itself."""
 
-HOOKS: Mapping[str, Mapping[str, int]] = {
+HOOKS: dict[str, dict[str, int]] = {
     "methods": {
+        "network": 2,
         "init": 3,
         "batches": 1,
         "step": 3,
@@ -117,9 +118,14 @@ HOOKS: Mapping[str, Mapping[str, int]] = {
         "prepare": 1,
         "remarks": 1,
     },
-    "models": {"has_batch_norm": 1, "forward": 1},
+    "models": {"forward": 1},
 }
 """Group -> method -> how many arguments it is called with."""
+
+OPTIONAL_HOOKS: Mapping[str, Mapping[str, int]] = {
+    "models": {"has_batch_norm": 1, "initialise": 1, "feature_maps": 1}
+}
+"""The same of those that a class may do without."""
 
 PROPERTIES: Mapping[str, Collection[str]] = {
     "methods": ("curve", "test_steps", "gradients_per_task")
@@ -180,7 +186,9 @@ def _wrong_calls(group: str, found: Any) -> Iterator[str]:
             "cannot be made from "
             f"{'its settings' if MADE_FROM[group] == 1 else 'its settings and a task'} alone"
         )
-    for name, count in HOOKS[group].items():
+    optional = OPTIONAL_HOOKS.get(group, {})
+    there = {name: count for name, count in optional.items() if hasattr(found, name)}
+    for name, count in (HOOKS[group] | there).items():
         hook = getattr(found, name)
         if not callable(hook):
             yield f"has {name} = {shortened(hook)}; expected a method"

@@ -7,15 +7,13 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from reprlib import repr as shortened
 from typing import Any
 
 from metabench.cells import Evaluate, Fit, Part
 from metabench.errors import ConfigError, nearest
-from metabench.registry import accusation, blamed, checked, get
-from metabench.registry.settings import build
+from metabench.registry import checked, get
 from metabench.suite.layers import Layer, Point, merged, resolve_part, values
-from metabench.suite.networks import task_of
+from metabench.suite.networks import has_batch_norm, task_of
 from metabench.suite.points import refuse_explosion
 from metabench.suite.wants import lacking
 from metabench.suite.written import Written
@@ -39,7 +37,7 @@ def evaluations(
     lists |= {
         key: value if isinstance(value, list) else [value] for key, value in values(said).items()
     }
-    if not has_batch_norm(fit.model):
+    if not has_batch_norm(fit.method, fit.model, fit.dataset, fit.train.ways):
         lists["batch_norm"] = [None]
     if not get("methods", fit.method.name).adapts:
         lists["steps"] = ["default"]
@@ -61,20 +59,6 @@ def evaluations(
             Evaluate(point.ways, point.shots, **evaluate, on=other),
             SAME if other is None else label,
         )
-
-
-def has_batch_norm(part: Part) -> bool:
-    """Whether a model normalises by batches, as it says itself."""
-    model = get("models", part.name)
-    with blamed("models", part.name):
-        answer = model.has_batch_norm(build(model.Settings, part.settings))
-    if not isinstance(answer, bool):
-        raise accusation(
-            "models",
-            part.name,
-            f"answers has_batch_norm with {shortened(answer)}; expected True or False",
-        )
-    return answer
 
 
 def _check_batch_norm(method: str, mode: str, layer: Layer) -> None:

@@ -40,7 +40,8 @@ def waves(tiny_datasets: dict[str, Dataset]) -> EpisodeStream:
 
 def state_of(method: Method) -> State:
     torch.manual_seed(0)
-    network = Conv4(Conv4.Settings(filters=4), Task("classification", (1, 28, 28), WAYS))
+    task = Task("classification", (1, 28, 28), WAYS)
+    network = method.network(Conv4(Conv4.Settings(filters=4), task), task)
     for value in network.buffers():
         value.uniform_(0.5, 1.0)
     return method.init(network, None, torch.Generator())

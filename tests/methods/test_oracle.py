@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from few_shot import make_cell, make_method, part, reproducible, run
+from few_shot import make_cell, make_method, part, reproducible, run, with_head
 
 from metabench.datasets.sinusoid import Sinusoid, SinusoidSettings
 from metabench.experiment.sources import EpisodeStream
@@ -31,9 +31,12 @@ def privileged_episodes(count: int) -> Episodes:
     return stream.episodes(0, count, torch.device("cpu"))
 
 
+TASK = Task("regression", (3,), 1)
+
+
 def test_answers_with_what_the_network_makes_of_each_query_whatever_the_support_set() -> None:
     network, batch, method = (
-        MLP(MLP.Settings(init="default"), Task("regression", (3,), 1)),
+        with_head(MLP(MLP.Settings(init="default"), TASK), TASK),
         privileged_episodes(4),
         make_method("oracle"),
     )

@@ -59,8 +59,10 @@ def registered(name: str) -> str:
 
 def prepared(name: str) -> tuple[Method, State]:
     """A method and its state on a small convolutional network."""
-    method = make_method(registered(name), **SETTINGS[name])
-    return method, method.init(make_network("conv4 max"), None, torch.Generator())
+    method, network = make_method(registered(name), **SETTINGS[name]), make_network("conv4 max")
+    if registered(name) == "protonet":
+        network = network.body
+    return method, method.init(network, None, torch.Generator())
 
 
 def predict(method: Method, state: State, batch: Episodes, mode: BatchNormMode) -> Tensor:

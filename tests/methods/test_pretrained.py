@@ -53,7 +53,7 @@ def network_of_training(name: str) -> nn.Module:
 def plain(network: nn.Module, name: str) -> nn.Sequential:
     """The same network in plain layers of torch, its head the last of them."""
     if name == "mlp":
-        return copy.deepcopy(nn.Sequential(*network.body, network.head))
+        return copy.deepcopy(nn.Sequential(*network.body.layers, network.head))
     return textbook_conv4(network, name.split()[1])
 
 

@@ -29,7 +29,7 @@ EPISODES = 3
 def embedder() -> tuple[nn.Module, nn.Sequential]:
     """The network of the tests, and its body in plain layers."""
     network = make_network("conv4 max")
-    return network, textbook_conv4(network, "max")[:-1]
+    return network.body, textbook_conv4(network, "max")[:-1]
 
 
 def log_probabilities(support_z: Tensor, query_z: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ def test_a_step_is_one_of_adam_along_the_gradient_written_out(mode: BatchNormMod
     method = make_method("protonet", train_batch_norm=mode)
     state = method.init(network, None, None)
     result = method.step(state, batch, Moment())
-    first_moments = [state.optimizer.state[p]["exp_avg"] / 0.1 for p in network.body.parameters()]
+    first_moments = [state.optimizer.state[p]["exp_avg"] / 0.1 for p in network.parameters()]
     assert result.loss == pytest.approx(loss.item(), rel=1e-12)
     assert relative_error(first_moments, [p.grad for p in body.parameters()]) < 1e-9
 
@@ -88,17 +88,18 @@ def test_a_step_is_one_of_adam_along_the_gradient_written_out(mode: BatchNormMod
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "running"])
 def test_the_gradient_is_the_slope_of_the_loss(mode: BatchNormMode) -> None:
     """In every mode, against central differences through `predict`."""
-    network, batch, h = make_network("conv4 max"), random_episodes("conv4 max", EPISODES), 1e-6
+    network = make_network("conv4 max").body
+    batch, h = random_episodes("conv4 max", EPISODES), 1e-6
     method = make_method("protonet", train_batch_norm=mode)
     weights, direction = (
-        {name: p.detach().clone() for name, p in network.body.named_parameters()},
-        random_direction(network.body),
+        {name: p.detach().clone() for name, p in network.named_parameters()},
+        random_direction(network),
     )
 
     def loss(offset: float) -> float:
         state = method.init(network, None, None)
         with torch.no_grad():
-            for name, p in network.body.named_parameters():
+            for name, p in network.named_parameters():
                 p.copy_(weights[name] + offset * direction[name])
         scores = method.predict(state, batch.support_x, batch.support_y, batch.query_x, mode)[:, 0]
         return float(F.cross_entropy(scores.flatten(0, 1), batch.query_y.flatten()))
@@ -108,8 +109,7 @@ def test_the_gradient_is_the_slope_of_the_loss(mode: BatchNormMode) -> None:
     state = method.init(network, None, None)
     method.step(state, batch, Moment())
     gradient = {
-        name: state.optimizer.state[p]["exp_avg"] / 0.1
-        for name, p in network.body.named_parameters()
+        name: state.optimizer.state[p]["exp_avg"] / 0.1 for name, p in network.named_parameters()
     }
     assert slope(gradient, direction) == pytest.approx(
         difference, rel=0, abs=1e-7 * length(gradient)
@@ -139,6 +139,6 @@ def test_prototypes_follow_the_labels_not_the_order() -> None:
 
 
 def test_the_head_is_left_out() -> None:
-    network = make_network("conv4 max")
-    state = make_method("protonet").init(network, None, None)
-    assert {id(p) for p in state.parameters()} == {id(p) for p in network.body.parameters()}
+    model, method = make_network("conv4 max").body, make_method("protonet")
+    state = method.init(method.network(model, None), None, None)
+    assert {id(p) for p in state.parameters()} == {id(p) for p in model.parameters()}

@@ -105,6 +105,9 @@ class Dropping(MLP):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.body.append(nn.Dropout(0.2))
+        self.layers.append(nn.Dropout(0.2))
+
+    def initialise(self, network: nn.Module) -> None:
+        super().initialise(network)
         with torch.no_grad():
-            self.head.bias.add_(sum(map(noise, ("python", "numpy", "torch"))))
+            network.head.bias.add_(sum(map(noise, ("python", "numpy", "torch"))))
