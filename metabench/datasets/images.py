@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from metabench.datasets.dataset import Dataset, Metric, Split
+from metabench.figures import Figure
+from metabench.figures.images import Images
 from metabench.identity import canonical
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task
 from metabench.tasks.sampler import ClassTable, Integers, draw_disjoint, draw_episodes
@@ -191,9 +193,9 @@ class ImageDataset(Dataset):
         classes = np.searchsorted(self.pool.splits["train"], self.pool.labels[draw["image"]])
         return Examples(self.images(draw["image"], device), torch.from_numpy(classes).to(device))
 
-    def figure(self, draw: Draw) -> Draw:
-        """The first two episodes, whole: what is predicted for a query may depend on the others."""
-        return {name: values[:2] for name, values in draw.items()}
+    def figure(self) -> Figure:
+        """Images, and what they were taken for."""
+        return Images()
 
     def names(self, draw: Draw) -> dict[str, np.ndarray]:
         """``image_numbers`` ``[n]`` of the images that were met, and ``image_names`` ``[n]``, UTF-8

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metabench.figures import Figure
 from metabench.tasks.episodes import Task
 
 BatchNormMode = Literal["query", "joint", "support", "support_plus_one", "running"]
@@ -131,6 +132,11 @@ class Method(ABC):
         """Return the method as it is tested after exactly so many steps, whatever its settings say.
         Only where it `adapts`."""
         raise TypeError(f"{type(self).__name__} takes no steps in test")
+
+    def figure(self) -> Figure | None:
+        """Return a figure of its own that tests under it keep, beside that of the dataset (see
+        `metabench.figures`)."""
+        return None
 
     @abstractmethod
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:

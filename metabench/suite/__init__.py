@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from metabench.cells import Cell
+from metabench.claims import Claim
 from metabench.errors import ConfigError, MetabenchError, nearest, some
-from metabench.suite.claims import Claim, make_claims
+from metabench.suite.claims import make_claims
 from metabench.suite.document import Document, read_document, toml_text
 from metabench.suite.grids import Expansion
 from metabench.suite.layers import RECIPE_TABLES, Layer, merged, suite_layers, values

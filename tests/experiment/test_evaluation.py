@@ -17,6 +17,8 @@ from metabench.errors import PluginError
 from metabench.experiment import evaluation
 from metabench.experiment.evaluation import choose, evaluate, figures_of
 from metabench.experiment.sources import EpisodeStream
+from metabench.figures import images as figured_images
+from metabench.figures.images import Images
 from metabench.methods.method import Method, State
 from metabench.models.conv4 import Conv4
 from metabench.tasks.episodes import EpisodeShape, Task
@@ -257,8 +259,10 @@ def test_figures_of_images_are_the_first_queries_as_the_test_takes_them(
 ) -> None:
     """Predicted among all queries of their episode, whose statistics normalise them, and kept class
     by class."""
-    monkeypatch.setattr(evaluation, "FIGURE_QUERIES", 2)
-    kept, whole, method, state = figures(images, name, "query")
+    monkeypatch.setattr(figured_images, "QUERIES", 2)
+    arrays, whole, method, state = figures(images, name, "query")
+    kept = {part: arrays[f"images/{part}"] for part in Images.parts}
+    assert len(kept) == len(arrays)
     predicted = method.predict(
         state, whole.support_x, whole.support_y, whole.query_x, "query"
     ).argmax(-1)
@@ -283,15 +287,14 @@ def test_figures_of_large_images_stay_small(
     side: int, channels: int, shots: int, kept: int
 ) -> None:
     ways, queries = 5, 10
-    shown = {
-        "support_x": torch.zeros(2, ways * shots, channels, side, side),
-        "support_y": torch.arange(ways).repeat_interleave(shots).repeat(2, 1),
-        "query_x": torch.ones(2, ways * queries, channels, side, side),
-        "query_y": torch.arange(ways).repeat(2, queries),
-        "prediction": torch.zeros(2, 3, ways * queries, ways),
-    }
-    few = evaluation._few_images(shown)
+    shown = Episodes(
+        torch.zeros(2, ways * shots, channels, side, side),
+        torch.arange(ways).repeat_interleave(shots).repeat(2, 1),
+        torch.ones(2, ways * queries, channels, side, side),
+        torch.arange(ways).repeat(2, queries),
+    )
+    few = Images().keep(shown, torch.zeros(2, 3, ways * queries, ways))
     assert {len(array) for array in few.values()} == {kept}
-    assert sum(array.numel() * array.element_size() for array in few.values()) < 160_000
-    assert max(few["query_x"].shape[2:4]) <= evaluation.FIGURE_SIDE
-    assert few["query_x"].unique().tolist() == [255]
+    assert sum(array.nbytes for array in few.values()) < 160_000
+    assert max(few["query_x"].shape[2:4]) <= figured_images.SIDE
+    assert np.unique(few["query_x"]).tolist() == [255]

@@ -274,9 +274,9 @@ def test_waves_are_kept_for_the_figures(outcomes: dict[str, CellOutcome]) -> Non
     outcome = outcomes["maml on sinusoid"]
     steps = len(outcome.result["adaptation"]["steps"])
     shapes = {
-        name.partition("/")[2]: array.shape
+        name.rpartition("/")[2]: array.shape
         for name, array in outcome.arrays.items()
-        if name.startswith("figures/")
+        if name.startswith("figures/waves/")
     }
     assert shapes["prediction"] == (4, steps, 101, 1)
     assert shapes["query_x"] == shapes["query_y"] == (4, 101, 1)

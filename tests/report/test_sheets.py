@@ -44,7 +44,7 @@ def picture(drawing):
 def test_a_sheet_of_images_shows_the_pixels_of_the_record(tmp_path):
     (sheet,) = sheets(Synthetic(**IMAGES).write(tmp_path / "run"))
     support, maml, protonet = sheet.panels
-    assert (support.mark, maml.name, protonet.name, sheet.seed, sheet.images) == (
+    assert (support.mark, maml.name, protonet.name, sheet.seed, sheet.wide) == (
         None,
         "maml",
         "protonet",
@@ -108,7 +108,7 @@ def test_the_prediction_is_that_of_the_step_that_counts(tmp_path):
         ).write(tmp_path / change.__name__)
         rewrite(folder, "maml", kept)
         run = load(folder)
-        (one,) = shown(run, run.groups["block"][0])
+        (one,) = shown(run, run.groups["block"][0])[0].kept
         assert (one.steps, one.final) == ((0, 1, 2, 5), 2)
         assert sheets(folder)[0].panels[1].caption == "40 of 40 shown are right"
 
@@ -217,7 +217,7 @@ def test_groups_of_one_algorithm_are_named_apart(tmp_path):
     (folder / "cells.json").write_text(json.dumps(described | {"cells": twins}))
     run = load(folder)
     (block,) = blocks_of(run)
-    names = [group["name"] for group in block.groups]
+    names = [group.name for group in block.groups]
     assert names[:3] == [
         "maml · support plus one · own steps",
         "maml · query · 1 step",
