@@ -21,7 +21,7 @@ from metabench.figures import images as figured_images
 from metabench.figures.images import Images
 from metabench.methods.method import Method, State
 from metabench.models.conv4 import Conv4
-from metabench.tasks.episodes import EpisodeShape, Task
+from metabench.tasks.episodes import Episodes, EpisodeShape, Task
 
 WAYS = 4
 
