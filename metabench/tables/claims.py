@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from metabench import stats
 from metabench.claims import Claim, read_claim
+from metabench.published import Published, Setting, find
 from metabench.quantities import ITERATIONS_TO_TARGET, SCORE, Quantity
 from metabench.tables.cells import (
     DIFFERENT_DATA,
@@ -97,11 +98,15 @@ def _settings(
     for group, rival in pairs:
         try:
             plus: list[Side] = [group]
-            minus: list[Side] = [rival]
+            minus = [_reported(claim, group) if rival is None else rival]
             if versus is not None:
                 base, its_rival = _counterpart(group, bases, versus)
-                plus, minus = [group, its_rival], [rival, base]
+                plus.append(_reported(claim, base) if its_rival is None else its_rival)
+                minus.append(base)
             row = _judged(claim, plus, minus, members, confidence)
+            if claim.published:
+                told = f"against {_figure_of(claim, group)}"
+                row = replace(row, caveats="; ".join(filter(None, (told, row.caveats))))
         except _NotJudgedError as reason:
             row = _not_judged(str(reason))
         low, high = claim.region
@@ -119,19 +124,19 @@ def _settings(
 
 def _pairs(
     claim: Claim, where: Mapping[str, Any], groups: Sequence[GroupRow]
-) -> list[tuple[GroupRow, Side]]:
+) -> list[tuple[GroupRow, Side | None]]:
     """The groups of the claim's algorithm within `where`, each with its rival: a group on the same
-    data, or a number."""
+    data, a number, or None for the published figure of its setting."""
     mine = _within(groups, where, claim.of)
     if not mine:
         raise _NotJudgedError("no group of the suite is as it says")
     if claim.published:
-        return [(group, math.nan) for group in mine]
+        return [(group, None) for group in mine]
     if isinstance(claim.against, int | float):
         return [(group, float(claim.against)) for group in mine]
     others = _within(groups, where, str(claim.against))
     shared = [(group, [other for other in others if other.block == group.block]) for group in mine]
-    pairs: list[tuple[GroupRow, Side]] = [
+    pairs: list[tuple[GroupRow, Side | None]] = [
         (group, partner(group, rivals)) for group, rivals in shared if rivals
     ]
     if not pairs:
@@ -139,9 +144,33 @@ def _pairs(
     return pairs
 
 
+def _reported(claim: Claim, group: GroupRow) -> float:
+    return _figure_of(claim, group).value
+
+
+def _figure_of(claim: Claim, group: GroupRow) -> Published:
+    """The published figure of exactly the setting of a group."""
+    place = group.place
+    at: list[Any] = [place.get(one.name) for one in fields(Setting)]
+    method, dataset, ways, shots, model = at
+    shape = f"{ways}-way {shots}-shot" if ways else f"{shots} points"
+    told = f"{method} on {dataset}, {shape}, {model}"
+    elsewhere = place.get("on") not in (None, "same")
+    known = () if elsewhere else find(Setting(*at), claim.metric, group.transductive)
+    found = [one for one in known if one.certainty == known[0].certainty]
+    if not found:
+        raise _NotJudgedError(f"no published figure is known of {told}")
+    if found[0].certainty == "unverified":
+        raise _NotJudgedError(f"the published figure of {told} is unverified: {found[0]}")
+    if len({one.value for one in found}) > 1:
+        several = " and ".join(map(str, found))
+        raise _NotJudgedError(f"several figures are published of {told}: {several}")
+    return found[0]
+
+
 def _counterpart(
-    group: GroupRow, pairs: Sequence[tuple[GroupRow, Side]], versus: Mapping[str, Any]
-) -> tuple[GroupRow, Side]:
+    group: GroupRow, pairs: Sequence[tuple[GroupRow, Side | None]], versus: Mapping[str, Any]
+) -> tuple[GroupRow, Side | None]:
     """The pair that a claim about a difference of differences sets against that of `group`: the one
     that agrees with it in most other coordinates."""
     shared = [key for key in group.place if key not in versus]
@@ -176,10 +205,6 @@ def _judged(
     """The contrast of two or four sides, and its verdict."""
     quantity = claim.quantity
     sides = [side for side in (*plus, *minus) if not isinstance(side, float)]
-    if claim.published:
-        raise _NotJudgedError(
-            "published figures are not kept yet, so there is none to hold it against"
-        )
     if quantity is ITERATIONS_TO_TARGET:
         _refuse_censored(sides)
     values = {side.group: _values(members[side.group], quantity) for side in sides}
