@@ -129,9 +129,9 @@ def _figure(paper: Mapping[str, Any], row: Mapping[str, Any], where: str) -> Pub
         raise ValueError(f"{where} has {', '.join(sorted(unknown))}, which nothing reads")
     said = {**paper, **row}
     try:
-        setting = Setting(**{one.name: said.get(one.name) for one in fields(Setting)})
+        about: dict[str, Any] = {one.name: said.get(one.name) for one in fields(Setting)}
         figure = Published(
-            setting=setting,
+            setting=Setting(**about),
             value=float(said["value"]),
             half_width=said.get("half_width"),
             spread=said.get("spread", "unknown"),

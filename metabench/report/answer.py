@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from metabench.quantities import ITERATIONS
 from metabench.report import words
 from metabench.report.blocks import Block, Comparison, Group
-from metabench.tables.rows import Comparing
+from metabench.tables.typed_rows import Comparing
 
 TIE = "tied"
 MANY = 4

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from metabench.report.canvas import number, scale
 from metabench.report.palette import MUTED
-from metabench.tables.rows import Metric
+from metabench.tables.typed_rows import Metric
 
 STEPS = (0, *(factor * 10**power for power in range(6) for factor in (1, 2, 5)))
 """Ticks of adaptation steps where they are drawn closer and closer."""

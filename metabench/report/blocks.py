@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from metabench.quantities import ITERATIONS, PEAK_GPU, PEAK_RESIDENT, TRAINING_SECONDS, Quantity
 from metabench.report.palette import colour, marker_index
 from metabench.tables import Run
-from metabench.tables.rows import VARIANT, ComparisonRow, GroupRow, Metric, Scalar
+from metabench.tables.typed_rows import VARIANT, ComparisonRow, GroupRow, Metric, Scalar
 
 Span = tuple[float, float]
 

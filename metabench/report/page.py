@@ -25,7 +25,7 @@ from metabench.report.troubles import Trouble, incomplete, troubles
 from metabench.tables import Run, curves, environment, load
 from metabench.tables.environment import Fact
 from metabench.tables.frames import printable
-from metabench.tables.rows import Summary
+from metabench.tables.typed_rows import Summary
 
 SUITE = 4 * 2**20
 """Bytes of a suite that is shown."""

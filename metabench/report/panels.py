@@ -17,7 +17,7 @@ from metabench.report.blocks import Block, Group, Mark
 from metabench.report.canvas import Panel, number, panel, scale
 from metabench.report.palette import DASHES, INK, MARKERS, MUTED
 from metabench.tables import Curves
-from metabench.tables.rows import CellRow
+from metabench.tables.typed_rows import CellRow
 
 TITLES = {
     "validation": "Validation score by iteration",

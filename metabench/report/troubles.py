@@ -11,7 +11,7 @@ from metabench.errors import TRACEBACK, RecordError, shortened
 from metabench.io.files import open_regular
 from metabench.report.blocks import Block, Group
 from metabench.tables import Run
-from metabench.tables.rows import CellRow
+from metabench.tables.typed_rows import CellRow
 
 LOG_LINES, LOG_BYTES = 30, 20_000
 """How much of the end of a log is shown."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from metabench.tables.rows import Metric
+from metabench.tables.typed_rows import Metric
 
 DASH = "–"
 MINUS = "\N{MINUS SIGN}"

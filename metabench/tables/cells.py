@@ -9,7 +9,7 @@ from metabench.errors import MESSAGE, shortened
 from metabench.identity import canonical, digest
 from metabench.quantities import TABLE
 from metabench.tables.frames import first_seen
-from metabench.tables.rows import VARIANT, CellRow, Metric, Scalar
+from metabench.tables.typed_rows import VARIANT, CellRow, Metric, Scalar
 
 METRIC = ("name", "unit", "higher_is_better", "chance")
 

@@ -20,7 +20,7 @@ from metabench.tables.cells import (
     on_different_data,
 )
 from metabench.tables.comparisons import partner
-from metabench.tables.rows import CellRow, ClaimRow, GroupRow
+from metabench.tables.typed_rows import CellRow, ClaimRow, GroupRow
 
 Members = Mapping[str, Mapping[int, CellRow]]
 """Cells by group and seed."""

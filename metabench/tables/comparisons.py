@@ -13,7 +13,14 @@ from metabench.tables.cells import (
     machines_of,
     on_different_data,
 )
-from metabench.tables.rows import VARIANT, CellRow, Columns, Comparing, ComparisonRow, GroupRow
+from metabench.tables.typed_rows import (
+    VARIANT,
+    CellRow,
+    Columns,
+    Comparing,
+    ComparisonRow,
+    GroupRow,
+)
 
 Scored = Mapping[str, Mapping[int, CellRow]]
 """Cells with a score by group and seed."""

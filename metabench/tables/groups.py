@@ -9,7 +9,7 @@ from metabench import stats
 from metabench.quantities import SCORE, TABLE, TARGET, Quantity
 from metabench.records import FINISHED
 from metabench.tables.cells import DIFFERENT_DATA, machines_of, on_different_data
-from metabench.tables.rows import CellRow, GroupRow, Summary
+from metabench.tables.typed_rows import CellRow, GroupRow, Summary
 
 
 def group_rows(cells: Iterable[CellRow], reference: str, confidence: float) -> list[GroupRow]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from metabench import registry
 from metabench.errors import RecordError
 from metabench.figures import Array, Figure, Kept
-from metabench.tables.rows import CellRow
 from metabench.tables.run import Run
+from metabench.tables.typed_rows import CellRow
 
 if TYPE_CHECKING:
     from metabench.records.arrays import Arrays

@@ -18,7 +18,7 @@ from metabench.tables.comparisons import comparison_rows
 from metabench.tables.declared import declared
 from metabench.tables.frames import csv_text, first_seen, frame, printable
 from metabench.tables.groups import group_rows
-from metabench.tables.rows import CellRow, ClaimRow, ComparisonRow, GroupRow, Scalar
+from metabench.tables.typed_rows import CellRow, ClaimRow, ComparisonRow, GroupRow, Scalar
 
 if TYPE_CHECKING:
     from metabench.records.arrays import Arrays
@@ -29,7 +29,7 @@ Index = Mapping[str, tuple[Path, ...]]
 
 @dataclass(frozen=True)
 class Rows:
-    """The tables of a run, row by row (see `tables.rows`): what statistics and report work on."""
+    """The tables of a run, row by row: what statistics and report work on."""
 
     cells: Sequence[CellRow]
     groups: Sequence[GroupRow]

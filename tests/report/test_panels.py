@@ -12,7 +12,7 @@ from metabench.report import panels
 from metabench.report.axis import Axis
 from metabench.report.blocks import blocks_of
 from metabench.tables import curves, load
-from metabench.tables.rows import Metric
+from metabench.tables.typed_rows import Metric
 
 FRACTION = Metric("accuracy", "fraction", True, 0.2)
 ERROR = Metric("mse", "squared units", False)
