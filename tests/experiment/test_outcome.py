@@ -269,6 +269,16 @@ def test_times_are_plausible_and_add_up(outcomes: dict[str, CellOutcome], name: 
     assert measured["peak_gpu_allocated_bytes"] == {"training": None, "test": None}
 
 
+def test_every_quantity_comes_from_what_a_fit_leaves(outcomes: dict[str, CellOutcome]) -> None:
+    """Some fit has each of the numbers that tables know, but for what needs a GPU or the runner."""
+    known = set()
+    for outcome in outcomes.values():
+        record = {"result": plain(outcome.result), "measured": plain(outcome.measured)}
+        known |= {one.name for one in TABLE if one.value(record) is not None}
+    elsewhere = {one.name for one in TABLE if "gpu" in one.name} | {"workers"}
+    assert {one.name for one in TABLE} - known - elsewhere <= OPTIONAL
+
+
 def test_waves_are_kept_for_the_figures(outcomes: dict[str, CellOutcome]) -> None:
     """Four of them, their points and the fit after each number of steps."""
     outcome = outcomes["maml on sinusoid"]
