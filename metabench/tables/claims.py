@@ -5,36 +5,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from metabench import stats
 from metabench.claims import Claim, read_claim
-from metabench.published import Published, Setting, find
 from metabench.quantities import ITERATIONS_TO_TARGET, SCORE, Quantity
 from metabench.tables.cells import (
     DIFFERENT_DATA,
     DIFFERENT_MACHINES,
-    coordinate,
     machines_of,
     on_different_data,
 )
-from metabench.tables.comparisons import partner
+from metabench.tables.sides import NotJudgedError, Side, counterpart, figure_of, pairs_of, reported
 from metabench.tables.typed_rows import CellRow, ClaimRow, GroupRow
 
 Members = Mapping[str, Mapping[int, CellRow]]
 """Cells by group and seed."""
 
-Side = GroupRow | float
-"""What a claim sets against something: a group, or a number that holds for every seed."""
-
-
 SAID = ("id", "says", "source", "post_hoc", "metric", "of", "against", "bound")
 """What the rows of a claim repeat of what `cells.json` says."""
-
-
-class _NotJudgedError(Exception):
-    """Why a claim cannot be held against the data of a setting."""
 
 
 def claim_rows(
@@ -87,10 +77,10 @@ def _settings(
     """What came of a claim in each setting that has both of its sides; one row that says why, where
     there is none."""
     try:
-        pairs = _pairs(claim, claim.where, groups)
+        pairs = pairs_of(claim, claim.where, groups)
         versus = claim.versus_where
-        bases = [] if versus is None else _pairs(claim, {**claim.where, **versus}, groups)
-    except _NotJudgedError as reason:
+        bases = [] if versus is None else pairs_of(claim, {**claim.where, **versus}, groups)
+    except NotJudgedError as reason:
         return [_not_judged(str(reason))]
     # none is set against itself
     pairs = [pair for pair in pairs if all(pair[0] is not base for base, _ in bases)] or pairs
@@ -98,16 +88,16 @@ def _settings(
     for group, rival in pairs:
         try:
             plus: list[Side] = [group]
-            minus = [_reported(claim, group) if rival is None else rival]
+            minus = [reported(claim, group) if rival is None else rival]
             if versus is not None:
-                base, its_rival = _counterpart(group, bases, versus)
-                plus.append(_reported(claim, base) if its_rival is None else its_rival)
+                base, its_rival = counterpart(group, bases, versus)
+                plus.append(reported(claim, base) if its_rival is None else its_rival)
                 minus.append(base)
             row = _judged(claim, plus, minus, members, confidence)
             if claim.published:
-                told = f"against {_figure_of(claim, group)}"
+                told = f"against {figure_of(claim, group)}"
                 row = replace(row, caveats="; ".join(filter(None, (told, row.caveats))))
-        except _NotJudgedError as reason:
+        except NotJudgedError as reason:
             row = _not_judged(str(reason))
         low, high = claim.region
         found.append(
@@ -120,79 +110,6 @@ def _settings(
             )
         )
     return found
-
-
-def _pairs(
-    claim: Claim, where: Mapping[str, Any], groups: Sequence[GroupRow]
-) -> list[tuple[GroupRow, Side | None]]:
-    """The groups of the claim's algorithm within `where`, each with its rival: a group on the same
-    data, a number, or None for the published figure of its setting."""
-    mine = _within(groups, where, claim.of)
-    if not mine:
-        raise _NotJudgedError("no group of the suite is as it says")
-    if claim.published:
-        return [(group, None) for group in mine]
-    if isinstance(claim.against, int | float):
-        return [(group, float(claim.against)) for group in mine]
-    others = _within(groups, where, str(claim.against))
-    shared = [(group, [other for other in others if other.block == group.block]) for group in mine]
-    pairs: list[tuple[GroupRow, Side | None]] = [
-        (group, partner(group, rivals)) for group, rivals in shared if rivals
-    ]
-    if not pairs:
-        raise _NotJudgedError(f"{claim.of} and {claim.against} share no setting")
-    return pairs
-
-
-def _reported(claim: Claim, group: GroupRow) -> float:
-    return _figure_of(claim, group).value
-
-
-def _figure_of(claim: Claim, group: GroupRow) -> Published:
-    """The published figure of exactly the setting of a group."""
-    place = group.place
-    at: list[Any] = [place.get(one.name) for one in fields(Setting)]
-    method, dataset, ways, shots, model = at
-    shape = f"{ways}-way {shots}-shot" if ways else f"{shots} points"
-    told = f"{method} on {dataset}, {shape}, {model}"
-    elsewhere = place.get("on") not in (None, "same")
-    known = () if elsewhere else find(Setting(*at), claim.metric, group.transductive)
-    found = [one for one in known if one.certainty == known[0].certainty]
-    if not found:
-        raise _NotJudgedError(f"no published figure is known of {told}")
-    if found[0].certainty == "unverified":
-        raise _NotJudgedError(f"the published figure of {told} is unverified: {found[0]}")
-    if len({one.value for one in found}) > 1:
-        several = " and ".join(map(str, found))
-        raise _NotJudgedError(f"several figures are published of {told}: {several}")
-    return found[0]
-
-
-def _counterpart(
-    group: GroupRow, pairs: Sequence[tuple[GroupRow, Side | None]], versus: Mapping[str, Any]
-) -> tuple[GroupRow, Side | None]:
-    """The pair that a claim about a difference of differences sets against that of `group`: the one
-    that agrees with it in most other coordinates."""
-    shared = [key for key in group.place if key not in versus]
-    alike = [
-        key
-        for key in ("dataset", "on", "model", *(key for key in shared if "." in key))
-        if key not in versus
-    ]
-    pairs = [
-        (base, rival)
-        for base, rival in pairs
-        if all(base.place.get(key) == group.place.get(key) for key in alike)
-    ]
-    if not pairs:
-        raise _NotJudgedError("versus_where matches no group on the same data and network")
-    agreement = [
-        sum(base.place.get(key) == group.place[key] for key in shared) for base, _ in pairs
-    ]
-    best = [pair for pair, agrees in zip(pairs, agreement, strict=True) if agrees == max(agreement)]
-    if len(best) > 1:
-        raise _NotJudgedError("versus_where matches several groups alike")
-    return best[0]
 
 
 def _judged(
@@ -210,7 +127,7 @@ def _judged(
     values = {side.group: _values(members[side.group], quantity) for side in sides}
     seeds = sorted(set.intersection(*(set(known) for known in values.values())))
     if not seeds:
-        raise _NotJudgedError("no seed has a value on every side")
+        raise NotJudgedError("no seed has a value on every side")
     met = [[members[side.group][seed] for side in sides] for seed in seeds]
     _refuse_different(sides, met, quantity)
     samples = [
@@ -221,7 +138,7 @@ def _judged(
         for part in (plus, minus)
     ]
     if claim.is_ratio and min(value for part in samples for one in part for value in one) <= 0:
-        raise _NotJudgedError("a ratio needs positive values, and there are others")
+        raise NotJudgedError("a ratio needs positive values, and there are others")
     estimate = stats.contrast_interval(
         *samples, confidence=confidence, unit=_unit(claim, sides[0]), ratio=claim.is_ratio
     )
@@ -250,9 +167,9 @@ def _refuse_censored(sides: Sequence[GroupRow]) -> None:
     for side in sides:
         found = side[ITERATIONS_TO_TARGET]
         if found.reached is None or found.of is None:
-            raise _NotJudgedError(f"{side.algorithm} has no target")
+            raise NotJudgedError(f"{side.algorithm} has no target")
         if found.reached < found.of:
-            raise _NotJudgedError(
+            raise NotJudgedError(
                 f"{side.algorithm} reached the target with {found.reached} of {found.of} seeds"
             )
 
@@ -263,9 +180,9 @@ def _refuse_different(
     """Scores compare on the same data, costs on one machine used in one way."""
     for block in {side.block for side in sides}:
         if on_different_data(cell for cells in met for cell in cells if cell.block == block):
-            raise _NotJudgedError(DIFFERENT_DATA)
+            raise NotJudgedError(DIFFERENT_DATA)
     if quantity.is_cost and any(len(machines_of(cells)) > 1 for cells in met):
-        raise _NotJudgedError(DIFFERENT_MACHINES)
+        raise NotJudgedError(DIFFERENT_MACHINES)
 
 
 def _values(cells: Mapping[int, CellRow], quantity: Quantity) -> dict[int, float]:
@@ -308,17 +225,3 @@ def _caveats(
 
 def _not_judged(why: str) -> ClaimRow:
     return ClaimRow(group_verdict="not judged", caveats=why)
-
-
-def _within(groups: Sequence[GroupRow], where: Mapping[str, Any], algorithm: str) -> list[GroupRow]:
-    """The groups of an algorithm that have these coordinates; a list means any of these."""
-    asked = {**where, "algorithm": algorithm}
-    allowed = {
-        key: [coordinate(choice) for choice in (wanted if isinstance(wanted, list) else [wanted])]
-        for key, wanted in asked.items()
-    }
-    return [
-        group
-        for group in groups
-        if all(group.place.get(key) in choices for key, choices in allowed.items())
-    ]

@@ -19,6 +19,7 @@ from metabench.experiment.evaluation import choose, evaluate, figures_of
 from metabench.experiment.sources import EpisodeStream
 from metabench.figures import images as figured_images
 from metabench.figures.images import Images
+from metabench.methods.maml import MAML
 from metabench.methods.method import Method, State
 from metabench.models.conv4 import Conv4
 from metabench.tasks.episodes import Episodes, EpisodeShape, Task
@@ -277,6 +278,32 @@ def test_figures_of_images_are_the_first_queries_as_the_test_takes_them(
             kept["support_x"][e, :, :, :, 0], (255 * whole.support_x[e, :, 0]).round().byte()
         )
     assert kept["query_x"].dtype == kept["support_x"].dtype == np.uint8
+
+
+class Sure(Images):
+    """How sure a method was: a figure of its own."""
+
+    name, parts = "sure", ("largest",)
+
+    def keep(self, episodes: Episodes, predicted: Tensor) -> dict[str, np.ndarray]:
+        return {"largest": predicted.softmax(-1).amax(-1).numpy()}
+
+
+def test_a_method_may_keep_a_figure_of_its_own_beside_that_of_the_dataset(
+    images: EpisodeStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MAML, "figure", lambda method: Sure())
+    kept, whole, method, _ = figures(images, "maml", "query")
+    assert kept.keys() == {*(f"images/{part}" for part in Images.parts), "sure/largest"}
+    assert kept["sure/largest"].shape == (2, len(method.curve), whole.query_y.shape[1])
+
+
+def test_a_figure_that_is_none_is_told_as_the_fault_of_who_gave_it(
+    images: EpisodeStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MAML, "figure", lambda method: "waves")
+    with pytest.raises(PluginError, match=r"MAML.figure gave 'waves'; expected a Figure or None"):
+        figures(images, "maml", "query")
 
 
 @pytest.mark.parametrize(
