@@ -23,8 +23,8 @@ class NotJudgedError(Exception):
 def pairs_of(
     claim: Claim, where: Mapping[str, Any], groups: Sequence[GroupRow]
 ) -> list[tuple[GroupRow, Side | None]]:
-    """Return the groups of the claim's algorithm within `where`, each with its rival: a group on the same
-    data, a number, or None for the published figure of its setting."""
+    """Return the groups of the claim's algorithm within `where`, each with its rival: a group on
+    the same data, a number, or None for the published figure of its setting."""
     mine = _within(groups, where, claim.of)
     if not mine:
         raise NotJudgedError("no group of the suite is as it says")
@@ -70,8 +70,8 @@ def figure_of(claim: Claim, group: GroupRow) -> Published:
 def counterpart(
     group: GroupRow, pairs: Sequence[tuple[GroupRow, Side | None]], versus: Mapping[str, Any]
 ) -> tuple[GroupRow, Side | None]:
-    """Return the pair that a claim about a difference of differences sets against that of `group`: the one
-    that agrees with it in most other coordinates."""
+    """Return the pair that a claim about a difference of differences sets against that of `group`:
+    the one that agrees with it in most other coordinates."""
     shared = [key for key in group.place if key not in versus]
     alike = [
         key
