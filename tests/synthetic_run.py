@@ -159,7 +159,8 @@ class Synthetic:
             if self.figures and result["adaptation"]:
                 steps = len(result["adaptation"]["steps"])
                 shown = images(self.ways, shots, steps, seed) if self.ways else waves(steps, seed)
-                arrays |= {f"figures/{name}": array for name, array in shown.items()}
+                kind = "images" if self.ways else "waves"
+                arrays |= {f"figures/{kind}/{name}": array for name, array in shown.items()}
             np.savez_compressed(path.with_suffix(".npz"), **arrays)
 
     def _record(self, entry: Record, algorithm: str, shots: int, seed: int) -> Record:

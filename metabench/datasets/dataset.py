@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from metabench.errors import DataError
+from metabench.figures import Figure
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task, Want
 
 Split = Literal["train", "validation", "test"]
@@ -194,9 +195,9 @@ class Dataset(ABC):
     def _offers_no(self, what: str) -> DataError:
         return DataError(f"{type(self).__name__} offers no {what}")
 
-    def figure(self, draw: Draw) -> Draw | None:
-        """Return the few of these test episodes that a figure shows, with queries where it wants
-        them; None when they are shown as they are."""
+    def figure(self) -> Figure | None:
+        """Return what is kept of a test to be looked at, and how it is drawn (see
+        `metabench.figures`); None where there is nothing to look at."""
         return None
 
     def names(self, draw: Draw) -> dict[str, np.ndarray]:

@@ -16,6 +16,8 @@ from torch import Tensor
 from metabench.datasets.augmentation import drawing_views, photograph_views, resampled
 from metabench.datasets.class_splits import TURNED
 from metabench.datasets.dataset import Dataset, Metric, Split
+from metabench.figures import Figure
+from metabench.figures.images import Images
 from metabench.identity import canonical
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task, Want
 from metabench.tasks.sampler import ClassTable, Integers, draw_disjoint, draw_episodes
@@ -203,9 +205,9 @@ class ImageDataset(Dataset):
         """The images ``[n, C, H, W]`` under the drawn maps."""
         return resampled(x, draw["map"])
 
-    def figure(self, draw: Draw) -> Draw:
-        """The first two episodes, whole: what is predicted for a query may depend on the others."""
-        return {name: values[:2] for name, values in draw.items()}
+    def figure(self) -> Figure:
+        """Images, and what they were taken for."""
+        return Images()
 
     def names(self, draw: Draw) -> dict[str, np.ndarray]:
         """``image_numbers`` ``[n]`` of the images that were met, and ``image_names`` ``[n]``, UTF-8

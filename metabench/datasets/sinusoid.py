@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from metabench.datasets.dataset import Dataset, Metric, Split
+from metabench.figures import Figure
+from metabench.figures.waves import Waves
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task, Want
 
 FURTHEST = 1e6
@@ -115,11 +117,9 @@ class Sinusoid(Dataset):
         al. 2017 is given."""
         return _PrivilegedSinusoid(self.settings)
 
-    def figure(self, draw: Draw) -> Draw:
-        """The first four waves, asked for at 101 points over the whole range."""
-        few = {name: values[:4] for name, values in draw.items()}
-        points = np.linspace(self.settings.x_low, self.settings.x_high, 101)
-        return {**few, "query_x": np.tile(points[:, None], (len(few["amplitude"]), 1, 1))}
+    def figure(self) -> Figure:
+        """Waves, over the whole range of x."""
+        return Waves(self.settings.x_low, self.settings.x_high)
 
     def gather(self, draw: Draw, device: torch.device) -> Episodes:
         """Compute y in float64 and return float32 tensors."""

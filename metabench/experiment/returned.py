@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from metabench.datasets.dataset import Dataset, Split
 from metabench.errors import PluginError
+from metabench.figures import Figure
 from metabench.methods.method import Method, Source, State, StepResult
 from metabench.registry import registered
 from metabench.registry.blame import place
@@ -273,7 +274,14 @@ def checked_draw(dataset: Dataset, hook: str, draw: Any, count: int) -> Draw:
     return draw  # type: ignore[no-any-return]
 
 
-def checked_arrays(dataset: Dataset, hook: str, arrays: Any) -> dict[str, np.ndarray]:
+def checked_figure(owner: Dataset | Method, figure: Any) -> Figure | None:
+    """A figure that a dataset or a method names, or none."""
+    if not isinstance(figure, Figure | None):
+        raise broken(owner, "figure", f"gave {_seen(figure)}; expected a Figure or None")
+    return figure
+
+
+def checked_arrays(dataset: Dataset | Method, hook: str, arrays: Any) -> dict[str, np.ndarray]:
     """Arrays by name that a file can hold, as many as there may be."""
     if not _are_arrays(arrays):
         raise broken(dataset, hook, f"gave {_seen(arrays)}; expected arrays by name")

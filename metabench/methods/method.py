@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metabench.figures import Figure
 from metabench.models.model import Model, Network
 from metabench.tasks.episodes import Episodes, Examples, Task, Unlabelled, Want
 
@@ -169,6 +170,11 @@ class Method(ABC):
         """Return the method as it is tested after exactly so many steps, whatever its settings say.
         Only where it `adapts`."""
         raise TypeError(f"{type(self).__name__} takes no steps in test")
+
+    def figure(self) -> Figure | None:
+        """Return a figure of its own that tests under it keep, beside that of the dataset (see
+        `metabench.figures`)."""
+        return None
 
     def network(self, model: Model, task: Task) -> nn.Module:
         """Return the network that is to be learned: by default `model` under a linear head of

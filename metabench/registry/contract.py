@@ -1,5 +1,5 @@
-"""What a class must be to be a method, a dataset or a model: looked at once, when it is first asked
-for, before anything relies on it.
+"""What a class must be to be a method, a dataset, a model or a figure: looked at once, when it is
+first asked for, before anything relies on it.
 
 What its instances give back while a fit runs is looked at where it is given (see `returned`).
 """
@@ -50,6 +50,10 @@ def _are_kinds(value: Any) -> bool:
 _VERSION = _Value("a whole number, at least 1", _is_count)
 _FLAG = _Value("True or False", lambda value: isinstance(value, bool))
 _TEXT = _Value("a string", _is_text)
+_NAMES = _Value(
+    "a tuple of strings",
+    lambda value: isinstance(value, tuple) and bool(value) and all(map(_is_text, value)),
+)
 _SERVES = _Value(f"a set of {' and '.join(map(repr, KINDS))}, or of one of them", _are_kinds)
 
 _WANTS = _Value(
@@ -83,6 +87,7 @@ ATTRIBUTES: Mapping[str, Mapping[str, _Value]] = {
         "offers": _WANTS,
     },
     "models": {"version": _VERSION, "kinds": _SERVES},
+    "figures": {"name": _TEXT, "parts": _NAMES, "wide": _FLAG},
 }
 """Group -> what a class must say of itself."""
 
@@ -98,6 +103,7 @@ HOOKS: dict[str, dict[str, int]] = {
         "embed": 2,
         "compare": 4,
         "adapted_weights": 2,
+        "figure": 0,
     },
     "datasets": {
         "task": 1,
@@ -113,12 +119,13 @@ HOOKS: dict[str, dict[str, int]] = {
         "draw_views": 2,
         "view": 2,
         "privileged": 0,
-        "figure": 1,
+        "figure": 0,
         "names": 1,
         "prepare": 1,
         "remarks": 1,
     },
     "models": {"forward": 1},
+    "figures": {"select": 1, "keep": 2, "fits": 1, "alike": 2, "legend": 1, "draw": 2},
 }
 """Group -> method -> how many arguments it is called with."""
 
@@ -130,13 +137,17 @@ OPTIONAL_HOOKS: Mapping[str, Mapping[str, int]] = {
 PROPERTIES: Mapping[str, Collection[str]] = {
     "methods": ("curve", "test_steps", "gradients_per_task")
 }
-MADE_FROM = {"methods": 1, "datasets": 1, "models": 2}
+MADE_FROM = {"methods": 1, "datasets": 1, "models": 2, "figures": 0}
 """How many arguments a class is called with: its settings, and a model the task."""
+
+CONFIGURED = frozenset({"methods", "datasets", "models"})
+"""Groups whose classes have settings and a version."""
 
 BASES = {
     "methods": "metabench.methods.method.Method",
     "datasets": "metabench.datasets.dataset.Dataset",
     "models": "torch.nn.Module",
+    "figures": "metabench.figures.Figure",
 }
 """What has all that a class may leave as it is."""
 
@@ -149,9 +160,8 @@ def broken_contract(group: str, found: Any, models: Collection[str]) -> str:
     """
     if not isinstance(found, type):
         return "is not a class"
-    wanted = dict.fromkeys(
-        ("version", "Settings", *ATTRIBUTES[group], *HOOKS[group], *PROPERTIES.get(group, ()))
-    )
+    own = ("version", "Settings") if group in CONFIGURED else ()
+    wanted = dict.fromkeys((*own, *ATTRIBUTES[group], *HOOKS[group], *PROPERTIES.get(group, ())))
     if missing := [attribute for attribute in wanted if not hasattr(found, attribute)]:
         advice = f"; a class that derives from {BASES[group]} has most of it"
         return f"lacks {', '.join(missing)}{'' if len(missing) < 4 else advice}"
@@ -162,7 +172,8 @@ def _problems(group: str, found: Any, models: Collection[str]) -> Iterator[str]:
     yield from _abstract(found)
     yield from _wrong_values(group, found)
     yield from _wrong_calls(group, found)
-    yield from _wrong_settings(group, found.Settings)
+    if group in CONFIGURED:
+        yield from _wrong_settings(group, found.Settings)
     if group == "datasets":
         yield from _wrong_metric(found.metric, found.default_model, models)
     if group == "models" and not _derives(found, "torch.nn", "Module"):
@@ -182,10 +193,8 @@ def _wrong_values(group: str, found: Any) -> Iterator[str]:
 
 def _wrong_calls(group: str, found: Any) -> Iterator[str]:
     if not _takes(found, MADE_FROM[group]):
-        yield (
-            "cannot be made from "
-            f"{'its settings' if MADE_FROM[group] == 1 else 'its settings and a task'} alone"
-        )
+        made_from = ("nothing", "its settings", "its settings and a task")[MADE_FROM[group]]
+        yield f"cannot be made from {made_from} alone"
     optional = OPTIONAL_HOOKS.get(group, {})
     there = {name: count for name, count in optional.items() if hasattr(found, name)}
     for name, count in (HOOKS[group] | there).items():

@@ -255,6 +255,7 @@ class PluginsTable(Table):
     methods: dict[Name, str] = {}
     datasets: dict[Name, str] = {}
     models: dict[Name, str] = {}
+    figures: dict[Name, str] = {}
 
 
 class ProjectTable(Sections):

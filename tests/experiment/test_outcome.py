@@ -13,6 +13,7 @@ from few_shot import make_cell, run
 from metabench.experiment import outcome
 from metabench.experiment.fit import CellOutcome
 from metabench.experiment.training_state import Training
+from metabench.quantities import TABLE
 from metabench.records import plain
 from metabench.stats.intervals import t_interval
 
@@ -269,14 +270,26 @@ def test_times_are_plausible_and_add_up(outcomes: dict[str, CellOutcome], name: 
     assert measured["peak_gpu_allocated_bytes"] == {"training": None, "test": None}
 
 
+def test_every_quantity_comes_from_what_a_fit_leaves(outcomes: dict[str, CellOutcome]) -> None:
+    """Some fit has each of the numbers that the tables know."""
+    known = set()
+    for found in outcomes.values():
+        record = {"result": plain(found.result), "measured": plain(found.measured)}
+        known |= {one.name for one in TABLE if one.value(record) is not None}
+    # without a GPU, and without a target
+    lacking = {one.name for one in TABLE if "gpu" in one.name}
+    lacking |= {"target", "iterations_to_target"}
+    assert {one.name for one in TABLE} - known == lacking
+
+
 def test_waves_are_kept_for_the_figures(outcomes: dict[str, CellOutcome]) -> None:
     """Four of them, their points and the fit after each number of steps."""
     outcome = outcomes["maml on sinusoid"]
     steps = len(outcome.result["adaptation"]["steps"])
     shapes = {
-        name.partition("/")[2]: array.shape
+        name.rpartition("/")[2]: array.shape
         for name, array in outcome.arrays.items()
-        if name.startswith("figures/")
+        if name.startswith("figures/waves/")
     }
     assert shapes["prediction"] == (4, steps, 101, 1)
     assert shapes["query_x"] == shapes["query_y"] == (4, 101, 1)

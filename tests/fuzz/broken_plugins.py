@@ -827,7 +827,7 @@ DATASETS = [
     _body(
         "datasets",
         "shows_a_word",
-        "def figure(self, draw):\n    return 'nothing'",
+        "def figure(self):\n    return 'nothing'",
         "Odd.figure gave 'nothing'",
         "fit",
     ),

@@ -80,7 +80,7 @@ def test_an_oracle_leads_nothing_and_is_in_no_tally(tmp_path):
     (block,) = blocks_of(run)
     assert "oracle" not in " ".join(headline([block], "maml"))
     # in the table it stands all the same
-    assert [row["algorithm"] for row in block.comparisons] == ["fomaml", "oracle"]
+    assert [row.group.algorithm for row in block.comparisons] == ["fomaml", "oracle"]
 
 
 def test_families_are_blocks_and_size_is_as_declared(tmp_path):
@@ -307,7 +307,7 @@ def test_one_seed_and_nothing(tmp_path):
     run = load(nothing.write(tmp_path / "nothing"))
     assert [row["score"] for row in rows(run.groups)] == [None, None]
     assert curves(run).bands.empty
-    assert environment(run).empty
+    assert environment(run) == []
 
 
 def test_curves(tmp_path):
@@ -340,7 +340,7 @@ def test_environment_lists_every_value(tmp_path):
         record["provenance"]["cpu"] = "Another"
 
     run = load(one_block(change={("maml", 1, 0): other_machine}).write(tmp_path / "run"))
-    facts = [(row["value"], row["cells"]) for row in rows(environment(run)) if row["key"] == "cpu"]
+    facts = [(fact.value, fact.cells) for fact in environment(run) if fact.key == "cpu"]
     assert sorted(facts) == [("Another", 1), ("Imaginary Epyc 9999", 9)]
 
 
