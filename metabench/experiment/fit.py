@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 import os
 import random
 import time
@@ -23,6 +24,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import nn
 
 from metabench import registry
 from metabench.cells import Cell, Fit, Part, Train, Validate
@@ -50,8 +52,10 @@ from metabench.experiment.training import train
 from metabench.experiment.training_state import Training
 from metabench.experiment.weights import NOTHING_KEPT, Keeping, Trained, find_weights, keep_weights
 from metabench.methods.method import Method, State
-from metabench.tasks.episodes import Episodes, EpisodeShape, Examples
+from metabench.tasks.episodes import Episodes, EpisodeShape, Examples, Task
 from metabench.tasks.random_streams import global_stream, torch_generator
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,13 +83,14 @@ class CellOutcome:
 @dataclass(frozen=True)
 class Fitted:
     """What the cells of a fit share once its weights are there. `dataset` is that of training and
-    validation."""
+    validation; `remarks` are what people should know of how the weights came to be."""
 
     method: Method
     state: State
     dataset: Dataset
     trained: Trained
     device: torch.device
+    remarks: tuple[str, ...] = ()
 
 
 def run_fit(
@@ -138,15 +143,21 @@ def run_fit(
     def cost() -> Cost:
         return Cost(time.perf_counter() - started, memory.read())
 
+    remarks: list[str] = []
+
+    def tell(remark: str) -> None:
+        _log.warning(remark)
+        remarks.append(remark)
+
     origin = Origin(fit.id, checked_content(dataset), keeping.provenance)
     weights = keeping.weights_of(fit.id) if method.trains else None
     trained = (
-        find_weights(weights, state, origin, any_conditions=keeping.stale)
+        find_weights(weights, state, origin, tell, any_conditions=keeping.stale)
         if weights is not None
         else None
     )
     if trained is None:
-        checkpoint = keeping.checkpoint(origin, cost) if method.trains else None
+        checkpoint = keeping.checkpoint(origin, cost, tell) if method.trains else None
         with phase(state, fit.root_seed, "training", fit=fit.id):
             training = train_fit(cells[0], method, state, dataset, where, progress, checkpoint)
         trained = Trained(training, checkpoint.cost if checkpoint else cost(), workers)
@@ -154,7 +165,7 @@ def run_fit(
             keep_weights(weights, state, trained, origin)
     let_go_of_training(state, where)
 
-    fitted = Fitted(method, state, dataset, trained, where)
+    fitted = Fitted(method, state, dataset, trained, where, tuple(remarks))
     weighed = state_digest(state)
     for cell, test_dataset in test_datasets:
         with phase(state, fit.root_seed, "choice", cell=cell.id):
@@ -198,10 +209,20 @@ def run_cell(
         "wall_seconds": trained.cost.seconds + time.perf_counter() - started,
         "workers": trained.workers,
     }
-    result = result_of(cell, method, state, training, choice, tested, test_dataset)
+    result = result_of(
+        cell,
+        method,
+        state,
+        training,
+        choice,
+        tested,
+        test_dataset,
+        higher_is_better=fitted.dataset.metric.higher_is_better,
+    )
     provenance: dict[str, Any] = {
         "data_digest": checked_content(test_dataset),
         "training_data_digest": checked_content(fitted.dataset),
+        "remarks": list(fitted.remarks),
     }
     if trained.provenance is not None:
         made_on = {name: trained.provenance.get(name) for name in ("cpu", "gpu", "driver")}
@@ -278,6 +299,8 @@ def train_fit(
 ) -> Training:
     """Train; validation sees the weights as the cells will, under the method's own batch
     normalisation mode."""
+    if not method.trains:
+        return Training()
     fit = cell.fit
     mode = None if cell.evaluate.batch_norm is None else method.settings.test_batch_norm
     validation = episodes_of(fit, fit.dataset, dataset, "validation", shape_of(fit.validate))
@@ -418,14 +441,13 @@ def method_at(method: Method, steps: int) -> Method:
 
 def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.device) -> State:
     """Return the state before training. The network's weights are the same for every method that
-    meets this model and seed."""
+    meets this model and seed; one without a network has none."""
     task = (
         checked_training_task(dataset)
         if method.trains_on == "examples"
         else checked_task(dataset, fit.train.ways)
     )
-    with global_stream(fit.root_seed, "initial weights", seed=fit.seed, model=fit.model.identity()):
-        model = registry.make("models", fit.model, task).to(device)
+    model = nn.Identity() if fit.model is None else initial_network(fit, fit.model, task).to(device)
     with global_stream(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity()):
         state = method.init(
             model,
@@ -433,6 +455,13 @@ def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.devi
             torch_generator(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity()),
         )
     return checked_state(method, state).to(device)
+
+
+def initial_network(fit: Fit, part: Part, task: Task) -> nn.Module:
+    """Return the network with its initial weights."""
+    with global_stream(fit.root_seed, "initial weights", seed=fit.seed, model=part.identity()):
+        network: nn.Module = registry.make("models", part, task)
+    return network
 
 
 def shape_of(recipe: Train | Validate) -> EpisodeShape:

@@ -49,8 +49,6 @@ def train(
         Where the training puts itself by every so often, and goes on from where it finds itself. No
         number depends on it.
     """
-    if not method.trains:
-        return Training()
     standing = Standing(state, validate, higher_is_better, checkpoint, budget_iterations(recipe))
     result, clock = standing.result, standing.clock
     watch, losses = (

@@ -73,6 +73,8 @@ class Method(ABC):
         Task kinds served, of ``classification`` and ``regression``.
     trains
         Whether there is an outer loop at all.
+    has_network
+        Whether a model takes part; `init` of a method without one is given an identity.
     trains_on
         What its batches are, ``episodes`` or ``examples``: as many images (points) either way.
     told
@@ -94,6 +96,7 @@ class Method(ABC):
 
     kinds: ClassVar[frozenset[str]]
     trains: ClassVar[bool] = True
+    has_network: ClassVar[bool] = True
     trains_on: ClassVar[Literal["episodes", "examples"]] = "episodes"
     told: ClassVar[bool] = False
     fixed_ways: ClassVar[bool] = True

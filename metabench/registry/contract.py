@@ -55,6 +55,7 @@ ATTRIBUTES: Mapping[str, Mapping[str, _Value]] = {
         "version": _VERSION,
         "kinds": _SERVES,
         "trains": _FLAG,
+        "has_network": _FLAG,
         "trains_on": _Value(
             "'episodes' or 'examples'",
             lambda value: isinstance(value, str) and value in ("episodes", "examples"),

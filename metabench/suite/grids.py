@@ -32,6 +32,7 @@ from metabench.suite.layers import (
     values,
 )
 from metabench.suite.networks import Networks, task_of
+from metabench.suite.reach import shaping
 from metabench.suite.schema import SECTION_OF, TABLE_OF, GridTable, SuiteTable
 
 MAX_CELLS = 100_000
@@ -350,7 +351,7 @@ class Expansion:
         dataset = resolve_part(
             "datasets", point.dataset, self.labels["datasets"][point.dataset], layers
         )
-        train, validate = resolve_recipe(self.document, point, layers)
+        train, validate, target = resolve_recipe(self.document, point, layers)
         fit = Fit(
             point.algorithm,
             method,
@@ -362,7 +363,8 @@ class Expansion:
             self.table.root_seed,
         )
         self._refuse_other_ways(number, point, fit)
-        refuse_target_out_of_reach(point, fit, layers)
+        refuse_target_out_of_reach(point, dataset, target, layers)
+        fit = shaping(fit)
         self._networks.refuse_misfit(fit, layers, self.document, ("grid", number))
         labels = {
             "algorithm": point.algorithm,
@@ -373,7 +375,8 @@ class Expansion:
         }
         cells: dict[str, Cell] = {}
         for evaluate, on in self._evaluations(number, point, layers, fit):
-            cell = Cell(fit, evaluate, {**labels, "on": on})
+            trains = get("methods", method.name).trains
+            cell = Cell(fit, evaluate, {**labels, "on": on}, target if trains else None)
             # batch norm modes are one where the model has no batch norm
             cells.setdefault(cell.id, cell)
         return list(cells.values())
@@ -393,7 +396,9 @@ class Expansion:
             key: value if isinstance(value, list) else [value]
             for key, value in values(said).items()
         }
-        if not _has_batch_norm(fit.model):
+        if fit.model is None:
+            lists["batch_norm"] = ["default"]
+        elif not _has_batch_norm(fit.model):
             lists["batch_norm"] = [None]
         if not get("methods", fit.method.name).adapts:
             lists["steps"] = ["default"]
@@ -463,12 +468,20 @@ class Expansion:
         return None if part.identity() == fit.dataset.identity() else part
 
     def _each_once(self, cells: Sequence[Cell]) -> tuple[Cell, ...]:
-        """Drop cells that two grids share, and refuse two names for one cell."""
-        unique: dict[str, Cell] = {}
+        """Drop what two grids share, and refuse two names for one cell.
+
+        A cell may stand at several points of the grid where what sets them apart does not reach it:
+        a method that does not train on an axis of the training, or one without a network beside
+        several.
+        """
+        first: dict[str, Cell] = {}
+        unique: dict[tuple[str, str], Cell] = {}
         for cell in cells:
-            twin = unique.setdefault(cell.id, cell)
-            if twin is not cell and canonical(twin.labels) != canonical(cell.labels):
-                first, second = (
+            unique.setdefault((cell.id, canonical(cell.labels)), cell)
+            twin = first.setdefault(cell.id, cell)
+            named = ("algorithm", "dataset", "on", *(() if cell.fit.model is None else ("model",)))
+            if any(twin.labels[key] != cell.labels[key] for key in named):
+                one, other = (
                     ", ".join(f"{key} = {value}" for key, value in labels.items())
                     for labels in (twin.labels, cell.labels)
                 )
@@ -477,7 +490,7 @@ class Expansion:
                     ("algorithms", label) if label in self.table.algorithms else ("grid",)
                 )
                 why = (
-                    f"two names for the same cell: ({first}) and ({second}) have the "
+                    f"two names for the same cell: ({one}) and ({other}) have the "
                     "same method, settings and recipe; drop one, or set them apart"
                 )
                 raise self.document.error((path, why))

@@ -37,6 +37,8 @@ class Networks:
         ConfigError
             With what the model itself says.
         """
+        if fit.model is None:
+            return
         told = get("methods", fit.method.name).told
         key = canonical([fit.model.identity(), fit.dataset.identity(), fit.train.ways, told])
         if key in self._made:

@@ -7,6 +7,7 @@ from typing import Any
 
 from metabench.errors import MESSAGE, shortened
 from metabench.identity import canonical, digest
+from metabench.records import FINISHED
 from metabench.tables.frames import Row, first_seen
 
 VARIANT = ("model", "batch_norm", "steps")
@@ -112,7 +113,7 @@ def cell_row(
         "outcome": "missing" if problem is None else "damaged",
         "error_message": problem,
     }
-    return row if record is None else row | _numbers(record)
+    return row if record is None else row | _numbers(record) | _target(entry, record)
 
 
 def on_different_data(cells: Iterable[Row]) -> bool:
@@ -155,6 +156,26 @@ def _numbers(record: Mapping[str, Any]) -> Row:
         **{key: measured.get(key) for key in (*MEASURED, "workers")},
         **{peak: _peak(measured, peak) for peak in PEAKS},
     }
+
+
+def _target(entry: Mapping[str, Any], record: Mapping[str, Any]) -> Row:
+    """The target of a finished cell, and the first validated iteration that reached it; None where
+    none did. What an older run declared stands in its records."""
+    told: Mapping[str, Any] = entry.get("target") or {}
+    if "target" not in entry:
+        validate = (record["config"].get("fit") or {}).get("validate") or {}
+        told = {**record["metric"], "score": validate.get("target")}
+    target, curve = told.get("score"), record["result"].get("validation") or {}
+    if target is None or record["result"]["outcome"] not in FINISHED:
+        return {}
+    sign = 1 if told["higher_is_better"] else -1
+    points = zip(*(curve.get(key) or [] for key in ("iteration", "score", "loss")), strict=False)
+    reached = (
+        iteration
+        for iteration, score, loss in points
+        if None not in (score, loss) and sign * score >= sign * target
+    )
+    return {"target": target, "iterations_to_target": next(reached, None)}
 
 
 def _machines(made_on: Mapping[str, Any], workers: int | None) -> str:
