@@ -273,9 +273,8 @@ def tell_of_damage(path: Path, error: Exception, tell: Tell) -> None:
 
 
 def _shown(path: Path) -> str:
-    """A file as people are told of it: its folder, and of its name, an id, as much as is needed to
-    find it."""
-    return f"{path.parent.name}/{path.name[:12]}"
+    """A file as people are told of it."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
