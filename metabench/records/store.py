@@ -197,7 +197,7 @@ class RecordStore:
             )
         seal = record.pop(SEAL, None)
         changed = "" if schema == 1 and seal is None else broken(seal, "record", content)
-        record = migrated(record, schema)
+        record = migrated(record, schema) | {"schema": SCHEMA}
         if problem := _misshapen(record, path) or changed or _other_arrays(record, seal, path):
             raise RecordError(f"{path}: is damaged: {problem}. `metabench run` makes it again")
         return dict(record)

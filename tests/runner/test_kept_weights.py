@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workshop import Workshop, results
+from workshop import Workshop, results, rewrite
 
 from metabench.cli import main
 from metabench.errors import StaleError
@@ -40,7 +40,6 @@ steps = {steps}
 rates = [0.01]
 steps = [0, 1]
 """
-OTHER_SOURCES = "f" * 64
 
 
 @pytest.fixture(scope="module")
