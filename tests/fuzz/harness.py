@@ -34,6 +34,7 @@ import metabench.verbs.run
 import metabench.verbs.status
 import metabench.verbs.verify  # noqa: F401
 from metabench.cli import main
+from metabench.provenance.conditions import conditions
 
 CASES = int(os.environ.get("FUZZ_CASES", "300"))
 """Cases of all parts together; `make fuzz N=3000` sets it."""

@@ -293,10 +293,10 @@ from metabench.suite import load_suite
 from metabench.suite.project import load_project
 
 suite = load_suite("./x.toml", load_project())
-before = set(sys.modules)
 for cell in suite.cells:
-    list(run_fit([cell], data=Path("."), device="cpu", threads=1, workers=1, progress=lambda _: None))
-print(*(name for name in sys.modules if name.startswith("metabench") and name not in before), end=";")
+    settings = {"data": Path("."), "device": "cpu", "threads": 1, "workers": 1}
+    list(run_fit([cell], progress=lambda _: None, **settings))
+print(*(name for name in sys.modules if name.startswith("metabench")), end=";")
 from metabench.provenance.conditions import targets_of
 from metabench.provenance.sources import sources_of
 print(*(file for cell in suite.cells for file in sources_of(targets_of(cell.fit)).files))
@@ -312,9 +312,8 @@ def test_every_module_that_a_fit_loads_counts_or_is_known_to_be_harmless(tmp_pat
         "[models.conv4]\nfilters = 2\n[train]\niterations = 1\n"
         "[validate]\nepisodes = 2\nevery = 1\n[evaluate]\nepisodes = 2\n"
     )
-    code = FIT.replace("before = set(sys.modules)\n", "before = set()\n")
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", FIT], cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     loaded, _, used = done.stdout.partition(";")

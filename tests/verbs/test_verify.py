@@ -20,6 +20,7 @@ from workshop import Workshop, rewrite
 
 from metabench.cli import main
 from metabench.experiment import checkpoints
+from metabench.provenance.sources import Sources
 from metabench.runner.agreement import agreement, first_difference, first_difference_of_arrays
 from metabench.verbs.verify import sample
 
