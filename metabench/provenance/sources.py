@@ -35,6 +35,9 @@ HARMLESS = {
     f"{OWN}.registry.blame": "whose fault an error is",
     f"{OWN}.registry.contract": "what a class must have",
     f"{OWN}.stats": "names of statistics; those that a fit uses count as modules of their own",
+    f"{OWN}.stats.contrasts": "statistics over runs",
+    f"{OWN}.stats.paired": "statistics over runs",
+    f"{OWN}.stats.power": "statistics over runs",
     f"{OWN}.terminal.*": "what a terminal shows, and signals",
     f"{OWN}.text": "what a terminal shows",
 }

@@ -67,7 +67,7 @@ def test_the_dataset_of_the_test_counts_for_the_cell_and_not_for_the_fit(tmp_pat
     (tmp_path / "benchmark.toml").write_text('[plugins.datasets]\nwaves = "waves:Waves"\n')
     load_project(tmp_path)
     try:
-        same = make_cell("maml", "mlp", "sinusoid", ways=None)
+        same = make_cell("maml")
         on = dataclasses.replace(same.evaluate, on=Part("waves", 1, {}, {}))
         elsewhere = dataclasses.replace(same, evaluate=on)
         look = Conditions(1, "cpu", tmp_path)

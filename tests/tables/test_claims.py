@@ -6,7 +6,7 @@ import math
 import pandas as pd
 import pytest
 from scipy import stats
-from synthetic_run import Synthetic
+from synthetic_run import Synthetic, reached
 
 from metabench.suite import claims as suite_claims
 from metabench.tables import claims as table_claims
@@ -268,9 +268,6 @@ def test_divergence_at_chance_is_told(tmp_path):
 
 
 def test_iterations_to_target_where_all_reached_it(tmp_path):
-    def reached(iterations):
-        return lambda record: record["result"].update(iterations_to_target=iterations)
-
     change = {("maml", 1, seed): reached(at) for seed, at in enumerate((300, 400, 300, 400, 500))}
     change |= {
         ("fomaml", 1, seed): reached(at) for seed, at in enumerate((700, 900, 800, 900, 900))
