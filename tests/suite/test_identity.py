@@ -356,7 +356,7 @@ def test_steps_of_a_schedule_belong_to_a_schedule_in_steps(tmp_path: Path) -> No
 def test_what_a_method_that_does_not_train_reads_moves_its_id(
     tmp_path: Path, algorithm: str, section: str, said: dict[str, Any]
 ) -> None:
-    base = {**BASE, "grid": [{**BASE["grid"][0], "algorithms": algorithm}]}
+    base = {**BASE, "grid": [{**BASE["grid"][0], "algorithms": [algorithm, "maml"]}]}
     assert cell_of(tmp_path, base).id != cell_of(tmp_path, {**base, section: said}).id
 
 
@@ -387,7 +387,7 @@ def test_a_cell_stands_at_every_point_that_does_not_reach_it(tmp_path: Path) -> 
 @pytest.mark.parametrize("group", ["models", "datasets", "algorithms"])
 def test_two_labels_for_one_thing_are_still_refused(tmp_path: Path, group: str) -> None:
     """Not where a cell is one because its method does not read what differs."""
-    names = {"models": "conv4", "datasets": "glyphs", "algorithms": "scratch"}
+    names = {"models": "conv4", "datasets": "glyphs", "algorithms": "protonet"}
     grid = {key: [name] for key, name in names.items()} | {"ways": 5, "shots": 1, "seeds": 1}
     grid[group] = [*grid[group], "twin"]
     kind = {"algorithms": "method"}.get(group, group[:-1])
