@@ -44,7 +44,8 @@ class Quantity:
     kind
         What it is about: times and memory are compared on one machine only.
     value
-        From a record to the number; None where the record does not say.
+        From a record, and beside it the `target` that its run declares, to the number; None where
+        nothing says it.
     unit
         `seconds`, `bytes`, `iterations`, `steps` ...; empty for that of the score.
     better
@@ -127,6 +128,24 @@ def _gain(record: Record) -> float | None:
     return float(scores[1] - scores[0])
 
 
+def _iterations_to_target(record: Record) -> float | None:
+    """The first validated iteration whose score reached the target; None where none did, and where
+    there is no target."""
+    target, curve = record.get("target") or {}, record["result"].get("validation") or {}
+    if (wanted := target.get("score")) is None:
+        return None
+    sign = 1 if target["higher_is_better"] else -1
+    points = zip(*(curve.get(key) or [] for key in ("iteration", "score", "loss")), strict=False)
+    return next(
+        (
+            iteration
+            for iteration, score, loss in points
+            if None not in (score, loss) and sign * score >= sign * wanted
+        ),
+        None,
+    )
+
+
 def _seconds(name: str, *, claims: bool = False, **shown: str) -> Quantity:
     return Quantity(
         name,
@@ -161,11 +180,11 @@ given model, and nothing about another seed."""
 ITERATIONS = Quantity(
     "iterations", "learning", at("result.iterations"), unit="iterations", over="mean"
 )
-TARGET = Quantity("target", "learning", at("result.target"), over="shared")
+TARGET = Quantity("target", "learning", at("target.score"), over="shared")
 ITERATIONS_TO_TARGET = Quantity(
     "iterations_to_target",
     "learning",
-    at("result.iterations_to_target"),
+    _iterations_to_target,
     unit="iterations",
     better="lower",
     over="reached",

@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import nn
 
 from metabench import registry
 from metabench.cells import Cell, Fit, Part
@@ -54,7 +55,7 @@ from metabench.experiment.training_state import Training
 from metabench.experiment.weights import NOTHING_KEPT, Keeping, Trained, find_weights, keep_weights
 from metabench.methods.method import Method, State
 from metabench.models.ways import as_model, way_of
-from metabench.tasks.episodes import EpisodeShape
+from metabench.tasks.episodes import EpisodeShape, Task
 from metabench.tasks.random_streams import global_stream, torch_generator
 
 _log = logging.getLogger(__name__)
@@ -85,13 +86,14 @@ class CellOutcome:
 @dataclass(frozen=True)
 class Fitted:
     """What the cells of a fit share once its weights are there. `dataset` is that of training and
-    validation."""
+    validation; `remarks` are what people should know of how the weights came to be."""
 
     method: Method
     state: State
     dataset: Dataset
     trained: Trained
     device: torch.device
+    remarks: tuple[str, ...] = ()
 
 
 def run_fit(
@@ -145,15 +147,21 @@ def run_fit(
     def cost() -> Cost:
         return Cost(time.perf_counter() - started, memory.read())
 
+    remarks: list[str] = []
+
+    def tell(remark: str) -> None:
+        _log.warning(remark)
+        remarks.append(remark)
+
     origin = Origin(fit.id, checked_content(dataset), keeping.provenance)
     weights = keeping.weights_of(fit.id) if method.trains else None
     trained = (
-        find_weights(weights, state, origin, any_conditions=keeping.stale)
+        find_weights(weights, state, origin, tell, any_conditions=keeping.stale)
         if weights is not None
         else None
     )
     if trained is None:
-        checkpoint = keeping.checkpoint(origin, cost) if method.trains else None
+        checkpoint = keeping.checkpoint(origin, cost, tell) if method.trains else None
         with phase(state, fit.root_seed, "training", training=True, fit=fit.id):
             training = train_fit(cells[0], method, state, dataset, where, progress, checkpoint)
         trained = Trained(training, checkpoint.cost if checkpoint else cost(), workers)
@@ -161,7 +169,7 @@ def run_fit(
             keep_weights(weights, state, trained, origin)
     let_go_of_training(state, where)
 
-    fitted = Fitted(method, state, dataset, trained, where)
+    fitted = Fitted(method, state, dataset, trained, where, tuple(remarks))
     weighed = state_digest(state)
     for cell, test_dataset in test_datasets:
         with phase(state, fit.root_seed, "choice", training=False, cell=cell.id):
@@ -205,12 +213,22 @@ def run_cell(
         "wall_seconds": trained.cost.seconds + time.perf_counter() - started,
         "workers": trained.workers,
     }
-    result = result_of(cell, method, state, training, choice, tested, test_dataset)
+    result = result_of(
+        cell,
+        method,
+        state,
+        training,
+        choice,
+        tested,
+        test_dataset,
+        higher_is_better=fitted.dataset.metric.higher_is_better,
+    )
     way = way_of(state)
     provenance: dict[str, Any] = {
         "data_digest": checked_content(test_dataset),
         "training_data_digest": checked_content(fitted.dataset),
         "network": {"tasks": way.name, "why": way.why or None},
+        "remarks": list(fitted.remarks),
     }
     if trained.provenance is not None:
         made_on = {name: trained.provenance.get(name) for name in ("cpu", "gpu", "driver")}
@@ -293,6 +311,8 @@ def train_fit(
 ) -> Training:
     """Train; validation sees the weights as the cells will, under the method's own batch
     normalisation mode."""
+    if not method.trains:
+        return Training()
     fit = cell.fit
     mode = None if cell.evaluate.batch_norm is None else method.settings.test_batch_norm
     validation = episodes_of(fit, fit.dataset, dataset, "validation", shape_of(fit.validate))
@@ -418,19 +438,15 @@ def method_at(method: Method, steps: int) -> Method:
 
 def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.device) -> State:
     """Return the state before training. The network's weights are the same for every method that
-    meets this model and seed."""
+    meets this model and seed; one without a network has none."""
     task = (
         checked_training_task(dataset)
         if "examples" in method.wants
         else checked_task(dataset, fit.train.ways)
     )
-    with global_stream(fit.root_seed, "initial weights", seed=fit.seed, model=fit.model.identity()):
-        model = as_model(registry.make("models", fit.model, task), task)
-        network = checked_network(method, method.network(model, task))
-        model.initialise(network)
-    if way_of(model).name != "packed":
-        _log.warning("model '%s': %s", fit.model.name, way_of(model))
-        network = network.to(device)
+    network: nn.Module = nn.Identity()
+    if fit.model is not None:
+        network = initial_network(fit, fit.model, method, task).to(device)
     with global_stream(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity()):
         state = method.init(
             network,
@@ -438,6 +454,17 @@ def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.devi
             torch_generator(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity()),
         )
     return checked_state(method, state).to(device)
+
+
+def initial_network(fit: Fit, part: Part, method: Method, task: Task) -> nn.Module:
+    """Return the network that a method makes of the model, with its initial weights."""
+    with global_stream(fit.root_seed, "initial weights", seed=fit.seed, model=part.identity()):
+        model = as_model(registry.make("models", part, task), task)
+        network = checked_network(method, method.network(model, task))
+        model.initialise(network)
+    if way_of(model).name != "packed":
+        _log.warning("model '%s': %s", part.name, way_of(model))
+    return network
 
 
 def episodes_of(

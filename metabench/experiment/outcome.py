@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metabench.cells import Cell, Fit
 from metabench.datasets.dataset import Dataset
@@ -33,9 +34,12 @@ def result_of(
     choice: Choice | None,
     tested: Evaluation | None,
     dataset: Dataset,
+    *,
+    higher_is_better: bool,
 ) -> dict[str, Any]:
     """The reproducible part. A fit that diverged, or a test with scores that are no numbers, scores
-    what a guess would (regression: nothing)."""
+    what a guess would (regression: nothing). `dataset` is that of the test; `higher_is_better` is
+    of validation."""
     fit, at = cell.fit, cell.evaluate
     result: dict[str, Any] = {
         "outcome": "diverged",
@@ -45,9 +49,7 @@ def result_of(
         "iterations": training.iterations,
         "stopped": training.stopped,
         "best_iteration": training.best_iteration,
-        "validation": _thinned(training),
-        "target": fit.validate.target if method.trains else None,
-        "iterations_to_target": training.iterations_to_target,
+        "validation": _thinned(training, higher_is_better),
         "training": _binned(training),
         "adaptation": None,
         "choice": _chosen(method, choice) if choice else None,
@@ -162,17 +164,27 @@ def _binned(training: Training) -> dict[str, list[float]]:
     }
 
 
-def _thinned(training: Training) -> dict[str, list[Any]]:
+def _thinned(training: Training, higher_is_better: bool) -> dict[str, list[Any]]:
     """The validation curve; of more points than a record can hold, so many of them, the first and
-    the last included."""
+    the last included, and every one that is the best so far: the first to reach a target is."""
     count = len(training.validated)
-    kept = np.unique(np.linspace(0, count - 1, min(count, VALIDATIONS)).astype(int)).tolist()
+    even = np.linspace(0, count - 1, min(count, VALIDATIONS)).astype(int)
+    kept = np.unique(np.concatenate((even, _improvements(training, higher_is_better)))).tolist()
     curves: dict[str, list[Any]] = {
         "iteration": training.validated,
         "score": training.validation_score,
         "loss": training.validation_loss,
     }
     return {name: [curve[place] for place in kept] for name, curve in curves.items()}
+
+
+def _improvements(training: Training, higher_is_better: bool) -> NDArray[np.int64]:
+    """Places in the validation curve at which the score is better than at all before."""
+    scores, losses = np.array(training.validation_score), np.array(training.validation_loss)
+    sign = 1.0 if higher_is_better else -1.0
+    heights = np.where(np.isfinite(scores) & np.isfinite(losses), sign * scores, -np.inf)
+    best = np.maximum.accumulate(np.concatenate(([-np.inf], heights)))
+    return np.flatnonzero(best[1:] > best[:-1])
 
 
 def _chosen(method: Method, choice: Choice) -> dict[str, Any] | None:

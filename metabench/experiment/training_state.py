@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,6 @@ class Training:
         The validation curve.
     best_iteration
         The one whose weights were selected; 0 before any training.
-    iterations_to_target
-        First validated iteration that reached the target, or None.
     seconds
         Of every iteration, drawing its episodes included, validation not.
     total_seconds, validation_seconds
@@ -57,7 +55,6 @@ class Training:
     validation_score: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     best_iteration: int = 0
-    iterations_to_target: int | None = None
     seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     total_seconds: float = 0.0
     validation_seconds: float = 0.0
@@ -90,7 +87,8 @@ class Training:
         """
         _refuse_impossible(saved)
         lists = {name: saved[name].tolist() for name in _CURVES if name != "seconds"}
-        return cls(**{**saved, **lists, "seconds": saved["seconds"].numpy()})
+        known = {each.name: saved[each.name] for each in fields(cls)}
+        return cls(**{**known, **lists, "seconds": saved["seconds"].numpy()})
 
 
 _OF_EVERY_ITERATION, _OF_EVERY_VALIDATION = (
@@ -127,7 +125,6 @@ def _refuse_impossible(saved: Mapping[str, Any]) -> None:
                 *saved["validated"].tolist(),
                 *saved["resumed"],
                 saved["best_iteration"],
-                saved["iterations_to_target"] or 0,
             ),
         )
     )
@@ -199,6 +196,7 @@ class TrainingState:
             checkpoint.refuse(error)
             return False
         result.resumed.append(result.iterations)
+        checkpoint.tell_resumed(result.iterations)
         self.result, self.selection = result, selection
         return True
 
@@ -293,13 +291,6 @@ class Selection:
         result.validated.append(iteration)
         result.validation_score.append(seen.score)
         result.validation_loss.append(seen.loss)
-        target = self._validate.target
-        if (
-            target is not None
-            and result.iterations_to_target is None
-            and value >= self._sign * target
-        ):
-            result.iterations_to_target = iteration
         if value > self._best:
             self._best, self._without_gain = value, 0
             if self._validate.select == "best":

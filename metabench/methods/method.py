@@ -109,6 +109,8 @@ class Method(ABC):
         Task kinds served, of ``classification`` and ``regression``.
     trains
         Whether there is an outer loop at all.
+    has_network
+        Whether a model takes part; `init` of a method without one is given an identity.
     wants
         What it must have of a dataset: what it trains on (`batches`), of ``episodes``,
         ``examples`` and ``unlabelled``; ``views`` of images; ``privileged`` inputs, which say what
@@ -133,6 +135,7 @@ class Method(ABC):
 
     kinds: ClassVar[frozenset[str]]
     trains: ClassVar[bool] = True
+    has_network: ClassVar[bool] = True
     wants: ClassVar[frozenset[Want]] = frozenset({"episodes"})
     fixed_ways: ClassVar[bool] = True
     adapts: ClassVar[bool] = False

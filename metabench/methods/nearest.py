@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metabench.methods.method import BatchNormMode, Method, State
-from metabench.models.model import Model
 from metabench.tasks.episodes import Task
 
 
@@ -20,6 +19,7 @@ class NearestNeighbour(Method):
 
     kinds = frozenset({"classification"})
     trains = False
+    has_network = False
     fixed_ways = False
 
     @dataclass(frozen=True)
@@ -27,10 +27,6 @@ class NearestNeighbour(Method):
         """Nothing is normalised: `running` says that no query sees another."""
 
         test_batch_norm: Literal["running"] = "running"
-
-    def network(self, model: Model, task: Task) -> nn.Module:
-        """None."""
-        return nn.Identity()
 
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
         return State(model)

@@ -66,6 +66,7 @@ ATTRIBUTES: Mapping[str, Mapping[str, _Value]] = {
         "version": _VERSION,
         "kinds": _SERVES,
         "trains": _FLAG,
+        "has_network": _FLAG,
         "wants": _WANTS,
         "fixed_ways": _FLAG,
         "adapts": _FLAG,

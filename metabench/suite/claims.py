@@ -132,9 +132,7 @@ def _undecidable(path: KeyPath, claim: Claim, cells: Iterable[Cell]) -> list[tup
     if claim.against == claim.of:
         return [((*path, "against"), "is the algorithm that the claim is about")]
     targets = {
-        cell.fit.validate.target
-        for cell in cells
-        if cell.labels["algorithm"] in (claim.of, claim.against)
+        cell.target for cell in cells if cell.labels["algorithm"] in (claim.of, claim.against)
     }
     if claim.quantity is ITERATIONS_TO_TARGET and targets == {None}:
         return [((*path, "metric"), "needs a target, and [validate] says none")]

@@ -37,7 +37,9 @@ def evaluations(
     lists |= {
         key: value if isinstance(value, list) else [value] for key, value in values(said).items()
     }
-    if not has_batch_norm(fit.method, fit.model, fit.dataset, fit.train.ways):
+    if fit.model is None:
+        lists["batch_norm"] = ["default"]
+    elif not has_batch_norm(fit.method, fit.model, fit.dataset, fit.train.ways):
         lists["batch_norm"] = [None]
     if not get("methods", fit.method.name).adapts:
         lists["steps"] = ["default"]

@@ -40,6 +40,8 @@ class Networks:
         ConfigError
             With what the model itself says.
         """
+        if fit.model is None:
+            return
         privileged = "privileged" in get("methods", fit.method.name).wants
         key = canonical([fit.model.identity(), fit.dataset.identity(), fit.train.ways, privileged])
         if key in self._made:

@@ -8,6 +8,7 @@ from typing import Any
 from metabench.errors import MESSAGE, shortened
 from metabench.identity import canonical, digest
 from metabench.quantities import TABLE
+from metabench.records import FINISHED
 from metabench.tables.frames import first_seen
 from metabench.tables.typed_rows import VARIANT, CellRow, Metric, Scalar
 
@@ -74,7 +75,7 @@ def cell_row(
         privileged=entry.get("privileged", entry.get("told", False)),
         metric=Metric(**{key: entry["metric"].get(key) for key in METRIC}),
         stem=entry["stem"],
-        **(without if record is None else _found(record)),
+        **(without if record is None else _found({**record, "target": _target(entry, record)})),
     )
 
 
@@ -91,7 +92,7 @@ def machines_of(cells: Iterable[CellRow]) -> list[str]:
 
 
 def _found(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What the record of a cell says, by the names of the row."""
+    """What the record of a cell says, its target beside it, by the names of the row."""
     result, made_on = record["result"], record["provenance"]
     error, workers = result.get("error") or {}, (record["measured"] or {}).get("workers")
     numbers = {quantity.name: quantity.value(record) for quantity in TABLE}
@@ -105,6 +106,18 @@ def _found(record: Mapping[str, Any]) -> dict[str, Any]:
         "made_on": (made_on.get("training_data_digest"), made_on.get("data_digest")),
         "machine": _machines(made_on, workers),
     }
+
+
+def _target(entry: Mapping[str, Any], record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The target that a finished cell is held against: `score`, and `higher_is_better`. What an
+    older run declared stands in its records."""
+    if record["result"]["outcome"] not in FINISHED:
+        return None
+    if "target" in entry:
+        target: Mapping[str, Any] | None = entry["target"]
+        return target
+    validate = (record["config"].get("fit") or {}).get("validate") or {}
+    return {**record["metric"], "score": validate.get("target")}
 
 
 def _machines(made_on: Mapping[str, Any], workers: int | None) -> str:

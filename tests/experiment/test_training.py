@@ -270,29 +270,6 @@ def test_without_any_validation_that_is_a_number_the_last_weights_go_to_test(
     assert at.run(Train(iterations=4), Validate(every=2)).best_iteration == at.weight == 4
 
 
-@pytest.mark.parametrize(
-    ("dataset", "target", "reached"),
-    [("omniglot", 0.8, 4), ("omniglot", 0.95, None), ("sinusoid", 0.5, 2), ("sinusoid", 0.1, None)],
-)
-def test_iterations_to_target(
-    bench: Callable[..., Bench], dataset: str, target: float, reached: int | None
-) -> None:
-    at = bench([0.5, 0.9, 0.7, 0.9], dataset=dataset)
-    assert (
-        at.run(Train(iterations=8), Validate(every=2, target=target)).iterations_to_target
-        == reached
-    )
-
-
-def test_a_target_that_is_met_exactly_is_reached(bench: Callable[..., Bench]) -> None:
-    assert (
-        bench([0.8], dataset="omniglot")
-        .run(Train(iterations=2), Validate(target=0.8))
-        .iterations_to_target
-        == 2
-    )
-
-
 @pytest.mark.parametrize("select", ["best", "last"])
 def test_patience_counts_validations_without_a_better_score(
     bench: Callable[..., Bench], select: Any

@@ -769,7 +769,7 @@ def test_a_target_that_only_regression_can_reach_is_good_there(tmp_path: Path) -
         "[grid]\nalgorithms = 'maml'\ndatasets = 'sinusoid'\nshots = 5\nseeds = "
         "2\n[train]\niterations = 5\n[validate]\ntarget = 1.5"
     )
-    assert {cell.fit.validate.target for cell in load(tmp_path, text).cells} == {1.5}
+    assert {cell.target for cell in load(tmp_path, text).cells} == {1.5}
 
 
 def test_ways_of_training_where_all_is_regression(tmp_path: Path) -> None:

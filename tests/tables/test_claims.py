@@ -6,7 +6,7 @@ import math
 import pandas as pd
 import pytest
 from scipy import stats
-from synthetic_run import Synthetic
+from synthetic_run import Synthetic, reached
 
 from metabench.tables import load, rows
 
@@ -196,7 +196,12 @@ def test_versus_where_keeps_the_other_coordinates(tmp_path):
         ),
         (
             {"metric": "iterations_to_target"},
-            {"scores": {("maml", 1): [0.95] * 5, ("fomaml", 1): [0.95, 0.95, 0.93, 0.95, 0.93]}},
+            {
+                "change": {
+                    ("fomaml", 1, seed): reached(None if seed in (2, 4) else 500)
+                    for seed in range(5)
+                }
+            },
             "3 of 5 seeds",
         ),
         ({"metric": "iterations_to_target"}, {"ways": None, "scores": {}}, "maml has no target"),
@@ -287,9 +292,6 @@ def test_divergence_at_chance_is_told(tmp_path):
 
 
 def test_iterations_to_target_where_all_reached_it(tmp_path):
-    def reached(iterations):
-        return lambda record: record["result"].update(iterations_to_target=iterations)
-
     change = {("maml", 1, seed): reached(at) for seed, at in enumerate((300, 400, 300, 400, 500))}
     change |= {
         ("fomaml", 1, seed): reached(at) for seed, at in enumerate((700, 900, 800, 900, 900))

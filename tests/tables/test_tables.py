@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from synthetic_run import Synthetic, fail, troubled
+from synthetic_run import Synthetic, fail, reached, troubled
 
 from metabench.errors import FolderError, RecordError, UnwritableError
 from metabench.report.answer import headline
@@ -276,16 +276,12 @@ def test_no_control_characters_reach_the_tables(tmp_path):
 
 
 def test_iterations_to_target_only_where_all_reached_it(tmp_path):
-    def never(record):
-        record["result"]["iterations_to_target"] = None
-
-    def early(record):
-        record["result"]["iterations_to_target"] = 500
-
     everyone = {
-        (algorithm, 1, seed): early for algorithm in ("maml", "fomaml") for seed in range(5)
+        (algorithm, 1, seed): reached(500) for algorithm in ("maml", "fomaml") for seed in range(5)
     }
-    run = load(one_block(change=everyone | {("fomaml", 1, 2): never}).write(tmp_path / "run"))
+    run = load(
+        one_block(change=everyone | {("fomaml", 1, 2): reached(None)}).write(tmp_path / "run")
+    )
     maml, fomaml = rows(run.groups)
     assert (maml["iterations_to_target"], maml["target_reached"], maml["target_of"]) == (500, 5, 5)
     assert (fomaml["iterations_to_target"], fomaml["target_reached"], fomaml["target_of"]) == (
