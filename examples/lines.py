@@ -35,7 +35,7 @@ class Lines(Dataset):
             "slope": rng.uniform(-self.settings.steepest, self.settings.steepest, (count, 1, 1)),
             "offset": rng.uniform(-1, 1, (count, 1, 1)),
             "support": rng.uniform(-5, 5, (count, shape.shots, 1)),
-            "query": rng.uniform(-5, 5, (count, shape.query_shots, 1)),
+            "query": rng.uniform(-5, 5, (count, shape.queries, 1)),
         }
 
     def gather(self, draw: Draw, device: torch.device) -> Episodes:

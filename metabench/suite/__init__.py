@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metabench.cells import Cell
+from metabench.claims import Claim
 from metabench.errors import ConfigError, MetabenchError, nearest, some
-from metabench.suite.claims import Claim, make_claims
+from metabench.suite.claims import make_claims
 from metabench.suite.document import Document, read_document
 from metabench.suite.finding import MANY, find_suite, suite_names
 from metabench.suite.grids import expand

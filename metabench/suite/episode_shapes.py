@@ -128,7 +128,7 @@ def _wanted(cell: Cell) -> Iterator[Wanted]:
     fit, at = cell.fit, cell.evaluate
     method, train, validate = get("methods", fit.method.name), fit.train, fit.validate
     home = (fit.dataset, cell.labels["dataset"])
-    if method.trains and method.trains_on == "episodes":
+    if method.trains and "episodes" in method.wants:
         shape = EpisodeShape(train.ways, train.shots or at.shots, train.query_shots)
         yield Wanted("train", "train", *home, shape)
     if method.trains:

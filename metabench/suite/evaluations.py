@@ -7,13 +7,11 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from reprlib import repr as shortened
 from typing import Any
 
 from metabench.cells import Evaluate, Fit, Part, QueryShots
 from metabench.errors import ConfigError, nearest
-from metabench.registry import accusation, blamed, checked, get
-from metabench.registry.settings import build
+from metabench.registry import checked, get
 from metabench.suite.layers import (
     Layer,
     Point,
@@ -22,8 +20,9 @@ from metabench.suite.layers import (
     resolve_part,
     resolve_queries,
 )
-from metabench.suite.networks import task_of
+from metabench.suite.networks import has_batch_norm, task_of
 from metabench.suite.points import refuse_explosion
+from metabench.suite.wants import lacking
 from metabench.suite.written import Written
 
 SAME = "same"
@@ -47,7 +46,9 @@ def evaluations(
         for key, (value, layer) in said.items()
         if key != "metric"
     }
-    if not has_batch_norm(fit.model):
+    if fit.model is None:
+        lists["batch_norm"] = ["default"]
+    elif not has_batch_norm(fit.method, fit.model, fit.dataset, fit.train.ways):
         lists["batch_norm"] = [None]
     if not get("methods", fit.method.name).adapts:
         lists["steps"] = ["default"]
@@ -87,20 +88,6 @@ def _queries(point: Point, evaluate: Mapping[str, Any], layer: Layer) -> QuerySh
     return queries
 
 
-def has_batch_norm(part: Part) -> bool:
-    """Whether a model normalises by batches, as it says itself."""
-    model = get("models", part.name)
-    with blamed("models", part.name):
-        answer = model.has_batch_norm(build(model.Settings, part.settings))
-    if not isinstance(answer, bool):
-        raise accusation(
-            "models",
-            part.name,
-            f"answers has_batch_norm with {shortened(answer)}; expected True or False",
-        )
-    return answer
-
-
 def _check_batch_norm(method: str, mode: str, layer: Layer) -> None:
     try:
         checked("methods", method, "test_batch_norm", mode)
@@ -132,6 +119,8 @@ def _other_dataset(
             f"weights trained on '{point.dataset}', which is {kinds[0]}, cannot be tested on "
             f"'{label}', which is {kinds[1]}"
         )
+    if what := lacking(get("methods", fit.method.name), get("datasets", part.name), in_test=True):
+        raise refused(f"'{point.algorithm}' wants {what}, and '{label}' does not offer that")
     shapes = [task_of(found, point.ways).input_shape for found in (fit.dataset, part)]
     if shapes[0] != shapes[1]:
         raise refused(

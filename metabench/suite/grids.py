@@ -24,6 +24,7 @@ from metabench.suite.layers import (
 )
 from metabench.suite.networks import Networks
 from metabench.suite.points import points_of, refuse_explosion
+from metabench.suite.reach import shaping
 from metabench.suite.vain import refuse_vain_overrides, without_vain_keys
 from metabench.suite.written import Written
 
@@ -73,9 +74,11 @@ def _cells_of(
 ) -> list[Cell]:
     """Return the cells of one point, for the first seed."""
     refuse_shadowed_axes(layers, point.axes)
-    fit = _fit(written, number, point, layers)
+    fit, target = _fit(written, number, point, layers)
     _refuse_other_ways(written, number, point, fit)
-    refuse_target_out_of_reach(point, fit, layers)
+    refuse_target_out_of_reach(point, fit, target, layers)
+    fit = shaping(fit)
+    target = target if fit.train.has_budget else None
     networks.refuse_misfit(fit, layers, written.document, ("grid", number))
     labels = {
         "algorithm": point.algorithm,
@@ -86,21 +89,24 @@ def _cells_of(
     }
     cells: dict[str, Cell] = {}
     for evaluate, on in evaluations(written, number, point, layers, fit):
-        cell = Cell(fit, evaluate, {**labels, "on": on})
+        cell = Cell(fit, evaluate, {**labels, "on": on}, target)
         # batch norm modes are one where the model has no batch norm
         cells.setdefault(cell.id, cell)
     return list(cells.values())
 
 
-def _fit(written: Written, number: int, point: Point, layers: Sequence[Layer]) -> Fit:
-    """Return the fit of one point, for the first seed."""
+def _fit(
+    written: Written, number: int, point: Point, layers: Sequence[Layer]
+) -> tuple[Fit, float | None]:
+    """Return the fit of one point, for the first seed, and the target of its validation."""
     models, datasets = written.labels["models"], written.labels["datasets"]
     method = resolve_part("methods", point.algorithm, point.method, layers)
     model = resolve_part("models", point.model, models[point.model], layers)
     dataset = resolve_part("datasets", point.dataset, datasets[point.dataset], layers)
-    train, validate = resolve_recipe(written.document, point, layers, dataset)
+    train, validate, target = resolve_recipe(written.document, point, layers, dataset)
     seed, root_seed = written.seeds_of(number)[0], written.table.root_seed
-    return Fit(point.algorithm, method, model, dataset, train, validate, seed, root_seed)
+    fit = Fit(point.algorithm, method, model, dataset, train, validate, seed, root_seed)
+    return fit, target
 
 
 def _refuse_other_ways(written: Written, number: int, point: Point, fit: Fit) -> None:
@@ -118,12 +124,19 @@ def _refuse_other_ways(written: Written, number: int, point: Point, fit: Fit) ->
 
 
 def _each_once(written: Written, cells: Sequence[Cell]) -> tuple[Cell, ...]:
-    """Drop cells that two grids share, and refuse two names for one cell."""
-    unique: dict[str, Cell] = {}
+    """Drop what two grids share, and refuse two names for one cell.
+
+    A cell may stand at several points of the grid where what sets them apart does not reach it: a
+    method that does not train on an axis of the training, or one without a network beside several.
+    """
+    first: dict[str, Cell] = {}
+    unique: dict[tuple[str, str], Cell] = {}
     for cell in cells:
-        twin = unique.setdefault(cell.id, cell)
-        if twin is not cell and canonical(twin.labels) != canonical(cell.labels):
-            first, second = (
+        unique.setdefault((cell.id, canonical(cell.labels)), cell)
+        twin = first.setdefault(cell.id, cell)
+        named = ("algorithm", "dataset", "on", *(() if cell.fit.model is None else ("model",)))
+        if any(twin.labels[key] != cell.labels[key] for key in named):
+            one, other = (
                 ", ".join(f"{key} = {value}" for key, value in labels.items())
                 for labels in (twin.labels, cell.labels)
             )
@@ -131,7 +144,7 @@ def _each_once(written: Written, cells: Sequence[Cell]) -> tuple[Cell, ...]:
             entered = label in written.table.algorithms
             place: KeyPath = ("algorithms", label) if entered else ("grid",)
             why = (
-                f"two names for the same cell: ({first}) and ({second}) have the "
+                f"two names for the same cell: ({one}) and ({other}) have the "
                 "same method, settings and recipe; drop one, or set them apart"
             )
             raise written.error(place, why)

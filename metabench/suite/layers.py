@@ -201,9 +201,10 @@ def resolve_part(group: Group, label: str, registered: str, layers: Sequence[Lay
 
 def resolve_recipe(
     document: Document, point: Point, layers: Sequence[Layer], dataset: Part
-) -> tuple[Train, Validate]:
-    """Return the training and validation of a point, ways and shots being the point's unless said;
-    validation is scored by the metric of the test. A method that does not train needs no budget."""
+) -> tuple[Train, Validate, float | None]:
+    """Return the training and validation of a point, ways and shots being the point's unless said,
+    and the target of validation, which is scored by the metric of the test; a method that does not
+    train needs no budget."""
     train, validate = merged(layers, "train"), merged(layers, "validate")
     budgets = [key for key in BUDGETS if key in train]
     if len(budgets) > 1 or (not budgets and get("methods", point.method).trains):
@@ -230,8 +231,9 @@ def resolve_recipe(
             for ways in met:
                 recipe["query_shots"] = resolve_queries(section, *said["query_shots"], ways)
         recipes.append(recipe)
+    target = recipes[1].pop("target", None)
     metric = resolve_metric(layers, dataset, point.dataset)
-    return Train(**recipes[0]), Validate(**recipes[1], metric=metric)
+    return Train(**recipes[0]), Validate(**recipes[1], metric=metric), target
 
 
 def resolve_queries(section: str, said: Any, layer: Layer, ways: int | None) -> QueryShots:
@@ -291,10 +293,11 @@ def refuse_shadowed_axes(layers: Iterable[Layer], axes: Mapping[str, Any]) -> No
                 )
 
 
-def refuse_target_out_of_reach(point: Point, fit: Fit, layers: Sequence[Layer]) -> None:
+def refuse_target_out_of_reach(
+    point: Point, fit: Fit, target: float | None, layers: Sequence[Layer]
+) -> None:
     """Refuse a target above the best score there is."""
-    own, target = get("datasets", fit.dataset.name).metric, fit.validate.target
-    metric = named_metric(fit.validate.metric or own)
+    metric = named_metric(fit.validate.metric or get("datasets", fit.dataset.name).metric)
     if metric.unit == "fraction" and target is not None and target > 1:
         layer = merged(layers, "validate")["target"][1]
         why = (

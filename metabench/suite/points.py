@@ -11,6 +11,7 @@ from metabench.errors import ConfigError
 from metabench.registry import get
 from metabench.suite.layers import Point, checked_axes
 from metabench.suite.schema import GridTable
+from metabench.suite.wants import lacking
 from metabench.suite.written import Written
 
 MAX_CELLS = 100_000
@@ -110,26 +111,13 @@ def _refuse_pairs(written: Written, number: int, algorithm: str, kinds: Mapping[
     method = get("methods", written.registered(number, "methods", algorithm))
     for dataset, kind in kinds.items():
         found = get("datasets", written.labels["datasets"][dataset])
-        if method.told and not found.tells:
-            raise refused(
-                f"must be told what defines a task, and the dataset '{dataset}' cannot say it"
-            )
-        if method.trains_on == "examples" and not _has_examples(found):
-            raise refused(
-                f"trains on single examples, and the dataset '{dataset}' has episodes alone"
-            )
+        if what := lacking(method, found):
+            raise refused(f"wants {what}, and the dataset '{dataset}' does not offer that")
         if kind not in method.kinds:
             raise refused(
                 f"serves {' and '.join(sorted(method.kinds))} only, and the dataset '{dataset}' "
                 f"is {kind}"
             )
-
-
-def _has_examples(dataset: Any) -> bool:
-    """Whether a class of datasets overrides what gives single examples."""
-    from metabench.datasets.dataset import Dataset
-
-    return bool(dataset.training_task is not Dataset.training_task)
 
 
 def _factors(grid: GridTable, seeds: Sequence[int] | None) -> dict[str, int]:

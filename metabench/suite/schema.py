@@ -69,6 +69,8 @@ class TrainTable(Table):
     schedule: Literal["constant", "linear", "cosine", "step"] | None = None
     step_every: Count | None = None
     step_factor: Positive | None = None
+    schedule_floor: Annotated[float, Ge(0), Le(1)] | None = None
+    warm_up: Annotated[int, Ge(0), Le(1_000_000_000)] | None = None
 
     @model_validator(mode="after")
     def _one_budget(self) -> TrainTable:
@@ -256,6 +258,7 @@ class PluginsTable(Table):
     methods: dict[Name, str] = {}
     datasets: dict[Name, str] = {}
     models: dict[Name, str] = {}
+    figures: dict[Name, str] = {}
 
 
 class ProjectTable(Sections):

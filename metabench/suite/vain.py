@@ -10,8 +10,8 @@ from typing import Any
 from metabench.errors import nearest
 from metabench.registry import get
 from metabench.suite.document import KeyPath
-from metabench.suite.evaluations import has_batch_norm
 from metabench.suite.layers import RECIPE_TABLES, Layer, Point, Said, merged, resolve_part
+from metabench.suite.networks import has_batch_norm
 from metabench.suite.written import Written
 
 HEEDED = ""
@@ -84,6 +84,10 @@ def _unheeded(
             return "regression has no ways, and nothing else is there; take it out"
         case "train", "step_every" | "step_factor" if _value(said, "schedule") != "step":
             return 'is for schedule = "step", and nothing that this reaches has that'
+        case "train", "schedule_floor" if _value(said, "schedule") in (None, "constant"):
+            return (
+                "is for a rate that falls, and nothing that this reaches has a schedule that does"
+            )
         case "validate", "episodes" | "query_shots" if not (method.trains or _chooses(method)):
             return (
                 "is for methods that train or choose on validation, and nothing that this reaches "
@@ -95,11 +99,19 @@ def _unheeded(
             return "is for methods that train, and nothing that this reaches does"
         case "evaluate", "steps" if not method.adapts:
             return "is for methods that adapt in steps, and nothing that this reaches does"
-        case "evaluate", "batch_norm" if not has_batch_norm(
-            resolve_part("models", point.model, written.labels["models"][point.model], layers)
-        ):
+        case "evaluate", "batch_norm" if not _normalises(written, point, layers):
             return "is for models with batch normalisation, and nothing that this reaches has any"
     return HEEDED
+
+
+def _normalises(written: Written, point: Point, layers: Sequence[Layer]) -> bool:
+    models, datasets = written.labels["models"], written.labels["datasets"]
+    return has_batch_norm(
+        resolve_part("methods", point.algorithm, point.method, layers),
+        resolve_part("models", point.model, models[point.model], layers),
+        resolve_part("datasets", point.dataset, datasets[point.dataset], layers),
+        point.ways,
+    )
 
 
 def _value(said: Said, key: str) -> object:

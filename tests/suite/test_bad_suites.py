@@ -294,6 +294,16 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
         'train.schedule = "cosine"\ntrain.step_factor = 0.1',
         ("[[override]] train.step_factor = 0.1", 'is for schedule = "step"'),
     ),
+    "floor of a constant rate": (
+        "iterations = 1000\n",
+        "iterations = 1000\nschedule_floor = 0.1\n",
+        ("[train] schedule_floor = 0.1", "is for a rate that falls"),
+    ),
+    "floor above the top": (
+        "iterations = 1000\n",
+        'iterations = 1000\nschedule = "linear"\nschedule_floor = 1.5\n',
+        ("[train] schedule_floor = 1.5", "at most 1"),
+    ),
     "axis of another schedule": (
         '"train.tasks_per_batch" = [4, 8]',
         '"train.step_every" = [4, 8]',
@@ -826,7 +836,7 @@ def test_a_target_that_only_regression_can_reach_is_good_there(tmp_path: Path) -
         "[grid]\nalgorithms = 'maml'\ndatasets = 'sinusoid'\nshots = 5\nseeds = "
         "2\n[train]\niterations = 5\n[validate]\ntarget = 1.5"
     )
-    assert {cell.fit.validate.target for cell in load(tmp_path, text).cells} == {1.5}
+    assert {cell.target for cell in load(tmp_path, text).cells} == {1.5}
 
 
 def test_ways_of_training_where_all_is_regression(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from suite_project import GOOD, load
 
 from metabench import registry
 from metabench.cells import Cell, Evaluate, Fit, Part, Train, Validate
+from metabench.errors import ConfigError
 from metabench.identity import canonical, digest, without_defaults
 from metabench.registry.settings import make_part
 from metabench.suite.layers import RECIPE_TABLES
@@ -198,24 +199,30 @@ def test_seeds_move_the_id(field: str) -> None:
 def test_every_recipe_key_can_be_said(section: str) -> None:
     fields = {field.name for field in dataclasses.fields(RECIPES[section])}
     # ways and shots of a test are the grid's; validation is scored by the metric of the test
-    elsewhere = {"evaluate": {"ways", "shots"}, "validate": {"metric"}}
-    assert set(keys(RECIPE_TABLES[section])) == fields - elsewhere.get(section, set())
+    assert set(keys(RECIPE_TABLES[section])) == {
+        "evaluate": fields - {"ways", "shots"},
+        "validate": fields - {"metric"} | {"target"},
+    }.get(section, fields)
 
 
 @pytest.mark.parametrize(
     ("section", "key"),
-    [(section, key) for section, table in RECIPE_TABLES.items() for key in keys(table)],
+    [
+        (section, key)
+        for section, table in RECIPE_TABLES.items()
+        for key in keys(table)
+        if key != "target"
+    ],
 )
 def test_every_key_of_the_recipe_moves_the_id(tmp_path: Path, section: str, key: str) -> None:
     default = {field.name: field.default for field in dataclasses.fields(RECIPES[section])}[key]
     value = "other" if key == "on" else another(get_type_hints(RECIPES[section])[key], default)
     # of which Omniglot has enough drawings
-    possible = {"batch_norm": "support", "target": 0.5, "shots": 2, "query_shots": 3}
-    possible["metric"] = "macro_f1"
+    possible = {"batch_norm": "support", "shots": 2, "query_shots": 3, "metric": "macro_f1"}
     value = possible.get(key, value)
     recipe = (
         {**BASE["train"], "schedule": "step"}
-        if key in ("step_every", "step_factor")
+        if key in ("step_every", "step_factor", "schedule_floor")
         else BASE["train"]
     )
     budget = {} if key in ("tasks", "seconds") else recipe
@@ -311,6 +318,112 @@ def test_fits_are_shared_where_training_is_the_same(tmp_path: Path) -> None:
     assert len({cell.fit.id for cell in load(tmp_path, text).cells}) == 2
     text = text.replace("[train]\n", f"[validate]\n{shapes}[train]\n{shapes}")
     assert len({cell.fit.id for cell in load(tmp_path, text).cells}) == 1
+
+
+def test_a_target_that_is_noted_moves_no_id(tmp_path: Path) -> None:
+    aimed = cell_of(tmp_path, {**BASE, "validate": {"target": 0.5}})
+    assert (aimed.id, aimed.target) == (cell_of(tmp_path, BASE).id, 0.5)
+
+
+UNREAD: dict[str, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
+    "the training of a method that does not train": (
+        {"algorithms": ["scratch", "maml"]},
+        {
+            "train": {"seconds": 3, "tasks_per_batch": 7, "shots": 3, "query_shots": 4}
+            | {"schedule": "cosine"},
+            "validate": {"every": 3, "patience": 2, "select": "last", "shots": 4, "target": 0.5},
+        },
+    ),
+    "the validation of a method that chooses nothing": (
+        {"algorithms": ["nearest", "maml"]},
+        {"validate": {"episodes": 3, "query_shots": 7}, "train": {"tasks": 8}},
+    ),
+    "the model of a method without a network": (
+        {"algorithms": ["nearest", "maml"], "models": "conv4"},
+        {"models": {"conv4": {"filters": 8}}},
+    ),
+    "batch normalisation of a method without a network": (
+        {"algorithms": ["nearest", "maml"]},
+        {"evaluate": {"batch_norm": ["query", "support"]}},
+    ),
+    "steps of the test where none are taken": (
+        {"algorithms": ["protonet", "maml"]},
+        {"evaluate": {"steps": 3}},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNREAD)
+def test_what_nothing_reads_moves_no_id(tmp_path: Path, what: str) -> None:
+    changed, said = UNREAD[what]
+    grid = {key: value for key, value in {**BASE["grid"][0], **changed}.items() if value}
+    base = {**BASE, "grid": [grid]}
+    before, after = cell_of(tmp_path, base), cell_of(tmp_path, {**base, **said})
+    assert (after.id, after.fit.id) == (before.id, before.fit.id)
+
+
+def test_steps_of_a_schedule_belong_to_a_schedule_in_steps(tmp_path: Path) -> None:
+    """The suite cannot say them in vain; its project can."""
+    before = cell_of(tmp_path, BASE)
+    (tmp_path / "benchmark.toml").write_text("[train]\nstep_every = 3\nstep_factor = 0.3\n")
+    assert cell_of(tmp_path, BASE).id == before.id
+    stepped = {**BASE, "train": {**BASE["train"], "schedule": "step"}}
+    heeded = cell_of(tmp_path, stepped)
+    (tmp_path / "benchmark.toml").unlink()
+    assert cell_of(tmp_path, stepped).id != heeded.id
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "section", "said"),
+    [
+        ("scratch", "validate", {"episodes": 7}),
+        ("scratch", "validate", {"query_shots": 7}),
+        ("scratch", "models", {"conv4": {"filters": 8}}),
+        ("nearest", "evaluate", {"episodes": 7}),
+        ("nearest", "datasets", {"omniglot": {"split": "random"}}),
+    ],
+)
+def test_what_a_method_that_does_not_train_reads_moves_its_id(
+    tmp_path: Path, algorithm: str, section: str, said: dict[str, Any]
+) -> None:
+    base = {**BASE, "grid": [{**BASE["grid"][0], "algorithms": [algorithm, "maml"]}]}
+    assert cell_of(tmp_path, base).id != cell_of(tmp_path, {**base, section: said}).id
+
+
+def test_a_cell_stands_at_every_point_that_does_not_reach_it(tmp_path: Path) -> None:
+    grid = {
+        "algorithms": ["protonet", "scratch", "nearest"],
+        "datasets": ["glyphs"],
+        "models": ["conv4", "wide"],
+        "ways": 5,
+        "shots": 1,
+        "seeds": 1,
+        "axes": {"train.iterations": [10, 20]},
+    }
+    suite = {"grid": [grid], "models": {"wide": {"model": "conv4", "filters": 96}}}
+    cells = load(tmp_path, toml_text(suite)).cells
+    assert len(cells) == 12
+    ids = {
+        name: {cell.id for cell in cells if cell.labels["algorithm"] == name}
+        for name in ("protonet", "scratch", "nearest")
+    }
+    assert {name: len(found) for name, found in ids.items()} == {
+        "protonet": 4,
+        "scratch": 2,
+        "nearest": 1,
+    }
+
+
+@pytest.mark.parametrize("group", ["models", "datasets", "algorithms"])
+def test_two_labels_for_one_thing_are_still_refused(tmp_path: Path, group: str) -> None:
+    """Not where a cell is one because its method does not read what differs."""
+    names = {"models": "conv4", "datasets": "glyphs", "algorithms": "protonet"}
+    grid = {key: [name] for key, name in names.items()} | {"ways": 5, "shots": 1, "seeds": 1}
+    grid[group] = [*grid[group], "twin"]
+    kind = {"algorithms": "method"}.get(group, group[:-1])
+    suite = {**BASE, "grid": [grid], group: {"twin": {kind: names[group]}}}
+    with pytest.raises(ConfigError, match="two names for the same cell"):
+        load(tmp_path, toml_text(suite))
 
 
 def test_without_defaults_keeps_what_has_no_default() -> None:
