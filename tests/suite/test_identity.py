@@ -241,7 +241,7 @@ def test_every_key_of_the_recipe_moves_the_id(tmp_path: Path, section: str, key:
 
 SETTINGS = [
     (group, name, field.name)
-    for group in registry.GROUPS
+    for group in TABLE_OF
     for name in registry.names(group)
     for field in dataclasses.fields(registry.get(group, name).Settings)
     if (name, field.name) != ("nearest", "test_batch_norm")  # which has one value
