@@ -42,8 +42,6 @@ shots = 1
 seeds = 1
 [train]
 iterations = 1
-[evaluate]
-batch_norm = ["query", "running"]
 [models.plain]
 """
 
@@ -60,7 +58,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.parametrize(
     ("setting", "modes"),
-    [("normalised = true", ["query", "running"]), ("normalised = false", [None])],
+    [("normalised = true", ["query"]), ("normalised = false", [None])],
 )
 def test_batch_normalisation_is_found_where_a_class_says_nothing(
     project: Path, setting: str, modes: list[str | None]

@@ -271,7 +271,7 @@ def test_two_ways_to_say_the_same_queries_are_one_cell(
 
 SETTINGS = [
     (group, name, field.name)
-    for group in registry.GROUPS
+    for group in TABLE_OF
     for name in registry.names(group)
     for field in dataclasses.fields(registry.get(group, name).Settings)
     if (name, field.name) != ("nearest", "test_batch_norm")  # which has one value
