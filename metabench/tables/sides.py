@@ -54,7 +54,8 @@ def figure_of(claim: Claim, group: GroupRow) -> Published:
     method, dataset, ways, shots, model = at
     shape = f"{ways}-way {shots}-shot" if ways else f"{shots} points"
     told = f"{method} on {dataset}, {shape}, {model}"
-    elsewhere = place.get("on") not in (None, "same")
+    # papers test where they train, and score by the dataset's own metric
+    elsewhere = place.get("on") not in (None, "same") or place.get("scored_by") is not None
     known = () if elsewhere else find(Setting(*at), claim.metric, group.transductive)
     found = [one for one in known if one.certainty == known[0].certainty]
     if not found:

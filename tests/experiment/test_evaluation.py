@@ -267,7 +267,8 @@ def test_figures_show_as_many_queries_of_each_class_as_the_smallest_has(
 ) -> None:
     shape = EpisodeShape(WAYS, 2, (3, 2, 2, 1))
     stream = EpisodeStream(tiny_datasets["omniglot"], {}, "test", shape, root_seed=0, seed=0)
-    kept, whole, _, _ = figures(stream, "protonet", "query")
+    arrays, whole, _, _ = figures(stream, "protonet", "query")
+    kept = {part: arrays[f"images/{part}"] for part in Images.parts}
     for e in range(2):
         first = [int(np.flatnonzero(whole.query_y[e] == c)[0]) for c in range(WAYS)]
         assert kept["query_y"][e].tolist() == list(range(WAYS))

@@ -304,6 +304,17 @@ def test_what_reaches_a_method(algorithm: str, seen: Seen, tmp_path: Path) -> No
     assert np.array_equal(tested[-2:], tested[:2])
 
 
+def test_a_method_that_does_not_train_is_left_alone(omniglot_folder: Path) -> None:
+    cell = omniglot_cell("scratch")
+    dataset, method = open_dataset(cell.fit.dataset, omniglot_folder), make_method(cell.fit.method)
+    state, heard = state_of(cell, omniglot_folder), []
+    before = fingerprint(state)
+    result = experiment.train_fit(cell, method, state, dataset, CPU, heard.append)
+    assert (result.stopped, result.iterations, result.best_iteration) == ("untrained", 0, 0)
+    assert result.seconds.size == result.total_seconds == 0
+    assert (fingerprint(state), heard) == (before, [])
+
+
 @pytest.mark.parametrize("ways", [3, 5])
 def test_before_adaptation_accuracy_is_chance(omniglot_folder: Path, ways: int) -> None:
     """Even on the very classes that training has met, because the order of classes says nothing:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from few_shot import CPU, make_method
+from few_shot import CPU
 from torch import Tensor, nn
 
 from metabench.cells import Train, Validate
@@ -308,20 +308,6 @@ def test_losses_that_are_read_late_are_the_same(
     at_once = bench().run(Train(iterations=10), Validate(every=4))
     monkeypatch.setitem(training.READ_EVERY, "cpu", 50)
     assert bench().run(Train(iterations=10), Validate(every=4)).loss == at_once.loss
-
-
-def test_a_method_that_does_not_train_is_left_alone(bench: Callable[..., Bench]) -> None:
-    at = bench()
-    at.method = make_method("scratch")
-    result = at.run(Train(iterations=10))
-    assert (result.stopped, result.iterations, result.best_iteration, at.weight, at.seen) == (
-        "untrained",
-        0,
-        0,
-        0,
-        [],
-    )
-    assert result.seconds.size == result.total_seconds == 0
 
 
 def test_seconds_of_iterations_leave_validation_out(bench: Callable[..., Bench]) -> None:

@@ -361,7 +361,7 @@ def test_verdicts_are_those_of_the_table_and_counted_on_the_first_screen(tmp_pat
     assert "seconds per task, fomaml over maml" in page.text
     assert "score, maml less fomaml, less the same at shots 1" in page.text
     assert "score, protonet less 90 %" in page.text
-    assert "published figures are not kept yet" in page.text
+    assert "no published figure is known of maml on omniglot" in page.text
 
 
 def test_what_it_costs_is_on_the_first_screen(tmp_path):

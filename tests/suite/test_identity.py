@@ -298,6 +298,8 @@ def test_every_setting_moves_the_id(
         "shots": 1,
         "seeds": 1,
     }
+    if group == "models":
+        grid["models"] = name
     suite = {**BASE, "grid": [grid if regression else {**grid, "ways": 5}]}
     table = TABLE_OF[group]
     before = cell_of(tmp_path, {**suite, table: {name: together}})

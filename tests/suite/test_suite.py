@@ -15,7 +15,7 @@ from suite_project import GOOD, load, write_suite
 
 from metabench.cells import Cell, Part
 from metabench.errors import ConfigError
-from metabench.runner.describe import metric_of
+from metabench.records.contents import metric_of
 from metabench.suite import Suite, every_suite, load_suite, parse_seeds, suite_names
 from metabench.suite.document import Document, read_document
 from metabench.suite.networks import misfit
