@@ -361,7 +361,38 @@ def test_verdicts_are_those_of_the_table_and_counted_on_the_first_screen(tmp_pat
     assert "seconds per task, fomaml over maml" in page.text
     assert "score, maml less fomaml, less the same at shots 1" in page.text
     assert "score, protonet less 90 %" in page.text
-    assert "no published figure is known of maml on omniglot" in page.text
+    assert "against 0.987 ± 0.004 (Model-agnostic meta-learning" in page.text
+
+
+def test_memory_is_told_above_the_baseline_where_records_know_it(tmp_path):
+    """Older records do not, and tell all that was resident."""
+
+    def known(record):
+        record["measured"]["peak_resident_above_bytes"] = {"training": 7 * 2**20, "test": 2**20}
+
+    change = {("maml", 1, seed): known for seed in range(5)}
+    old, new = Synthetic(shots=(1,)), Synthetic(shots=(1,), change=change)
+    old, new = (page_of(one.write(tmp_path / name)) for one, name in ((old, "o"), (new, "n")))
+    assert "above baseline" not in old.text
+    assert "Resident peak above baseline" in new.text
+    assert "Resident peak above baseline" not in old.text
+    assert "peak resident memory in training, above baseline" in new.text
+    assert new.text.count("Resident peak") == old.text.count("Resident peak")
+    assert words.size(7 * 2**20).replace(words.THIN, " ") in new.text
+
+
+def test_a_block_says_what_scores_it_and_how_many_queries_its_classes_have(tmp_path):
+    class Odd(Synthetic):
+        def _entry(self, *at):
+            entry = super()._entry(*at)
+            entry["group"] |= {"query_shots": [45, 2, 1, 1, 1], "scored_by": "log_loss"}
+            own = {"name": "log_loss", "unit": "nats", "higher_is_better": False, "chance": 1.609}
+            return entry | {"metric": own}
+
+    text = page_of(Odd(shots=(1,)).write(tmp_path / "run")).text
+    assert "5-way 1-shot · by log loss" in text
+    assert "45 + 2 + 1 + 1 + 1 queries of the classes, dealt out anew in each episode" in text
+    assert "each episode, chance 1.609" in text
 
 
 def test_what_it_costs_is_on_the_first_screen(tmp_path):

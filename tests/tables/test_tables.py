@@ -10,6 +10,7 @@ import pytest
 from synthetic_run import Synthetic, fail, reached, troubled
 
 from metabench.errors import FolderError, RecordError, UnwritableError
+from metabench.metrics import METRICS
 from metabench.report.answer import headline
 from metabench.report.blocks import blocks_of
 from metabench.tables import curves, environment, load, rows
@@ -187,6 +188,22 @@ def test_costs_are_those_of_completed_cells(tmp_path):
     assert maml["training_seconds"] == pytest.approx(cells["training_seconds"].mean())
     assert maml["peak_resident_bytes_training"] == 7 * 2**30
     assert maml["peak_gpu_allocated_bytes_training"] is None
+
+
+def test_every_metric_of_a_record_is_a_column(tmp_path):
+    def scored(seed):
+        told = {"mean": 0.1 * seed, "interval": None}
+        unknown = {"mean": None, "interval": None}
+        return lambda record: record["result"].update(metrics={"macro_f1": told, "mae": unknown})
+
+    change = {("maml", 1, seed): scored(seed) for seed in range(5)}
+    run = load(one_block(change=change).write(tmp_path / "run"))
+    maml, fomaml = rows(run.groups)
+    assert maml["macro_f1"] == pytest.approx(0.2)
+    assert maml["macro_f1_low"] < 0.2 < maml["macro_f1_high"]
+    assert maml["mae"] is None
+    assert fomaml["macro_f1"] is None  # whose records are older
+    assert {*METRICS} <= {*run.cells.columns}
 
 
 def elsewhere(record):
