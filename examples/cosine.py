@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from annotated_types import Gt
 from torch import Tensor
 
-from metabench.methods.metric_based import MetricMethod
+from metabench.methods.metric_based import MetricMethod, MetricState
 
 
 class CosinePrototypes(MetricMethod):
@@ -24,7 +24,9 @@ class CosinePrototypes(MetricMethod):
 
     settings: Settings
 
-    def compare(self, support_z: Tensor, support_y: Tensor, query_z: Tensor) -> Tensor:
+    def compare(
+        self, state: MetricState, support_z: Tensor, support_y: Tensor, query_z: Tensor
+    ) -> Tensor:
         """Scores ``[E, N*Q, N]`` from embeddings ``[E, N*K, F]`` with labels ``[E, N*K]``, and
         ``[E, N*Q, F]``."""
         member = F.one_hot(support_y).to(support_z.dtype)

@@ -8,7 +8,7 @@ worker process and serialise to JSON. Their ids hash what shapes the numbers and
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -44,10 +44,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Train:
-    """The training recipe. Exactly one of `iterations`, `tasks`, `seconds` is the budget.
+    """The training recipe. Exactly one of `iterations`, `tasks`, `seconds` is the budget; a method
+    that does not train has none.
 
-    `schedule` scales the outer learning rate: `linear` and `cosine` fall from 1 to 0 over the
-    budget, `step` multiplies by `step_factor` every `step_every` iterations.
+    `schedule` scales the outer learning rate: `linear` and `cosine` fall from 1 to
+    `schedule_floor` over the budget, `step` multiplies by `step_factor` every `step_every`
+    iterations, down to `schedule_floor`. Over the first `warm_up` iterations the rate rises in
+    equal steps to what the schedule says.
     """
 
     iterations: int | None = None
@@ -60,6 +63,13 @@ class Train:
     schedule: Literal["constant", "linear", "cosine", "step"] = "constant"
     step_every: int = 2000
     step_factor: float = 0.5
+    schedule_floor: float = 0.0
+    warm_up: int = 0
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether anything is trained."""
+        return any(budget is not None for budget in (self.iterations, self.tasks, self.seconds))
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,6 @@ class Validate:
     shots: int | None = None
     query_shots: int = 15
     select: Literal["best", "last"] = "best"
-    target: float | None = None
     patience: int | None = None
 
 
@@ -101,17 +110,34 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Fit:
-    """One training: algorithm x model x dataset x recipe x seed. `algorithm` is a label and enters
-    no id."""
+    """One training: algorithm x model x dataset x recipe x seed. It holds what shapes numbers, and
+    `algorithm`, which is a label and enters no id: a field of `train` or `validate` that nothing
+    reads is at its default.
+
+    Attributes
+    ----------
+    model
+        None for a method without a network.
+    """
 
     algorithm: str
     method: Part
-    model: Part
+    model: Part | None
     dataset: Part
     train: Train
     validate: Validate
     seed: int
     root_seed: int
+
+    @property
+    def parts(self) -> list[tuple[Literal["methods", "models", "datasets"], Part]]:
+        """Method, model where there is one, and dataset, each with the group of its name."""
+        model = [] if self.model is None else [self.model]
+        return [
+            ("methods", self.method),
+            *(("models", part) for part in model),
+            ("datasets", self.dataset),
+        ]
 
     @cached_property
     def id(self) -> str:
@@ -120,10 +146,11 @@ class Fit:
 
     def identity(self) -> dict[str, Any]:
         """The canonical configuration that `id` hashes."""
+        model = {} if self.model is None else {"model": self.model.identity()}
         return {
             "protocol": PROTOCOL,
             "method": self.method.identity(),
-            "model": self.model.identity(),
+            **model,
             "dataset": self.dataset.identity(),
             "train": without_defaults(self.train),
             "validate": without_defaults(self.validate),
@@ -140,12 +167,16 @@ class Cell:
     ----------
     labels
         What the suite calls this cell: `algorithm`, `dataset`, `model`, `on`, and one entry an axis
-        (`algorithm.inner_lr`). Labels enter no id.
+        (`algorithm.inner_lr`). Labels enter no id: cells of several labels may be one, of which
+        there is one record.
+    target
+        The validation score whose first crossing is to be noted, or None. It enters no id.
     """
 
     fit: Fit
     evaluate: Evaluate
     labels: Mapping[str, Any]
+    target: float | None = None
 
     @cached_property
     def id(self) -> str:
@@ -183,3 +214,11 @@ class Cell:
             key: value for key, value in dataclasses.asdict(self.evaluate).items() if key != "on"
         }
         return {**self.labels, "method": self.fit.method.name, **evaluate}
+
+
+def each_once(cells: Iterable[Cell]) -> list[Cell]:
+    """Of cells that are one under several labels the first."""
+    unique: dict[str, Cell] = {}
+    for cell in cells:
+        unique.setdefault(cell.id, cell)
+    return list(unique.values())

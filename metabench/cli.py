@@ -124,7 +124,10 @@ def parser() -> Parser:
         "metabench list methods",
     )
     listing.add_argument(
-        "kind", nargs="?", choices=("suites", "methods", "datasets", "models"), help="one kind only"
+        "kind",
+        nargs="?",
+        choices=("suites", "methods", "datasets", "models", "figures"),
+        help="one kind only",
     )
     _add_verify(verbs)
     _add_data(verbs)

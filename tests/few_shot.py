@@ -21,6 +21,7 @@ from metabench.methods.method import Method
 from metabench.models.conv4 import Conv4
 from metabench.models.layers import BatchNorm2d
 from metabench.models.mlp import MLP
+from metabench.models.model import Model, Network
 from metabench.registry.settings import make_part
 from metabench.tasks.episodes import Episodes, Task
 
@@ -33,19 +34,24 @@ NETWORK_MODES = [("mlp", None), *((network, mode) for network in NETWORKS[1:] fo
 """Every network with every batch norm mode that it can have."""
 
 
-def make_network(name: str, *, filters: int = 4, size: int = 16) -> nn.Module:
+def with_head(model: Model, task: Task) -> Network:
+    """Return a model under a linear head, as most methods want it."""
+    network = Network(model, task)
+    model.initialise(network)
+    return network
+
+
+def make_network(name: str, *, filters: int = 4, size: int = 16) -> Network:
     """Return a float64 network whose batch norm has a scale, shift and running statistics of its
     own, or an `mlp`."""
     torch.manual_seed(0)
     if name == "mlp":
-        return MLP(
-            MLP.Settings(hidden=(8, 8), init="default"), Task("regression", (1,), 1)
-        ).double()
+        task = Task("regression", (1,), 1)
+        return with_head(MLP(MLP.Settings(hidden=(8, 8), init="default"), task), task).double()
     pooling: Any = name.split()[1]
-    network = Conv4(
-        Conv4.Settings(filters=filters, pooling=pooling),
-        Task("classification", (1, size, size), WAYS),
-    ).double()
+    task = Task("classification", (1, size, size), WAYS)
+    settings = Conv4.Settings(filters=filters, pooling=pooling)
+    network = with_head(Conv4(settings, task), task).double()
     for layer in network.modules():
         if isinstance(layer, BatchNorm2d):
             nn.init.uniform_(layer.weight, 0.5, 1.5)
@@ -90,7 +96,7 @@ def some_episodes(batch: Episodes, which: slice | list[int]) -> Episodes:
     )
 
 
-def textbook_conv4(ours: Conv4, pooling: str) -> nn.Sequential:
+def textbook_conv4(ours: Network, pooling: str) -> nn.Sequential:
     """Return the same network in plain layers of torch, as the papers draw it (pooling last), with
     the same weights."""
     layers: list[nn.Module] = []
@@ -224,9 +230,15 @@ def make_cell(
 
 
 def run(*cells: Cell, data: Path, keep_weights: Path | None = None) -> list[CellOutcome]:
-    """Run the fit that `cells` share, on one thread of the CPU."""
+    """Run the fit that `cells` share, on one thread of the CPU; from the weights in a folder, if
+    there are any."""
+    here = {"conditions": {"conditions_digest": "a" * 64}}
     settings = {"device": "cpu", "threads": 1, "workers": 1, "progress": lambda _: None}
-    return list(run_fit(cells, data=data, keeping=Keeping(weights=keep_weights), **settings))
+    return list(
+        run_fit(
+            cells, data=data, keeping=Keeping(weights=keep_weights, provenance=here), **settings
+        )
+    )
 
 
 def reproducible(outcome: CellOutcome) -> str:

@@ -126,6 +126,9 @@ class Synthetic:
             "seed": seed,
             "group": {**labels, "method": algorithm, **evaluate, "batch_norm": norm},
             "metric": metric,
+            "target": {"score": 0.9, "higher_is_better": True}
+            if self.ways and WEIGHTS.get(algorithm, (1, 1))[0]
+            else None,
         }
 
     def _write_cell(self, folder: Path, entry: Record) -> None:
@@ -159,7 +162,8 @@ class Synthetic:
             if self.figures and result["adaptation"]:
                 steps = len(result["adaptation"]["steps"])
                 shown = images(self.ways, shots, steps, seed) if self.ways else waves(steps, seed)
-                arrays |= {f"figures/{name}": array for name, array in shown.items()}
+                kind = "images" if self.ways else "waves"
+                arrays |= {f"figures/{kind}/{name}": array for name, array in shown.items()}
             np.savez_compressed(path.with_suffix(".npz"), **arrays)
 
     def _record(self, entry: Record, algorithm: str, shots: int, seed: int) -> Record:
@@ -218,12 +222,10 @@ class Synthetic:
             "validation": {
                 "iteration": x.tolist(),
                 "score": validation.tolist(),
-                "loss": [None] * x.size,
+                "loss": [1.0] * x.size,
             }
             if trains
             else {"iteration": [], "score": [], "loss": []},
-            "target": 0.9 if chance is not None else None,
-            "iterations_to_target": 1100 if trains and score > 0.94 else None,
             "training": {"iteration": bins.tolist(), "loss": loss.tolist(), "score": None}
             if trains
             else {"iteration": [], "loss": [], "score": []},
@@ -253,6 +255,13 @@ class Synthetic:
             "peak_resident_bytes": {"training": resident, "test": resident - 2**24},
             "workers": 2,
         }
+
+
+def reached(iteration: int | None) -> Callable[[Record], None]:
+    """Let a record reach its target at this iteration, or never."""
+    score = 0.0 if iteration is None else 1.0
+    curve = {"iteration": [50, iteration or 100], "score": [0.0, score], "loss": [1.0, 1.0]}
+    return lambda record: record["result"].update(validation=curve)
 
 
 def waves(steps: int, seed: int, told: bool = False) -> dict[str, np.ndarray]:

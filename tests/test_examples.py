@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from metabench import tables
+from metabench.records import RecordStore
 from metabench.verbs.run import run_project
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -16,7 +17,7 @@ def test_examples_are_of_a_page() -> None:
         assert len(file.read_text().splitlines()) <= 60, file
 
 
-def test_a_method_and_a_dataset_of_ones_own_run_beside_the_built_in_ones(
+def test_a_method_a_dataset_and_a_model_of_ones_own_run_beside_the_built_in_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = shutil.copytree(
@@ -30,7 +31,13 @@ def test_a_method_and_a_dataset_of_ones_own_run_beside_the_built_in_ones(
     )
     monkeypatch.chdir(project)
     summary = run_project(None, workers=1)
-    assert (summary.exit_status, summary.finished) == (0, 4)
-    groups = tables.load(summary.folder).groups.set_index("algorithm")
-    assert groups.loc["cosine", "score"] > 0.25  # chance is 0.2
-    assert groups.loc["maml", "score"] < 100
+    assert (summary.exit_status, summary.finished) == (0, 5)
+    groups = tables.load(summary.folder).groups.set_index(["algorithm", "model"])
+    assert groups.loc[("cosine", "conv4"), "score"] > 0.25  # chance is 0.2
+    assert groups.loc[("maml", "mlp"), "score"] < 100
+    assert groups.loc[("maml", "residual"), "score"] > 0.1
+    ways = {
+        record["labels"]["model"]: record["provenance"]["network"]
+        for record in RecordStore(summary.folder).scan().records.values()
+    }
+    assert ways["residual"] == {"tasks": "packed", "why": None}

@@ -4,7 +4,7 @@ dataset."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from metabench.errors import DataError
-from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task
+from metabench.figures import Figure
+from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task, Want
 
 Split = Literal["train", "validation", "test"]
 
@@ -80,8 +81,9 @@ class Dataset(ABC):
         One line each, for `metabench data list` and the report.
     version
         Raised whenever the same settings come to mean other episodes.
-    tells
-        Whether `telling` gives a view whose inputs say what defines the task.
+    offers
+        What methods may have of it, of ``episodes``, ``examples``, ``unlabelled`` (images),
+        ``views`` (augmented) and ``privileged`` inputs; see the methods below.
     """
 
     kind: ClassVar[Literal["classification", "regression"]]
@@ -90,7 +92,7 @@ class Dataset(ABC):
     licence: ClassVar[str] = "not said"
     source: ClassVar[str] = "not said"
     version: ClassVar[int] = 1
-    tells: ClassVar[bool] = False
+    offers: ClassVar[frozenset[Want]] = frozenset({"episodes"})
     Settings: ClassVar[type[Any]]
 
     def __init__(self, settings: Any) -> None:
@@ -113,6 +115,23 @@ class Dataset(ABC):
     def content_digest(self) -> str | None:
         """SHA-256 of the loaded content (images, labels, class names), or None where nothing is
         loaded."""
+        return None
+
+    def class_sizes(self, root: Path) -> Mapping[Split, Mapping[str, int]] | None:
+        """How many examples each class of each split has, by name: for the refusal of episodes that
+        cannot be filled, before anything runs. Needs no `load`, and decodes nothing.
+
+        Returns
+        -------
+        Mapping or None
+            Of what lies in the data folder `root`; where nothing does, of what would be prepared.
+            None where there are no classes, or nobody knows.
+
+        Raises
+        ------
+        DataError
+            What lies there cannot be used; `load` says so again.
+        """
         return None
 
     @abstractmethod
@@ -147,35 +166,38 @@ class Dataset(ABC):
 
     def training_task(self) -> Task:
         """What a network is built for that learns all of the training split at once: one output a
-        training class, or the value. After `load`.
-
-        Raises
-        ------
-        DataError
-            This dataset offers episodes alone. One that overrides this overrides `draw_examples`
-            and `gather_examples` with it.
-        """
-        raise DataError(
-            f"{type(self).__name__} has no single examples, which methods that train outside of "
-            "episodes need"
-        )
+        training class, or the value. After `load`. Only where it offers ``examples``."""
+        raise self._offers_no("single examples")
 
     def draw_examples(self, count: int, rng: np.random.Generator) -> Draw:
-        """Draw `count` examples of the training split, each anew."""
-        raise NotImplementedError
+        """Draw `count` examples of the training split, each anew. Only where it offers ``examples``
+        or ``unlabelled`` ones."""
+        raise self._offers_no("single examples")
 
     def gather_examples(self, draw: Draw, device: torch.device) -> Examples:
         """Turn drawn examples (or a slice of them along the first axis) into tensors."""
-        raise NotImplementedError
+        raise self._offers_no("single examples")
 
-    def telling(self) -> Dataset:
-        """Return a view of this dataset with the same draws, each of whose inputs also says what
-        defines the task. Only where it `tells`."""
-        raise TypeError(f"{type(self).__name__} cannot say what defines its tasks")
+    def draw_views(self, count: int, rng: np.random.Generator) -> Draw:
+        """Draw what is random in an augmented view of each of `count` examples. Only where it
+        offers ``views``."""
+        raise self._offers_no("augmented views")
 
-    def figure(self, draw: Draw) -> Draw | None:
-        """Return the few of these test episodes that a figure shows, with queries where it wants
-        them; None when they are shown as they are."""
+    def view(self, x: Tensor, draw: Draw) -> Tensor:
+        """The drawn view of each input of `x`, ``[n, ...]``, of the same shape."""
+        raise self._offers_no("augmented views")
+
+    def privileged(self) -> Dataset:
+        """Return this dataset with the same draws, each of whose inputs also says what defines the
+        task. Only where it offers ``privileged`` inputs."""
+        raise self._offers_no("privileged inputs")
+
+    def _offers_no(self, what: str) -> DataError:
+        return DataError(f"{type(self).__name__} offers no {what}")
+
+    def figure(self) -> Figure | None:
+        """Return what is kept of a test to be looked at, and how it is drawn (see
+        `metabench.figures`); None where there is nothing to look at."""
         return None
 
     def names(self, draw: Draw) -> dict[str, np.ndarray]:

@@ -13,9 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from metabench.datasets.augmentation import drawing_views, photograph_views, resampled
+from metabench.datasets.class_splits import TURNED
 from metabench.datasets.dataset import Dataset, Metric, Split
+from metabench.figures import Figure
+from metabench.figures.images import Images
 from metabench.identity import canonical
-from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task
+from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task, Want
 from metabench.tasks.sampler import ClassTable, Integers, draw_disjoint, draw_episodes
 
 MOST_GIB = 8
@@ -114,8 +118,7 @@ def with_rotations(pool: ImagePool, splits: Sequence[Split]) -> ImagePool:
         list(pool.image_ids),
     )
     classes = {split: [numbers] for split, numbers in pool.splits.items()}
-    for quarters in (1, 2, 3):
-        suffix = f"/rot{90 * quarters:03d}"
+    for quarters, suffix in enumerate(TURNED, start=1):
         images.append(torch.rot90(pool.images[torch.from_numpy(chosen)], quarters, (1, 2)))
         labels.append(len(names) + place[pool.labels[chosen]])
         for split in splits:
@@ -135,6 +138,7 @@ class ImageDataset(Dataset):
     kind: ClassVar[Literal["classification", "regression"]] = "classification"
     metric: ClassVar[Metric] = Metric("accuracy", "fraction", higher_is_better=True)
     default_model: ClassVar[str] = "conv4"
+    offers: ClassVar[frozenset[Want]] = frozenset({"episodes", "examples", "unlabelled", "views"})
     pool: ImagePool
 
     @property
@@ -191,9 +195,19 @@ class ImageDataset(Dataset):
         classes = np.searchsorted(self.pool.splits["train"], self.pool.labels[draw["image"]])
         return Examples(self.images(draw["image"], device), torch.from_numpy(classes).to(device))
 
-    def figure(self, draw: Draw) -> Draw:
-        """The first two episodes, whole: what is predicted for a query may depend on the others."""
-        return {name: values[:2] for name, values in draw.items()}
+    def draw_views(self, count: int, rng: np.random.Generator) -> Draw:
+        """Draw affine maps ``[n, 2, 3]``: small turns, shifts and changes of size for drawings (of
+        one channel), else resized crops and flips (see `augmentation`)."""
+        drawn = drawing_views if self.pool.images.shape[-1] == 1 else photograph_views
+        return {"map": drawn(count, rng)}
+
+    def view(self, x: Tensor, draw: Draw) -> Tensor:
+        """The images ``[n, C, H, W]`` under the drawn maps."""
+        return resampled(x, draw["map"])
+
+    def figure(self) -> Figure:
+        """Images, and what they were taken for."""
+        return Images()
 
     def names(self, draw: Draw) -> dict[str, np.ndarray]:
         """``image_numbers`` ``[n]`` of the images that were met, and ``image_names`` ``[n]``, UTF-8

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from metabench.datasets.dataset import Dataset, Metric, Split
-from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task
+from metabench.figures import Figure
+from metabench.figures.waves import Waves
+from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task, Want
 
 FURTHEST = 1e6
 """No range goes beyond: errors are squared and averaged in 32 bits, and an x that is stored in them
@@ -66,7 +68,7 @@ class Sinusoid(Dataset):
     default_model: ClassVar[str] = "mlp"
     licence: ClassVar[str] = "none needed: generated"
     source: ClassVar[str] = "Finn et al. 2017, arXiv 1703.03400"
-    tells: ClassVar[bool] = True
+    offers: ClassVar[frozenset[Want]] = frozenset({"episodes", "examples", "privileged"})
     Settings: ClassVar[type[SinusoidSettings]] = SinusoidSettings
     settings: SinusoidSettings
 
@@ -110,16 +112,14 @@ class Sinusoid(Dataset):
         y = draw["amplitude"] * np.sin(draw["x"] - draw["phase"])
         return Examples(_tensor(draw["x"][:, None], device), _tensor(y[:, None], device))
 
-    def telling(self) -> Dataset:
+    def privileged(self) -> Dataset:
         """The same waves, each input followed by amplitude and phase: what the oracle of Finn et
         al. 2017 is given."""
-        return _TellingSinusoid(self.settings)
+        return _PrivilegedSinusoid(self.settings)
 
-    def figure(self, draw: Draw) -> Draw:
-        """The first four waves, asked for at 101 points over the whole range."""
-        few = {name: values[:4] for name, values in draw.items()}
-        points = np.linspace(self.settings.x_low, self.settings.x_high, 101)
-        return {**few, "query_x": np.tile(points[:, None], (len(few["amplitude"]), 1, 1))}
+    def figure(self) -> Figure:
+        """Waves, over the whole range of x."""
+        return Waves(self.settings.x_low, self.settings.x_high)
 
     def gather(self, draw: Draw, device: torch.device) -> Episodes:
         """Compute y in float64 and return float32 tensors."""
@@ -133,7 +133,7 @@ class Sinusoid(Dataset):
         )
 
 
-class _TellingSinusoid(Sinusoid):
+class _PrivilegedSinusoid(Sinusoid):
     """Sinusoids whose inputs are (x, amplitude, phase)."""
 
     def task(self, ways: int | None) -> Task:
@@ -144,11 +144,11 @@ class _TellingSinusoid(Sinusoid):
         """As without, with ``support_x`` ``[E, K, 3]`` and ``query_x`` ``[E, Q, 3]``."""
         plain = super().gather(draw, device)
         known = _tensor(np.stack((draw["amplitude"], draw["phase"]), -1)[:, None], device)
-        told = [
+        inputs = [
             torch.cat((x, known.expand(-1, x.shape[1], -1)), -1)
             for x in (plain.support_x, plain.query_x)
         ]
-        return Episodes(told[0], plain.support_y, told[1], plain.query_y)
+        return Episodes(inputs[0], plain.support_y, inputs[1], plain.query_y)
 
     def gather_examples(self, draw: Draw, device: torch.device) -> Examples:
         """As without, with ``x`` ``[n, 3]``."""

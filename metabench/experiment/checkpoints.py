@@ -27,6 +27,7 @@ from torch import Tensor
 from metabench.io.files import IrregularFileError, make_folder, open_regular, write_bytes
 from metabench.io.shapes import NUMBER, absent, misshapen
 from metabench.io.untrusted import impossible, parse_json
+from metabench.text import one_line
 
 _TEXT, _DIGEST = "metabench", "sha256"
 """Keys of a file's metadata."""
@@ -37,6 +38,9 @@ _HEADER = 2**24
 _COST = {"seconds": NUMBER, "peaks": {"*": int}}
 
 _log = logging.getLogger(__name__)
+
+Tell = Callable[[str], None]
+"""Takes what people should know of a file."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +127,19 @@ class Checkpoint:
         Seconds between two times of writing.
     cost
         What this process has spent on the fit so far.
+    tell
+        Takes what becomes of the file, where that is not what one expects.
     """
 
-    def __init__(self, path: Path, origin: Origin, every: float, cost: Callable[[], Cost]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        origin: Origin,
+        every: float,
+        cost: Callable[[], Cost],
+        tell: Tell = _log.warning,
+    ) -> None:
+        self._tell = tell
         self._path = path
         self._origin = origin
         self._every = every
@@ -147,28 +161,32 @@ class Checkpoint:
     def read(self) -> dict[str, Any] | None:
         """What `write` was given last, or None where there is no file, or one that is damaged or
         made under other conditions."""
-        found = read(self._path)
+        found = read(self._path, self._tell)
         if found is None:
             return None
         facts, tensors = found
         if not self._origin.gives(facts):
-            _log.warning(
-                "%s: made under other conditions or on other data; the training begins anew",
-                self._path.name,
+            self._tell(
+                f"{_shown(self._path)}: made under other conditions or on other data; the training "
+                "begins anew"
             )
             return None
         try:
             standing: dict[str, Any] = unpack(facts["standing"], tensors)
             self._earlier = Cost.of(facts["cost"])
         except Exception as error:  # who writes a digest can write anything
-            warn_of_damage(self._path, error)
+            tell_of_damage(self._path, error, self._tell)
             return None
         return standing
 
     def refuse(self, error: Exception) -> None:
         """Take note that nothing can go on from what was read."""
         self._earlier = None
-        warn_of_damage(self._path, error)
+        tell_of_damage(self._path, error, self._tell)
+
+    def tell_resumed(self, iteration: int) -> None:
+        """Take note that the training went on from what was read."""
+        self._tell(f"went on from iteration {iteration:,}")
 
     def write(self, standing: Mapping[str, Any]) -> None:
         """Replace the file by one of where the training stands: tables and lists of tensors,
@@ -208,9 +226,9 @@ def write(path: Path, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -
     write_bytes(path, safetensors.torch.save(kept, {_TEXT: text, _DIGEST: _digest(text, kept)}))
 
 
-def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+def read(path: Path, tell: Tell = _log.warning) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
     """Facts and tensors of a file, on the CPU; None where there is none, or one that is damaged,
-    which is left as it is.
+    which is told and left as it is.
 
     Raises
     ------
@@ -229,12 +247,12 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
             raise ValueError("its content is not what was written")
         return _facts(metadata[_TEXT]), tensors
     except IrregularFileError as error:
-        warn_of_damage(path, error)
+        tell_of_damage(path, error, tell)
         return None
     except (OSError, MemoryError):
         raise
     except Exception as error:  # a crafted file may fail in any way
-        warn_of_damage(path, error)
+        tell_of_damage(path, error, tell)
         return None
 
 
@@ -248,11 +266,15 @@ def read_facts(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def warn_of_damage(path: Path, error: Exception) -> None:
-    """Say in the log that a file is not used, and why."""
-    _log.warning(
-        "%s: is damaged and not used: %s", path.name, str(error)[:300] or type(error).__name__
-    )
+def tell_of_damage(path: Path, error: Exception, tell: Tell) -> None:
+    """Say that a file is not used, and why."""
+    why = one_line(str(error)[:300] or type(error).__name__)
+    tell(f"{_shown(path)}: is damaged and not used: {why}")
+
+
+def _shown(path: Path) -> str:
+    """A file as people are told of it."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:

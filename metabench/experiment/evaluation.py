@@ -17,23 +17,17 @@ from metabench.experiment.returned import (
     broken,
     checked_arrays,
     checked_candidates,
+    checked_figure,
     checked_metric,
     checked_scores,
 )
 from metabench.experiment.sources import EpisodeStream
 from metabench.methods.method import BatchNormMode, Method, State, task_losses
-from metabench.methods.metric_based import MetricMethod
 from metabench.tasks.episodes import Draw, Episodes
 
 EPISODES_AT_ONCE = 32
 EMBEDDED_EPISODES_AT_ONCE = 512
 IMAGES_AT_ONCE = 64
-FIGURE_SHOTS = 5
-FIGURE_QUERIES = 4
-FIGURE_SIDE = 32
-FIGURE_BYTES = 150_000
-"""What is kept of episodes of images for a figure: support images and queries a class, pixels a
-side, bytes in all."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +45,7 @@ class Evaluation:
     draw
         The episodes as drawn.
     figures
-        Predictions for the few episodes that the dataset wants shown, by name; empty where it has
-        no such wish.
+        What is kept for figures and to read the numbers by, by name.
     seconds
         Per episode, data included.
     """
@@ -142,24 +135,24 @@ def figures_of(
     batch_norm: BatchNormMode | None,
     device: torch.device,
 ) -> dict[str, NDArray[np.generic]]:
-    """Predict what a figure of a few of the test episodes shows, after each number of steps:
-    ``prediction`` ``[e, P, ...]`` beside the episodes.
-
-    Of episodes of images a few are kept, class by class: ``support_x`` and ``query_x`` as uint8
-    ``[e, n, H, W, C]``, and as prediction the class, ``[e, P, n]``.
-    """
-    wanted = stream.dataset.figure(stream.draw(0, episodes))
-    if wanted is None:
-        return {}
-    shown = _shown(stream, checked_arrays(stream.dataset, "figure", wanted), device)
-    outputs = stream.shape.ways or shown.query_y.shape[-1]
-    expected = (len(shown), len(method.curve), shown.query_y.shape[1], outputs)
-    predicted = method.predict(state, shown.support_x, shown.support_y, shown.query_x, batch_norm)
-    predicted = checked_scores(method, "predict", predicted, expected, shown.query_y.device)
-    kept = {name: tensor.cpu() for name, tensor in {**vars(shown), "prediction": predicted}.items()}
-    if kept["support_x"].dim() == 5 and not kept["query_y"].is_floating_point():
-        kept = _few_images(kept)
-    return {name: tensor.numpy() for name, tensor in kept.items()}
+    """Return what is kept of the test for the figures that the dataset and the method name, as
+    ``FIGURE/PART``: predictions for a few of the episodes, after each number of steps."""
+    kept: dict[str, NDArray[np.generic]] = {}
+    for owner in (stream.dataset, method):
+        figure = checked_figure(owner, owner.figure())
+        if figure is None:
+            continue
+        wanted = checked_arrays(owner, "figure", figure.select(stream.draw(0, episodes)))
+        shown = _shown(stream, wanted, device)
+        outputs = stream.shape.ways or shown.query_y.shape[-1]
+        expected = (len(shown), len(method.curve), shown.query_y.shape[1], outputs)
+        predicted = method.predict(
+            state, shown.support_x, shown.support_y, shown.query_x, batch_norm
+        )
+        checked_scores(method, "predict", predicted, expected, shown.query_y.device)
+        arrays = checked_arrays(owner, "figure", figure.keep(shown, predicted))
+        kept |= {f"{figure.name}/{part}": array for part, array in arrays.items()}
+    return kept
 
 
 def _shown(stream: EpisodeStream, draw: Draw, device: torch.device) -> Episodes:
@@ -172,45 +165,6 @@ def _shown(stream: EpisodeStream, draw: Draw, device: torch.device) -> Episodes:
             f"gave an object of type {type(shown).__name__}; expected Episodes",
         )
     return shown
-
-
-def _few_images(shown: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The first images of each class, small; of as many episodes as fit, and of one at least."""
-    episode = torch.arange(len(shown["query_y"])).unsqueeze(1)
-    support, query = (
-        _first_of_class(shown["support_y"], FIGURE_SHOTS),
-        _first_of_class(shown["query_y"], FIGURE_QUERIES),
-    )
-    few = {
-        "support_x": _small(shown["support_x"][episode, support]),
-        "support_y": shown["support_y"][episode, support].to(torch.int16),
-        "query_x": _small(shown["query_x"][episode, query]),
-        "query_y": shown["query_y"][episode, query].to(torch.int16),
-        "prediction": shown["prediction"]
-        .argmax(-1)[episode, :, query]
-        .movedim(1, -1)
-        .to(torch.int16),
-    }
-    fit = max(1, FIGURE_BYTES // (few["support_x"][0].numel() + few["query_x"][0].numel()))
-    return {name: tensor[:fit].contiguous() for name, tensor in few.items()}
-
-
-def _first_of_class(labels: Tensor, few: int) -> Tensor:
-    """Positions ``[e, n]`` of the first `few` of each class, class by class. Every class of an
-    episode has as many."""
-    ways = int(labels.max()) + 1
-    by_class = labels.argsort(dim=1, stable=True).view(len(labels), ways, -1)
-    return by_class[:, :, :few].flatten(1)
-
-
-def _small(images: Tensor) -> Tensor:
-    """Images ``[e, n, C, H, W]`` of 0 ... 1 as bytes ``[e, n, H, W, C]``, neighbouring pixels
-    averaged where there are more than a figure shows."""
-    factor = -(-max(images.shape[-2:]) // FIGURE_SIDE)
-    pooled: Tensor = torch.nn.functional.avg_pool2d(images.flatten(0, 1), factor).unflatten(
-        0, images.shape[:2]
-    )
-    return pooled.mul(255).round().clamp(0, 255).to(torch.uint8).movedim(2, -1)
 
 
 def choose(
@@ -248,7 +202,7 @@ def _predictions(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Scores ``[e, P, N*Q, C]`` and truths of a few episodes at a time."""
     if (
-        isinstance(method, MetricMethod)
+        method.embeds_images_alone
         and isinstance(stream.dataset, ImageDataset)
         and batch_norm in ("running", None)
     ):
@@ -273,7 +227,7 @@ def _predictions(
 
 @torch.no_grad()
 def _compare_embedded(
-    method: MetricMethod,
+    method: Method,
     state: State,
     stream: EpisodeStream,
     dataset: ImageDataset,
@@ -306,7 +260,7 @@ def _compare_embedded(
             .repeat_interleave(support.shape[1] // ways)
             .repeat(len(support), 1)
         )
-        scores = method.compare(embedded[support], support_y, embedded[query])
+        scores = method.compare(state, embedded[support], support_y, embedded[query])
         query_y = torch.from_numpy(draw["query_y"]).to(device)
         yield (
             checked_scores(
@@ -316,7 +270,7 @@ def _compare_embedded(
         )
 
 
-def _embed(method: MetricMethod, state: State, images: Tensor) -> Tensor:
+def _embed(method: Method, state: State, images: Tensor) -> Tensor:
     embedded = method.embed(state, images)
     if not isinstance(embedded, Tensor) or embedded.dim() < 2 or len(embedded) != len(images):
         given = (

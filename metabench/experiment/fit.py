@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 import os
 import random
 import time
@@ -23,9 +24,10 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import nn
 
 from metabench import registry
-from metabench.cells import Cell, Fit, Part, Train, Validate
+from metabench.cells import Cell, Fit, Part
 from metabench.datasets.dataset import Dataset, Split
 from metabench.errors import DataError
 from metabench.experiment.checkpoints import Checkpoint, Cost, Origin
@@ -35,23 +37,28 @@ from metabench.experiment.outcome import arrays_of, measured_of, result_of
 from metabench.experiment.returned import (
     broken,
     checked_arrays,
+    checked_batches,
     checked_candidates,
     checked_content,
     checked_method,
+    checked_network,
+    checked_privileged,
     checked_state,
     checked_task,
-    checked_telling,
     checked_training_task,
     refuse_changed_state,
     state_digest,
 )
-from metabench.experiment.sources import EpisodeStream, ExampleStream
+from metabench.experiment.sources import EpisodeStream, TrainingData, shape_of
 from metabench.experiment.training import train
 from metabench.experiment.training_state import Training
 from metabench.experiment.weights import NOTHING_KEPT, Keeping, Trained, find_weights, keep_weights
 from metabench.methods.method import Method, State
-from metabench.tasks.episodes import Episodes, EpisodeShape, Examples
+from metabench.models.ways import as_model, way_of
+from metabench.tasks.episodes import EpisodeShape, Task
 from metabench.tasks.random_streams import global_stream, torch_generator
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,13 +86,14 @@ class CellOutcome:
 @dataclass(frozen=True)
 class Fitted:
     """What the cells of a fit share once its weights are there. `dataset` is that of training and
-    validation."""
+    validation; `remarks` are what people should know of how the weights came to be."""
 
     method: Method
     state: State
     dataset: Dataset
     trained: Trained
     device: torch.device
+    remarks: tuple[str, ...] = ()
 
 
 def run_fit(
@@ -128,8 +136,9 @@ def run_fit(
 
     progress(Progress("load", 0, None))
     method = make_method(fit.method)
-    dataset = open_dataset(fit.dataset, data, method.told)
-    test_datasets, missing = open_test_datasets(cells, dataset, data, method.told)
+    privileged = "privileged" in method.wants
+    dataset = open_dataset(fit.dataset, data, privileged)
+    test_datasets, missing = open_test_datasets(cells, dataset, data, privileged)
     state = initial_state(fit, method, dataset, where)
 
     memory = MemoryPeaks(where)
@@ -138,26 +147,32 @@ def run_fit(
     def cost() -> Cost:
         return Cost(time.perf_counter() - started, memory.read())
 
+    remarks: list[str] = []
+
+    def tell(remark: str) -> None:
+        _log.warning(remark)
+        remarks.append(remark)
+
     origin = Origin(fit.id, checked_content(dataset), keeping.provenance)
     weights = keeping.weights_of(fit.id) if method.trains else None
     trained = (
-        find_weights(weights, state, origin, any_conditions=keeping.stale)
+        find_weights(weights, state, origin, tell, any_conditions=keeping.stale)
         if weights is not None
         else None
     )
     if trained is None:
-        checkpoint = keeping.checkpoint(origin, cost) if method.trains else None
-        with phase(state, fit.root_seed, "training", fit=fit.id):
+        checkpoint = keeping.checkpoint(origin, cost, tell) if method.trains else None
+        with phase(state, fit.root_seed, "training", training=True, fit=fit.id):
             training = train_fit(cells[0], method, state, dataset, where, progress, checkpoint)
         trained = Trained(training, checkpoint.cost if checkpoint else cost(), workers)
         if weights is not None and training.stopped != "diverged":
             keep_weights(weights, state, trained, origin)
     let_go_of_training(state, where)
 
-    fitted = Fitted(method, state, dataset, trained, where)
+    fitted = Fitted(method, state, dataset, trained, where, tuple(remarks))
     weighed = state_digest(state)
     for cell, test_dataset in test_datasets:
-        with phase(state, fit.root_seed, "choice", cell=cell.id):
+        with phase(state, fit.root_seed, "choice", training=False, cell=cell.id):
             outcome = run_cell(cell, fitted, test_dataset, progress)
         refuse_changed_state(method, state, weighed)
         yield outcome
@@ -198,10 +213,22 @@ def run_cell(
         "wall_seconds": trained.cost.seconds + time.perf_counter() - started,
         "workers": trained.workers,
     }
-    result = result_of(cell, method, state, training, choice, tested, test_dataset)
+    result = result_of(
+        cell,
+        method,
+        state,
+        training,
+        choice,
+        tested,
+        test_dataset,
+        higher_is_better=fitted.dataset.metric.higher_is_better,
+    )
+    way = way_of(state)
     provenance: dict[str, Any] = {
         "data_digest": checked_content(test_dataset),
         "training_data_digest": checked_content(fitted.dataset),
+        "network": {"tasks": way.name, "why": way.why or None},
+        "remarks": list(fitted.remarks),
     }
     if trained.provenance is not None:
         made_on = {name: trained.provenance.get(name) for name in ("cpu", "gpu", "driver")}
@@ -216,7 +243,7 @@ def run_cell(
 
 
 def open_test_datasets(
-    cells: Sequence[Cell], dataset: Dataset, data: Path, told: bool
+    cells: Sequence[Cell], dataset: Dataset, data: Path, privileged: bool
 ) -> tuple[list[tuple[Cell, Dataset]], DataError | None]:
     """Return the cells whose test data is there, each with its dataset, and what is wrong with that
     of the others."""
@@ -229,7 +256,7 @@ def open_test_datasets(
                     cell,
                     dataset
                     if cell.evaluate.on is None
-                    else open_dataset(cell.evaluate.on, data, told),
+                    else open_dataset(cell.evaluate.on, data, privileged),
                 )
             )
         except DataError as error:
@@ -240,11 +267,17 @@ def open_test_datasets(
 
 
 @contextmanager
-def phase(state: State, root_seed: int, purpose: str, **key: Any) -> Iterator[None]:
-    """A part of a fit that no number of another depends on but through `state`: what it draws from
-    global generators is a stream of its own, and its layers are left in the mode, of training or
-    evaluation, in which they were found. Of neither would an interrupted fit know."""
+def phase(
+    state: State, root_seed: int, purpose: str, *, training: bool, **key: Any
+) -> Iterator[None]:
+    """A part of a fit that no number of another depends on but through `state`.
+
+    What it draws from global generators is a stream of its own. Its layers are in the mode of
+    training or evaluation throughout, adaptation included, and are left as they were found: of
+    neither would an interrupted fit know.
+    """
     modes = [(module, module.training) for module in state.modules()]
+    state.train(training)
     with global_stream(root_seed, purpose, **key):
         yield
     for module, mode in modes:
@@ -278,6 +311,8 @@ def train_fit(
 ) -> Training:
     """Train; validation sees the weights as the cells will, under the method's own batch
     normalisation mode."""
+    if not method.trains:
+        return Training()
     fit = cell.fit
     mode = None if cell.evaluate.batch_norm is None else method.settings.test_batch_norm
     validation = episodes_of(fit, fit.dataset, dataset, "validation", shape_of(fit.validate))
@@ -286,7 +321,7 @@ def train_fit(
     def validate() -> Choice:
         # once is enough to know a method by
         weighed = state_digest(state) if next(validations) == 0 else None
-        with phase(state, fit.root_seed, "validation", fit=fit.id):
+        with phase(state, fit.root_seed, "validation", training=False, fit=fit.id):
             choice = choose(method, state, validation, fit.validate.episodes, mode, device)
         if weighed is not None:
             refuse_changed_state(method, state, weighed)
@@ -295,7 +330,7 @@ def train_fit(
     return train(
         method,
         state,
-        training_batches(fit, method, dataset, device),
+        checked_batches(method, TrainingData(fit, method, dataset, device)),
         fit.train,
         fit.validate,
         validate,
@@ -304,21 +339,6 @@ def train_fit(
         lambda iteration, total, loss: progress(Progress("train", iteration, total, loss)),
         checkpoint,
     )
-
-
-def training_batches(
-    fit: Fit, method: Method, dataset: Dataset, device: torch.device
-) -> Callable[[int], Episodes | Examples]:
-    """The training data of each iteration: episodes, or as many examples as those would hold."""
-    tasks, shape = fit.train.tasks_per_batch, shape_of(fit.train)
-    if method.trains_on == "examples":
-        examples = ExampleStream(
-            dataset, fit.dataset.identity(), root_seed=fit.root_seed, seed=fit.seed
-        )
-        size = tasks * (shape.ways or 1) * (shape.shots + shape.query_shots)
-        return lambda i: examples.examples(i * size, size, device)
-    episodes = episodes_of(fit, fit.dataset, dataset, "train", shape)
-    return lambda i: episodes.episodes(i * tasks, tasks, device)
 
 
 def settle(
@@ -390,12 +410,12 @@ def be_deterministic(threads: int) -> None:
     torch.manual_seed(0)
 
 
-def open_dataset(part: Part, data: Path, told: bool = False) -> Dataset:
-    """Return the dataset, loaded; `told` with inputs that say what defines the task."""
+def open_dataset(part: Part, data: Path, privileged: bool = False) -> Dataset:
+    """Return the dataset, loaded; `privileged` with inputs that say what defines the task."""
     with global_stream(0, "loading", dataset=part.identity()):
         dataset: Dataset = registry.make("datasets", part)
-        if told:
-            dataset = checked_telling(dataset)
+        if privileged:
+            dataset = checked_privileged(dataset)
         dataset.load(data)
     return dataset
 
@@ -418,27 +438,33 @@ def method_at(method: Method, steps: int) -> Method:
 
 def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.device) -> State:
     """Return the state before training. The network's weights are the same for every method that
-    meets this model and seed."""
+    meets this model and seed; one without a network has none."""
     task = (
         checked_training_task(dataset)
-        if method.trains_on == "examples"
+        if "examples" in method.wants
         else checked_task(dataset, fit.train.ways)
     )
-    with global_stream(fit.root_seed, "initial weights", seed=fit.seed, model=fit.model.identity()):
-        model = registry.make("models", fit.model, task).to(device)
+    network: nn.Module = nn.Identity()
+    if fit.model is not None:
+        network = initial_network(fit, fit.model, method, task).to(device)
     with global_stream(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity()):
         state = method.init(
-            model,
+            network,
             task,
             torch_generator(fit.root_seed, "method", seed=fit.seed, method=fit.method.identity()),
         )
     return checked_state(method, state).to(device)
 
 
-def shape_of(recipe: Train | Validate) -> EpisodeShape:
-    """The shape of a recipe's episodes; in a fit it always says its shots."""
-    assert recipe.shots is not None
-    return EpisodeShape(recipe.ways, recipe.shots, recipe.query_shots)
+def initial_network(fit: Fit, part: Part, method: Method, task: Task) -> nn.Module:
+    """Return the network that a method makes of the model, with its initial weights."""
+    with global_stream(fit.root_seed, "initial weights", seed=fit.seed, model=part.identity()):
+        model = as_model(registry.make("models", part, task), task)
+        network = checked_network(method, method.network(model, task))
+        model.initialise(network)
+    if way_of(model).name != "packed":
+        _log.warning("model '%s': %s", part.name, way_of(model))
+    return network
 
 
 def episodes_of(

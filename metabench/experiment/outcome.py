@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metabench.cells import Cell, Fit
 from metabench.datasets.dataset import Dataset
@@ -33,9 +34,12 @@ def result_of(
     choice: Choice | None,
     tested: Evaluation | None,
     dataset: Dataset,
+    *,
+    higher_is_better: bool,
 ) -> dict[str, Any]:
     """The reproducible part. A fit that diverged, or a test with scores that are no numbers, scores
-    what a guess would (regression: nothing)."""
+    what a guess would (regression: nothing). `dataset` is that of the test; `higher_is_better` is
+    of validation."""
     fit, at = cell.fit, cell.evaluate
     result: dict[str, Any] = {
         "outcome": "diverged",
@@ -45,9 +49,7 @@ def result_of(
         "iterations": training.iterations,
         "stopped": training.stopped,
         "best_iteration": training.best_iteration,
-        "validation": _thinned(training),
-        "target": fit.validate.target if method.trains else None,
-        "iterations_to_target": training.iterations_to_target,
+        "validation": _thinned(training, higher_is_better),
         "training": _binned(training),
         "adaptation": None,
         "choice": _chosen(method, choice) if choice else None,
@@ -128,15 +130,14 @@ def arrays_of(
 
 
 def _spent(fit: Fit, method: Method, training: Training) -> dict[str, int]:
-    """What training took. A method that trains on examples meets no tasks, and takes its gradients
-    of a whole batch of them."""
-    tasks, in_tasks = (
-        training.iterations * fit.train.tasks_per_batch,
-        method.trains_on == "episodes",
-    )
+    """What training took. A method that trains on single examples meets no tasks, and takes its
+    gradients of a whole batch of them. Views of an image are one image."""
+    tasks = training.iterations * fit.train.tasks_per_batch
+    in_tasks = "episodes" in method.wants
+    images = tasks * (fit.train.ways or 1) * ((fit.train.shots or 0) + fit.train.query_shots)
     return {
         "tasks": tasks if in_tasks else 0,
-        "images": tasks * (fit.train.ways or 1) * ((fit.train.shots or 0) + fit.train.query_shots),
+        "images": images * len(method.wants & {"episodes", "examples", "unlabelled"}),
         "gradient_evaluations": (tasks if in_tasks else training.iterations)
         * method.gradients_per_task,
     }
@@ -163,17 +164,27 @@ def _binned(training: Training) -> dict[str, list[float]]:
     }
 
 
-def _thinned(training: Training) -> dict[str, list[Any]]:
+def _thinned(training: Training, higher_is_better: bool) -> dict[str, list[Any]]:
     """The validation curve; of more points than a record can hold, so many of them, the first and
-    the last included."""
+    the last included, and every one that is the best so far: the first to reach a target is."""
     count = len(training.validated)
-    kept = np.unique(np.linspace(0, count - 1, min(count, VALIDATIONS)).astype(int)).tolist()
+    even = np.linspace(0, count - 1, min(count, VALIDATIONS)).astype(int)
+    kept = np.unique(np.concatenate((even, _improvements(training, higher_is_better)))).tolist()
     curves: dict[str, list[Any]] = {
         "iteration": training.validated,
         "score": training.validation_score,
         "loss": training.validation_loss,
     }
     return {name: [curve[place] for place in kept] for name, curve in curves.items()}
+
+
+def _improvements(training: Training, higher_is_better: bool) -> NDArray[np.int64]:
+    """Places in the validation curve at which the score is better than at all before."""
+    scores, losses = np.array(training.validation_score), np.array(training.validation_loss)
+    sign = 1.0 if higher_is_better else -1.0
+    heights = np.where(np.isfinite(scores) & np.isfinite(losses), sign * scores, -np.inf)
+    best = np.maximum.accumulate(np.concatenate(([-np.inf], heights)))
+    return np.flatnonzero(best[1:] > best[:-1])
 
 
 def _chosen(method: Method, choice: Choice) -> dict[str, Any] | None:

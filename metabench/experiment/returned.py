@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from reprlib import repr as shortened
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from metabench.datasets.dataset import Dataset
+from metabench.datasets.dataset import Dataset, Split
 from metabench.errors import PluginError
-from metabench.methods.method import Method, State, StepResult
+from metabench.figures import Figure
+from metabench.methods.method import Method, Source, State, StepResult
 from metabench.registry import registered
 from metabench.registry.blame import place
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task
@@ -60,7 +61,7 @@ def checked_training_task(dataset: Dataset) -> Task:
 
 def _checked_task(dataset: Dataset, hook: str, task: Any) -> Task:
     if not isinstance(task, Task):
-        raise broken(dataset, hook, f"gave {_told(task)}; expected a Task")
+        raise broken(dataset, hook, f"gave {_seen(task)}; expected a Task")
     if task.kind != dataset.kind:
         raise broken(
             dataset, hook, f"gave a task of kind {task.kind!r}; the dataset is {dataset.kind}"
@@ -86,28 +87,57 @@ def checked_content(dataset: Dataset) -> str | None:
     """The digest of a dataset's content."""
     content = dataset.content_digest()
     if content is not None and not isinstance(content, str):
-        raise broken(dataset, "content_digest", f"gave {_told(content)}; expected a string or None")
+        raise broken(dataset, "content_digest", f"gave {_seen(content)}; expected a string or None")
     return content
 
 
-def checked_telling(dataset: Dataset) -> Dataset:
-    """The view of a dataset whose inputs say what defines the task."""
-    view = dataset.telling()
+def checked_class_sizes(dataset: Dataset, root: Path) -> Mapping[Split, Mapping[str, int]] | None:
+    """How many examples each class of each split has, where that is known."""
+    sizes: Any = dataset.class_sizes(root)
+    known = sizes is None or (
+        isinstance(sizes, Mapping)
+        and set(sizes) <= set(get_args(Split))
+        and all(
+            isinstance(classes, Mapping)
+            and all(isinstance(name, str) and _is_number_of(n) for name, n in classes.items())
+            for classes in sizes.values()
+        )
+    )
+    if not known:
+        raise broken(
+            dataset,
+            "class_sizes",
+            f"gave {_seen(sizes)}; expected None, or split -> class -> how many examples it has, "
+            f"the splits being {', '.join(get_args(Split))}",
+        )
+    return cast("Mapping[Split, Mapping[str, int]] | None", sizes)
+
+
+def checked_privileged(dataset: Dataset) -> Dataset:
+    """The same dataset with inputs that say what defines the task."""
+    view = dataset.privileged()
     if not isinstance(view, Dataset):
-        raise broken(dataset, "telling", f"gave {_told(view)}; expected a Dataset")
+        raise broken(dataset, "privileged", f"gave {_seen(view)}; expected a Dataset")
     return view
+
+
+def checked_network(method: Method, network: Any) -> nn.Module:
+    """The network that a method makes of a model."""
+    if not isinstance(network, nn.Module):
+        raise broken(method, "network", f"gave {_seen(network)}; expected a torch.nn.Module")
+    return network
 
 
 def checked_state(method: Method, state: Any) -> State:
     """The state that `init` gives."""
     if not isinstance(state, State):
-        raise broken(method, "init", f"gave {_told(state)}; expected a State")
+        raise broken(method, "init", f"gave {_seen(state)}; expected a State")
     for name, wanted in {"optimizer": torch.optim.Optimizer, "generator": torch.Generator}.items():
         if not isinstance(value := getattr(state, name), wanted | None):
             raise broken(
                 method,
                 "init",
-                f"gave a State whose {name} is {_told(value)}; expected a torch {wanted.__name__} "
+                f"gave a State whose {name} is {_seen(value)}; expected a torch {wanted.__name__} "
                 "or None",
             )
     return state
@@ -148,7 +178,7 @@ def checked_candidates(method: Method) -> Sequence[Method]:
         raise broken(
             method,
             "candidates",
-            f"gave {_told(found)}; expected a tuple or list of methods, with at least one in it",
+            f"gave {_seen(found)}; expected a tuple or list of methods, with at least one in it",
         )
     for candidate in found:
         if candidate is not method:
@@ -161,21 +191,33 @@ def checked_weights(method: Method, state: State, ways: int | None) -> int:
     adapted = method.adapted_weights(state, ways)
     if not _is_number_of(adapted):
         raise broken(
-            method, "adapted_weights", f"gave {_told(adapted)}; expected a whole number, at least 0"
+            method,
+            "adapted_weights",
+            f"gave {_seen(adapted)}; expected a whole number, at least 0",
         )
     return adapted
+
+
+def checked_batches(method: Method, source: Source) -> Callable[[int], Any]:
+    """What gives the batch of each iteration."""
+    batches = method.batches(source)
+    if not callable(batches):
+        raise broken(
+            method, "batches", f"gave {_seen(batches)}; expected what source.episodes() gives"
+        )
+    return batches
 
 
 def checked_step(method: Method, step: Any) -> StepResult:
     """Loss and score of an iteration. Asked once an iteration."""
     if not isinstance(step, StepResult):
-        raise broken(method, "step", f"gave {_told(step)}; expected a StepResult")
+        raise broken(method, "step", f"gave {_seen(step)}; expected a StepResult")
     for name, value in (("loss", step.loss), ("score", step.score)):
         if not (isinstance(value, Tensor) and value.dim() == 0 and not value.is_complex()):
             raise broken(
                 method,
                 "step",
-                f"gave a {name} of {_told(value)}; expected a real tensor without axes",
+                f"gave a {name} of {_seen(value)}; expected a real tensor without axes",
             )
     return step
 
@@ -186,7 +228,7 @@ def checked_scores(
     """Predictions of the shape that is `wanted`, to the last axis."""
     if not isinstance(scores, Tensor) or scores.layout != torch.strided:
         raise broken(
-            method, hook, f"gave {_told(scores)}; expected a dense tensor of shape {list(wanted)}"
+            method, hook, f"gave {_seen(scores)}; expected a dense tensor of shape {list(wanted)}"
         )
     if scores.shape != wanted:  # broadcasting would score it all the same
         raise broken(
@@ -211,7 +253,7 @@ def checked_metric(dataset: Dataset, per_episode: Any, wanted: tuple[int, ...]) 
         raise broken(
             dataset,
             "metric",
-            f"gave {_told(per_episode)} per episode; expected a tensor of float64 of shape "
+            f"gave {_seen(per_episode)} per episode; expected a tensor of float64 of shape "
             f"{list(wanted)}",
         )
     return per_episode
@@ -220,7 +262,7 @@ def checked_metric(dataset: Dataset, per_episode: Any, wanted: tuple[int, ...]) 
 def checked_draw(dataset: Dataset, hook: str, draw: Any, count: int) -> Draw:
     """So many episodes or examples, drawn and not gathered."""
     if not _are_arrays(draw) or not draw:
-        raise broken(dataset, hook, f"gave {_told(draw)}; expected arrays by name")
+        raise broken(dataset, hook, f"gave {_seen(draw)}; expected arrays by name")
     for name, values in draw.items():
         if values.ndim == 0 or len(values) != count:
             raise broken(
@@ -232,10 +274,17 @@ def checked_draw(dataset: Dataset, hook: str, draw: Any, count: int) -> Draw:
     return draw  # type: ignore[no-any-return]
 
 
-def checked_arrays(dataset: Dataset, hook: str, arrays: Any) -> dict[str, np.ndarray]:
+def checked_figure(owner: Dataset | Method, figure: Any) -> Figure | None:
+    """A figure that a dataset or a method names, or none."""
+    if not isinstance(figure, Figure | None):
+        raise broken(owner, "figure", f"gave {_seen(figure)}; expected a Figure or None")
+    return figure
+
+
+def checked_arrays(dataset: Dataset | Method, hook: str, arrays: Any) -> dict[str, np.ndarray]:
     """Arrays by name that a file can hold, as many as there may be."""
     if not _are_arrays(arrays):
-        raise broken(dataset, hook, f"gave {_told(arrays)}; expected arrays by name")
+        raise broken(dataset, hook, f"gave {_seen(arrays)}; expected arrays by name")
     return arrays  # type: ignore[no-any-return]
 
 
@@ -245,7 +294,7 @@ def checked_episodes(
     """Gathered episodes of a shape. Looks at labels and values too, which on a GPU means waiting
     for it: once a stream is enough."""
     if not isinstance(episodes, Episodes):
-        raise broken(dataset, "gather", f"gave {_told(episodes)}; expected Episodes")
+        raise broken(dataset, "gather", f"gave {_seen(episodes)}; expected Episodes")
     ways = shape.ways or 1
     for part, each in (("support", shape.shots), ("query", shape.query_shots)):
         x, y = getattr(episodes, f"{part}_x"), getattr(episodes, f"{part}_y")
@@ -273,10 +322,17 @@ def checked_examples(
     """Gathered examples of so many `classes` of the training split; None for regression. Once a
     stream is enough."""
     if not isinstance(examples, Examples):
-        raise broken(dataset, "gather_examples", f"gave {_told(examples)}; expected Examples")
+        raise broken(dataset, "gather_examples", f"gave {_seen(examples)}; expected Examples")
     _checked_inputs(dataset, "gather_examples", "x", examples.x, (count,), device)
     _checked_targets(dataset, "gather_examples", "y", examples.y, (count,), classes, device)
     return examples
+
+
+def checked_views(dataset: Dataset, views: Any, x: Tensor) -> Tensor:
+    """Augmented views of inputs: of their shape."""
+    if not isinstance(views, Tensor) or (views.shape, views.dtype) != (x.shape, x.dtype):
+        raise broken(dataset, "view", f"gave {_seen(views)}; expected {_seen(x)}")
+    return views
 
 
 def state_digest(state: State) -> str:
@@ -321,7 +377,7 @@ def _checked_inputs(
         raise broken(
             dataset,
             hook,
-            f"gave {name}: {_told(x)}; expected float32 of shape [{', '.join(map(str, first))}, "
+            f"gave {name}: {_seen(x)}; expected float32 of shape [{', '.join(map(str, first))}, "
             "...]",
         )
     if x.device != device:
@@ -349,7 +405,7 @@ def _checked_targets(
         and y.shape[: len(first)] == first
     )
     if not fits or y.dim() != len(first) + (not labels) or y.numel() == 0:
-        raise broken(dataset, hook, f"gave {name}: {_told(y)}; expected {wanted}")
+        raise broken(dataset, hook, f"gave {name}: {_seen(y)}; expected {wanted}")
     if y.device != device:
         raise broken(dataset, hook, f"gave {name} on {y.device}; expected it on {device}")
     if classes is not None and not (int(y.min()) >= 0 and int(y.max()) < classes):
@@ -376,7 +432,7 @@ def _is_count(value: Any) -> bool:
     return _is_number_of(value) and value > 0
 
 
-def _told(value: Any) -> str:
+def _seen(value: Any) -> str:
     """What was given, in a few words."""
     if isinstance(value, Tensor):
         return f"a tensor of {_dtype(value.dtype)} of shape {list(value.shape)}"
@@ -385,7 +441,7 @@ def _told(value: Any) -> str:
     if isinstance(value, dict) and value:
         return (
             "{"
-            + ", ".join(f"{shortened(key)}: {_told(item)}" for key, item in list(value.items())[:3])
+            + ", ".join(f"{shortened(key)}: {_seen(item)}" for key, item in list(value.items())[:3])
             + "}"
         )
     if value is None or isinstance(value, bool | int | float | str | tuple | list | dict):

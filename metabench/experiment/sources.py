@@ -1,5 +1,5 @@
 """The endless sequences that a dataset is met in: episodes, and examples of no episode in
-particular.
+particular, as they are or in augmented views.
 
 Both are drawn whole blocks at a time, each block from a named stream of its own (see
 `tasks.random_streams`): what is drawn does not depend on who asks, in what order, or in what
@@ -9,15 +9,25 @@ portions.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from metabench.cells import Fit, Train, Validate
 from metabench.datasets.dataset import Dataset, Split
-from metabench.experiment.returned import checked_draw, checked_episodes, checked_examples
-from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples
+from metabench.experiment.returned import (
+    broken,
+    checked_draw,
+    checked_episodes,
+    checked_examples,
+    checked_views,
+)
+from metabench.methods.method import Method
+from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Unlabelled, Want
 from metabench.tasks.random_streams import generator, global_stream
 
 BLOCK = 1024
@@ -165,16 +175,35 @@ class ExampleStream(_Blocks):
     ----------
     dataset, identity, root_seed, seed
         As for `EpisodeStream`.
+    purpose
+        ``examples`` or ``unlabelled``: sequences of their own.
+    views
+        Augmented views of each example that stand in its place; 1 for the example itself. The
+        sequence of examples does not depend on it, nor a view on how many others there are.
     """
 
     def __init__(
-        self, dataset: Dataset, identity: dict[str, Any], *, root_seed: int, seed: int
+        self,
+        dataset: Dataset,
+        identity: dict[str, Any],
+        *,
+        root_seed: int,
+        seed: int,
+        purpose: Literal["examples", "unlabelled"] = "examples",
+        views: int = 1,
     ) -> None:
         super().__init__()
         self.dataset = dataset
         self.size = EXAMPLES_BLOCK
         self._root_seed = root_seed
+        self._purpose = purpose
         self._key = {"dataset": identity, "seed": seed}
+        if purpose != "examples":
+            self._key["of"] = purpose
+        self._views = [
+            _ViewStream(dataset, root_seed, {**self._key, "of": purpose, "view": view})
+            for view in range(views if views > 1 else 0)
+        ]
 
     def examples(self, start: int, count: int, device: torch.device) -> Examples:
         """Return the examples `start` ... `start + count - 1` as tensors on `device`."""
@@ -189,10 +218,100 @@ class ExampleStream(_Blocks):
                 device,
             )
             self._looked_at = True
-        return examples
+        if not self._views:
+            return examples
+        views = [stream.views(examples.x, start) for stream in self._views]
+        return Examples(torch.stack(views), examples.y)
 
     def _draw_block(self, number: int) -> Draw:
-        drawn = self.dataset.draw_examples(
-            EXAMPLES_BLOCK, generator(self._root_seed, "examples", **self._key, block=number)
-        )
+        rng = generator(self._root_seed, self._purpose, **self._key, block=number)
+        drawn = self.dataset.draw_examples(EXAMPLES_BLOCK, rng)
         return checked_draw(self.dataset, "draw_examples", drawn, EXAMPLES_BLOCK)
+
+
+class _ViewStream(_Blocks):
+    """What is random in one view of each example of a sequence."""
+
+    def __init__(self, dataset: Dataset, root_seed: int, key: dict[str, Any]) -> None:
+        super().__init__()
+        self.dataset = dataset
+        self.size = EXAMPLES_BLOCK
+        self._root_seed = root_seed
+        self._key = key
+
+    def views(self, x: Tensor, start: int) -> Tensor:
+        """The view of each of the inputs `x`, the first of which is number `start`."""
+        return checked_views(self.dataset, self.dataset.view(x, self.draw(start, len(x))), x)
+
+    def _draw_block(self, number: int) -> Draw:
+        rng = generator(self._root_seed, "views", **self._key, block=number)
+        drawn = self.dataset.draw_views(EXAMPLES_BLOCK, rng)
+        return checked_draw(self.dataset, "draw_views", drawn, EXAMPLES_BLOCK)
+
+
+class TrainingData:
+    """What the method of a fit may train on: its `methods.method.Source`.
+
+    Parameters
+    ----------
+    fit
+        Says how large a batch is, and names the streams.
+    method
+        Gets what it declares to want, and nothing else.
+    dataset
+        Loaded.
+    """
+
+    def __init__(self, fit: Fit, method: Method, dataset: Dataset, device: torch.device) -> None:
+        self._fit, self._method, self._dataset, self._device = fit, method, dataset, device
+
+    def episodes(self) -> Callable[[int], Episodes]:
+        """Batches of as many episodes as the recipe says."""
+        self._allow("episodes")
+        fit, tasks = self._fit, self._fit.train.tasks_per_batch
+        stream = EpisodeStream(
+            self._dataset,
+            fit.dataset.identity(),
+            "train",
+            shape_of(fit.train),
+            root_seed=fit.root_seed,
+            seed=fit.seed,
+        )
+        return lambda i: stream.episodes(i * tasks, tasks, self._device)
+
+    def examples(self, views: int = 1) -> Callable[[int], Examples]:
+        """Batches of as many examples as those episodes would hold."""
+        return self._singles("examples", views)
+
+    def unlabelled(self, views: int = 1) -> Callable[[int], Unlabelled]:
+        """The same without their labels, in an order of their own."""
+        batches = self._singles("unlabelled", views)
+        return lambda i: Unlabelled(batches(i).x, views)
+
+    def _singles(
+        self, purpose: Literal["examples", "unlabelled"], views: int
+    ) -> Callable[[int], Examples]:
+        self._allow(purpose)
+        if views > 1:
+            self._allow("views")
+        fit, shape = self._fit, shape_of(self._fit.train)
+        stream = ExampleStream(
+            self._dataset,
+            fit.dataset.identity(),
+            root_seed=fit.root_seed,
+            seed=fit.seed,
+            purpose=purpose,
+            views=views,
+        )
+        size = fit.train.tasks_per_batch * (shape.ways or 1) * (shape.shots + shape.query_shots)
+        return lambda i: stream.examples(i * size, size, self._device)
+
+    def _allow(self, what: Want) -> None:
+        if what not in self._method.wants:
+            raise broken(self._method, "batches", f"asks for {what}, which `wants` does not say")
+
+
+def shape_of(recipe: Train | Validate) -> EpisodeShape:
+    """The shape of a recipe's episodes; in a fit it always says its shots."""
+    assert recipe.shots is not None
+    return EpisodeShape(recipe.ways, recipe.shots, recipe.query_shots)

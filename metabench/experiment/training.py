@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,9 +15,8 @@ from metabench.experiment.checkpoints import Checkpoint
 from metabench.experiment.evaluation import Choice
 from metabench.experiment.measure import Stopwatch
 from metabench.experiment.returned import checked_step
-from metabench.experiment.training_state import Standing, Training
-from metabench.methods.method import Method, State
-from metabench.tasks.episodes import Episodes, Examples
+from metabench.experiment.training_state import Training, TrainingState
+from metabench.methods.method import Method, Moment, State
 
 READ_EVERY = {"cuda": 50}
 """Iterations between two readings of the loss. On a CPU a reading costs nothing; a GPU would have
@@ -26,7 +26,7 @@ to be waited for."""
 def train(
     method: Method,
     state: State,
-    batches: Callable[[int], Episodes | Examples],
+    batches: Callable[[int], Any],
     recipe: Train,
     validate: Validate,
     validation: Callable[[], Choice],
@@ -40,48 +40,47 @@ def train(
     Parameters
     ----------
     batches
-        The training data of each iteration.
+        What the method trains on, an iteration each.
     validation
         Scores the state as it is; `higher_is_better` says which way.
     progress
         Told iteration, total and the last loss that was read.
     checkpoint
-        Where the training puts itself by every so often, and goes on from where it finds itself. No
-        number depends on it.
+        Where the training is saved every so often, and goes on from. No number depends on it.
     """
-    if not method.trains:
-        return Training()
-    standing = Standing(state, validate, higher_is_better, checkpoint, budget_iterations(recipe))
-    result, clock = standing.result, standing.clock
+    total = budget_iterations(recipe)
+    at = TrainingState(state, validate, higher_is_better, checkpoint, total)
+    result, clock = at.result, at.clock
     watch, losses = (
         Stopwatch(device, result.seconds),
         _Losses(result, READ_EVERY.get(device.type, 1)),
     )
     result.stopped = "budget"
     try:
-        for i, rate, last in _schedule(
+        for moment, last in moments(
             recipe, result.iterations, lambda: clock.seconds - result.validation_seconds
         ):
+            done = moment.iteration + 1
             with watch.lap():
-                state.rate = rate
-                step = checked_step(method, method.step(state, batches(i)))
+                batch = batches(moment.iteration)
+                step = checked_step(method, method.step(state, batch, moment))
             losses.add(step.loss, step.score)
-            if (i + 1) % validate.every == 0 or last:
+            if done % validate.every == 0 or last:
                 losses.read()
                 before = time.perf_counter()
-                stop = standing.selection.look(i + 1, validation())
+                stop = at.selection.look(done, validation())
                 result.validation_seconds += time.perf_counter() - before
                 if stop:
                     result.stopped = "patience"
                     break
-            progress(i + 1, budget_iterations(recipe), result.loss[-1] if result.loss else None)
+            progress(done, total, result.loss[-1] if result.loss else None)
             if checkpoint is not None and checkpoint.due and not last:
                 losses.read()
-                standing.write(watch.seconds())
+                at.save(watch.seconds())
         losses.read()
     except _DivergedError:
         result.stopped = "diverged"
-    standing.selection.restore()
+    at.selection.restore()
     result.seconds = watch.seconds()[: result.iterations]
     result.total_seconds = clock.seconds
     return result
@@ -94,11 +93,10 @@ def budget_iterations(recipe: Train) -> int | None:
     return recipe.iterations
 
 
-def _schedule(
+def moments(
     recipe: Train, done: int, seconds: Callable[[], float]
-) -> Iterator[tuple[int, float, bool]]:
-    """Iteration number, factor on the outer rate, and whether it is the last one, until the budget
-    is spent.
+) -> Iterator[tuple[Moment, bool]]:
+    """Each outer iteration until the budget is spent, and whether it is the last one.
 
     So many iterations are `done` before the first one here; `seconds` of training have passed.
     """
@@ -111,19 +109,23 @@ def _schedule(
             assert recipe.seconds is not None
             spent = min(seconds() / recipe.seconds, 1.0)
             last = spent == 1.0
-        yield i, _rate(recipe, i, spent), last
+        yield Moment(i, total, spent, rate_at(recipe, i, spent)), last
         i += 1
 
 
-def _rate(recipe: Train, iteration: int, spent: float) -> float:
+def rate_at(recipe: Train, iteration: int, spent: float) -> float:
+    """Factor on the outer learning rate: what the schedule gives, not below its floor, and a share
+    of it during the warm-up (Goyal et al. 2017, "Accurate, large minibatch SGD", section 2.2)."""
+    floor = recipe.schedule_floor
+    rate = 1.0
     match recipe.schedule:
         case "linear":
-            return 1.0 - spent
+            rate = floor + (1.0 - floor) * (1.0 - spent)
         case "cosine":
-            return 0.5 * (1.0 + math.cos(math.pi * spent))
+            rate = floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * spent))
         case "step":
-            return float(recipe.step_factor ** (iteration // recipe.step_every))
-    return 1.0
+            rate = max(floor, float(recipe.step_factor ** (iteration // recipe.step_every)))
+    return rate * min(1.0, (iteration + 1) / recipe.warm_up) if recipe.warm_up else rate
 
 
 class _DivergedError(Exception):

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,6 @@ class Training:
         The validation curve.
     best_iteration
         The one whose weights were selected; 0 before any training.
-    iterations_to_target
-        First validated iteration that reached the target, or None.
     seconds
         Of every iteration, drawing its episodes included, validation not.
     total_seconds, validation_seconds
@@ -57,7 +55,6 @@ class Training:
     validation_score: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     best_iteration: int = 0
-    iterations_to_target: int | None = None
     seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     total_seconds: float = 0.0
     validation_seconds: float = 0.0
@@ -80,17 +77,18 @@ class Training:
         }
 
     @classmethod
-    def from_dict(cls, told: Mapping[str, Any]) -> Training:
-        """What `as_dict` told.
+    def from_dict(cls, saved: Mapping[str, Any]) -> Training:
+        """What `as_dict` gave.
 
         Raises
         ------
         ValueError
             No training leaves that behind.
         """
-        _refuse_impossible(told)
-        lists = {name: told[name].tolist() for name in _CURVES if name != "seconds"}
-        return cls(**{**told, **lists, "seconds": told["seconds"].numpy()})
+        _refuse_impossible(saved)
+        lists = {name: saved[name].tolist() for name in _CURVES if name != "seconds"}
+        known = {each.name: saved[each.name] for each in fields(cls)}
+        return cls(**{**known, **lists, "seconds": saved["seconds"].numpy()})
 
 
 _OF_EVERY_ITERATION, _OF_EVERY_VALIDATION = (
@@ -104,42 +102,41 @@ _CURVES = {
 """What there is one number of for each iteration or validation, and its type in a file."""
 
 
-def _refuse_impossible(told: Mapping[str, Any]) -> None:
+def _refuse_impossible(saved: Mapping[str, Any]) -> None:
     """See that what a file says of a training can be: everything that follows computes with it."""
     fits = all(
-        isinstance(told[name], Tensor) and (told[name].dim(), told[name].dtype) == (1, kind)
+        isinstance(saved[name], Tensor) and (saved[name].dim(), saved[name].dtype) == (1, kind)
         for name, kind in _CURVES.items()
     )
     fits = fits and all(
-        len({len(told[name]) for name in together}) == 1
+        len({len(saved[name]) for name in together}) == 1
         for together in (_OF_EVERY_ITERATION, _OF_EVERY_VALIDATION)
     )
-    done = len(told["loss"]) if fits else 0
+    done = len(saved["loss"]) if fits else 0
 
     def is_iteration(value: Any) -> bool:
         return type(value) is int and 0 <= value <= done
 
-    fits = fits and type(told["resumed"]) is list
+    fits = fits and type(saved["resumed"]) is list
     fits = fits and all(
         map(
             is_iteration,
             (
-                *told["validated"].tolist(),
-                *told["resumed"],
-                told["best_iteration"],
-                told["iterations_to_target"] or 0,
+                *saved["validated"].tolist(),
+                *saved["resumed"],
+                saved["best_iteration"],
             ),
         )
     )
-    seconds = (told["validation_seconds"], told["total_seconds"])
+    seconds = (saved["validation_seconds"], saved["total_seconds"])
     fits = fits and all(
         type(value) is float and math.isfinite(value) and value >= 0 for value in seconds
     )
-    if not fits or told["stopped"] not in STOPPED:
+    if not fits or saved["stopped"] not in STOPPED:
         raise ValueError("its training is none")
 
 
-class Standing:
+class TrainingState:
     """Where a training stands between two iterations: all that the next one depends on. It begins
     where its checkpoint stands, if there is one."""
 
@@ -161,9 +158,9 @@ class Standing:
         if resumed:
             # at once: the interruption counts even if the next one comes before anything else is
             # written
-            self.write(self.result.seconds)
+            self.save(self.result.seconds)
 
-    def write(self, seconds: NDArray[np.float64]) -> None:
+    def save(self, seconds: NDArray[np.float64]) -> None:
         """Save everything; the iterations so far took so many `seconds`."""
         assert self._checkpoint is not None
         result = self.result
@@ -199,6 +196,7 @@ class Standing:
             checkpoint.refuse(error)
             return False
         result.resumed.append(result.iterations)
+        checkpoint.tell_resumed(result.iterations)
         self.result, self.selection = result, selection
         return True
 
@@ -215,16 +213,16 @@ def _all_of(state: State) -> dict[str, Any]:
     }
 
 
-def _restore(state: State, told: Mapping[str, Any]) -> None:
-    """Let a state be as `_all_of` told, or raise whatever comes of it."""
-    state.load_state_dict(told["state"])
-    for module, mode in zip(state.modules(), told["modes"], strict=True):
+def _restore(state: State, saved: Mapping[str, Any]) -> None:
+    """Let a state be as `_all_of` gave it, or raise whatever comes of it."""
+    state.load_state_dict(saved["state"])
+    for module, mode in zip(state.modules(), saved["modes"], strict=True):
         module.training = bool(mode)
     if state.optimizer is not None:
-        state.optimizer.load_state_dict(told["optimizer"])
+        state.optimizer.load_state_dict(saved["optimizer"])
     if state.generator is not None:
-        state.generator.set_state(told["generator"])
-    set_global_states(told["global generators"])
+        state.generator.set_state(saved["generator"])
+    set_global_states(saved["global generators"])
 
 
 def _refuse_another_optimizer(state: State, before: Mapping[str, Any]) -> None:
@@ -233,8 +231,8 @@ def _refuse_another_optimizer(state: State, before: Mapping[str, Any]) -> None:
     if state.optimizer is None:
         return
     now, then = (
-        [{key: type(value) for key, value in group.items()} for group in told["param_groups"]]
-        for told in (state.optimizer.state_dict(), before["optimizer"])
+        [{key: type(value) for key, value in group.items()} for group in saved["param_groups"]]
+        for saved in (state.optimizer.state_dict(), before["optimizer"])
     )
     kept = (
         (parameter, value)
@@ -293,13 +291,6 @@ class Selection:
         result.validated.append(iteration)
         result.validation_score.append(seen.score)
         result.validation_loss.append(seen.loss)
-        target = self._validate.target
-        if (
-            target is not None
-            and result.iterations_to_target is None
-            and value >= self._sign * target
-        ):
-            result.iterations_to_target = iteration
         if value > self._best:
             self._best, self._without_gain = value, 0
             if self._validate.select == "best":
@@ -313,9 +304,9 @@ class Selection:
         """What it knows, as a file can hold it."""
         return {"best": self._best, "weights": self._weights, "without_gain": self._without_gain}
 
-    def restore_from(self, told: Mapping[str, Any]) -> None:
-        """Go on from what `as_dict` told, or raise whatever comes of it."""
-        best, weights, without_gain = told["best"], told["weights"], told["without_gain"]
+    def restore_from(self, saved: Mapping[str, Any]) -> None:
+        """Go on from what `as_dict` gave, or raise whatever comes of it."""
+        best, weights, without_gain = saved["best"], saved["weights"], saved["without_gain"]
         misfit = weights is not None and shapes_of(weights) != shapes_of(self._state.state_dict())
         if misfit or type(best) is not float or type(without_gain) is not int:
             raise ValueError("its selection is none")

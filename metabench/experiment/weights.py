@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from metabench.experiment import checkpoints
-from metabench.experiment.checkpoints import Checkpoint, Cost, Origin
+from metabench.experiment.checkpoints import Checkpoint, Cost, Origin, Tell
 from metabench.experiment.training_state import Training
 from metabench.io.shapes import absent, misshapen
 from metabench.io.untrusted import impossible
@@ -57,11 +57,12 @@ class Keeping:
         """Where the weights of the fit with this id lie, or will."""
         return None if self.weights is None else weights_path(self.weights, fit)
 
-    def checkpoint(self, origin: Origin, cost: Callable[[], Cost]) -> Checkpoint | None:
+    def checkpoint(self, origin: Origin, cost: Callable[[], Cost], tell: Tell) -> Checkpoint | None:
         """The checkpoint of a training, which has cost so much so far."""
         if self.checkpoints is None or not self.every:
             return None
-        return Checkpoint(self.checkpoints / f"{origin.fit}.safetensors", origin, self.every, cost)
+        path = self.checkpoints / f"{origin.fit}.safetensors"
+        return Checkpoint(path, origin, self.every, cost, tell)
 
 
 NOTHING_KEPT = Keeping()
@@ -114,17 +115,19 @@ def keep_weights(path: Path, state: State, trained: Trained, origin: Origin) -> 
 
 
 def find_weights(
-    path: Path, state: State, origin: Origin, *, any_conditions: bool = False
+    path: Path, state: State, origin: Origin, tell: Tell, *, any_conditions: bool = False
 ) -> Trained | None:
     """Give `state` the weights of a file, and return the training they come from; None where there
     are none that would be made here and now.
 
     Parameters
     ----------
+    tell
+        Takes why a file that is there is not used.
     any_conditions
         Take those made under other conditions, too; on other data never.
     """
-    found = checkpoints.read(path)
+    found = checkpoints.read(path, tell)
     if found is None or not origin.gives(found[0], any_conditions=any_conditions):
         return None
     facts, tensors = found
@@ -141,7 +144,7 @@ def find_weights(
             training, Cost.of(facts["cost"]), facts["workers"], facts["origin"]["provenance"]
         )
     except Exception as error:  # written by other sources and taken on demand, or crafted
-        checkpoints.warn_of_damage(path, error)
+        checkpoints.tell_of_damage(path, error, tell)
         return None
     state.load_state_dict(weights)
     return trained

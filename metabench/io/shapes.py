@@ -15,7 +15,6 @@ from metabench.text import CONTROL
 
 NUMBER = (int, float)
 NUMBERS = [(int, float, type(None))]
-SCALAR = (str, int, float, bool)
 TEXT = re.compile(f"[^{CONTROL}]*")
 
 

@@ -24,15 +24,17 @@ def meta_gradient(
     second_order: bool,
     batch_norm: BatchNormMode | None,
     track: bool = False,
+    moved: nn.Module | None = None,
 ) -> MetaGradient:
-    """As `inner_loop.meta_gradient`, task by task."""
+    """As `inner_loop.meta_gradient` of plain gradient descent, task by task; the inner loop moves
+    the weights of `moved`, a part of the model (all of it when not said)."""
     parameters = dict(model.named_parameters())
     gradient = {name: torch.zeros_like(p) for name, p in parameters.items()}
     losses, scores = [], []
     for support_x, support_y, query_x, query_y in zip(
         batch.support_x, batch.support_y, batch.query_x, batch.query_y, strict=True
     ):
-        optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+        optimizer = torch.optim.SGD((moved or model).parameters(), lr=lr)
         with higher.innerloop_ctx(
             model, optimizer, copy_initial_weights=False, track_higher_grads=second_order
         ) as (fast, inner):
@@ -51,7 +53,7 @@ def meta_gradient(
         losses.append(loss.detach())
         scores.append(outputs.detach())
     return MetaGradient(
-        gradient, torch.stack(losses).mean(), batch_score(torch.stack(scores), batch.query_y)
+        gradient, {}, torch.stack(losses).mean(), batch_score(torch.stack(scores), batch.query_y)
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -11,36 +10,53 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from metabench.methods import inner_loop
+from metabench.methods.gradient_based import GradientBasedMethod, part
+from metabench.methods.inner_loop import MetaGradient, descend, meta_gradient, support_loss
 from metabench.methods.method import (
     BatchNormMode,
-    Method,
+    Moment,
     State,
     StepResult,
     TrainBatchNormMode,
     adam,
     outer_step,
 )
+from metabench.methods.outputs import Weights
+from metabench.methods.update_rules import GradientDescent, Rule
 from metabench.registry.settings import Rate
 from metabench.tasks.episodes import Episodes, Task
 
 
-class MAML(Method):
-    """Model-agnostic meta-learning, second order (Finn, Abbeel & Levine 2017)."""
+class MAML(GradientBasedMethod):
+    """Model-agnostic meta-learning, second order (Finn, Abbeel & Levine 2017, "Model-agnostic
+    meta-learning for fast adaptation of deep networks", https://arxiv.org/abs/1703.03400).
 
-    kinds = frozenset({"classification", "regression"})
-    adapts = True
+    Whatever parameters the state has besides the network's are learned with them: a subclass with a
+    `rule` of learned rates gives its state those.
+    """
+
     second_order: ClassVar[bool] = True
 
     @dataclass(frozen=True)
     class Settings:
-        """Keys of an algorithm whose method is `maml` or `fomaml`.
+        """Keys of an algorithm whose method is `maml`, `fomaml` or `anil`.
 
-        inner_lr : rate of adaptation, for the mean loss over a support set. inner_steps : steps of
-        adaptation in training. test_steps : steps after which the test score is taken;
-        `inner_steps` when not said. curve : step counts of the adaptation curve; every one up to
-        `test_steps` when not said. outer_lr : rate of the outer Adam. clip : bound on each element
-        of the meta-gradient. engine : ``higher`` is the slow second opinion.
+        Attributes
+        ----------
+        inner_lr
+            Rate of adaptation, for the mean loss over a support set.
+        inner_steps
+            Steps of adaptation in training.
+        test_steps
+            Steps after which the test score is taken; `inner_steps` when not said.
+        curve
+            Step counts of the adaptation curve; every one up to `test_steps` when not said.
+        outer_lr
+            Rate of the outer Adam.
+        clip
+            Bound on each element of the meta-gradient.
+        engine
+            ``higher`` is the slow second opinion.
         """
 
         inner_lr: Rate = 0.01
@@ -57,70 +73,74 @@ class MAML(Method):
 
     @property
     def test_steps(self) -> int:
-        return (
-            self.settings.inner_steps
-            if self.settings.test_steps is None
-            else self.settings.test_steps
-        )
-
-    @property
-    def curve(self) -> tuple[int, ...]:
-        return tuple(
-            sorted({*(self.settings.curve or range(self.test_steps + 1)), self.test_steps})
-        )
+        said = self.settings.test_steps
+        return self.settings.inner_steps if said is None else said
 
     @property
     def gradients_per_task(self) -> int:
         return self.settings.inner_steps * (2 if self.second_order else 1) + 1
 
-    def candidates(self) -> Sequence[Method]:
-        """Nothing to choose; and validation needs one point of the curve alone."""
-        return (type(self)(dataclasses.replace(self.settings, curve=(self.test_steps,))),)
-
-    def at_steps(self, steps: int) -> Method:
-        return type(self)(dataclasses.replace(self.settings, test_steps=steps))
-
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
         return State(model, adam(model.parameters(), self.settings.outer_lr))
 
-    def step(self, state: State, batch: Episodes) -> StepResult:
-        meta_gradient = inner_loop.meta_gradient
-        # imported only where it is wanted: it is a second opinion, not a need
-        if self.settings.engine == "higher":
-            from metabench.methods.higher_engine import meta_gradient
-        meta = meta_gradient(
-            state.model,
-            batch,
-            steps=self.settings.inner_steps,
-            lr=self.settings.inner_lr,
-            second_order=self.second_order,
-            batch_norm=self.settings.train_batch_norm,
-            track=True,
+    def rule(self, state: State, moment: Moment | None = None) -> Rule:
+        return GradientDescent(
+            self.settings.inner_lr, second_order_from=0 if self.second_order else None
         )
+
+    def loss_weights(self, moment: Moment) -> Mapping[int, float]:
+        """Weight of the query loss after each number of inner steps that it counts after, in
+        ascending order."""
+        return {self.settings.inner_steps: 1.0}
+
+    def adapt_in_training(
+        self, state: State, weights: Weights, x: Tensor, y: Tensor, moment: Moment
+    ) -> Iterator[Weights]:
+        """Adapt the `weights` of T tasks, differentiably; yield them at the steps of
+        `loss_weights`."""
+        loss = support_loss(state.model, x, y, self.settings.train_batch_norm)
+        curve = tuple(self.loss_weights(moment))
+        return descend(weights, loss, self.rule(state, moment), curve, differentiate=True)
+
+    def step(self, state: State, batch: Episodes, moment: Moment) -> StepResult:
+        learned = {n: p for n, p in state.named_parameters() if not n.startswith("model.")}
+        meta = self._meta_gradient(state, batch, learned, moment)
         clip = self.settings.clip
-        for name, parameter in state.model.named_parameters():
-            gradient = meta.gradient[name]
-            parameter.grad = gradient if clip is None else gradient.clamp(-clip, clip)
-        outer_step(state, self.settings.outer_lr)
+        for parameters, gradients in (
+            (dict(state.model.named_parameters()), meta.gradient),
+            (learned, meta.learned),
+        ):
+            for name, gradient in gradients.items():
+                parameters[name].grad = gradient if clip is None else gradient.clamp(-clip, clip)
+        outer_step(state, self.settings.outer_lr * moment.rate)
         return StepResult(meta.loss, meta.score)
 
-    def predict(
-        self,
-        state: State,
-        support_x: Tensor,
-        support_y: Tensor,
-        query_x: Tensor,
-        batch_norm: BatchNormMode | None,
-    ) -> Tensor:
-        return inner_loop.predict_along(
-            state.model,
-            support_x,
-            support_y,
-            query_x,
-            curve=self.curve,
-            lr=self.settings.inner_lr,
-            batch_norm=batch_norm,
-        )
+    def _meta_gradient(
+        self, state: State, batch: Episodes, learned: Mapping[str, Tensor], moment: Moment
+    ) -> MetaGradient:
+        at = self.settings
+        if at.engine == "higher":
+            if learned:
+                raise TypeError("engine = 'higher' learns initial weights alone")
+            # imported only where it is wanted: it is a second opinion, not a need
+            from metabench.methods import higher_engine
 
-    def adapted_weights(self, state: State, ways: int | None) -> int:
-        return sum(p.numel() for p in state.model.parameters())
+            return higher_engine.meta_gradient(
+                state.model,
+                batch,
+                steps=at.inner_steps,
+                lr=at.inner_lr,
+                second_order=self.second_order,
+                batch_norm=at.train_batch_norm,
+                track=True,
+                moved=state.model if self.adapted == "all" else part(state, "head"),
+            )
+        return meta_gradient(
+            state.model,
+            batch,
+            lambda weights, x, y: self.adapt_in_training(state, weights, x, y, moment),
+            batch_norm=at.train_batch_norm,
+            track=True,
+            learned=learned,
+            loss_weights=tuple(self.loss_weights(moment).values()),
+        )

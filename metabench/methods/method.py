@@ -1,18 +1,20 @@
-"""The interface of a method: `init`, `step`, `predict`. Nothing here knows records, runner or
-command line."""
+"""The interface of a method: `init`, `batches`, `step`, `predict`. Nothing here knows records,
+runner or command line."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metabench.tasks.episodes import Task
+from metabench.figures import Figure
+from metabench.models.model import Model, Network
+from metabench.tasks.episodes import Episodes, Examples, Task, Unlabelled, Want
 
 BatchNormMode = Literal["query", "joint", "support", "support_plus_one", "running"]
 """Whose statistics normalise the queries: their own; support's and all queries' together; the
@@ -37,9 +39,6 @@ class State(nn.Module):
         The outer optimiser, or None for a method that does not train.
     generator
         Of the noise of training, or None for a method without any.
-    rate
-        Factor on the outer learning rate, set by the training loop before each step: the schedule
-        is not the method's business.
     """
 
     def __init__(
@@ -52,7 +51,28 @@ class State(nn.Module):
         self.model = model
         self.optimizer = optimizer
         self.generator = generator
-        self.rate = 1.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where in its training an outer iteration stands: the schedule is not the method's business.
+
+    Attributes
+    ----------
+    iteration
+        Counted from 0.
+    total
+        Iterations of the whole training; None for a budget in seconds.
+    spent
+        Share of the budget that is behind it, 0 ... 1.
+    rate
+        Factor on the outer learning rate.
+    """
+
+    iteration: int = 0
+    total: int | None = None
+    spent: float = 0.0
+    rate: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +84,22 @@ class StepResult:
     score: Tensor
 
 
+class Source(Protocol):
+    """The training data of a dataset: endless sequences that do not depend on one another, each as
+    the batch of an iteration.
+
+    A batch of episodes holds `tasks_per_batch` of them; the others hold as many images (points) as
+    those would. `views` above 1 gives so many augmented views of each image, ``[V, B, ...]``, in
+    place of the image. An image without a label is one of the training split.
+    """
+
+    def episodes(self) -> Callable[[int], Episodes]: ...
+
+    def examples(self, views: int = 1) -> Callable[[int], Examples]: ...
+
+    def unlabelled(self, views: int = 1) -> Callable[[int], Unlabelled]: ...
+
+
 class Method(ABC):
     """A meta-learning method under one setting.
 
@@ -73,10 +109,12 @@ class Method(ABC):
         Task kinds served, of ``classification`` and ``regression``.
     trains
         Whether there is an outer loop at all.
-    trains_on
-        What its batches are, ``episodes`` or ``examples``: as many images (points) either way.
-    told
-        Whether its inputs say what defines the task, as an oracle's do.
+    has_network
+        Whether a model takes part; `init` of a method without one is given an identity.
+    wants
+        What it must have of a dataset: what it trains on (`batches`), of ``episodes``,
+        ``examples`` and ``unlabelled``; ``views`` of images; ``privileged`` inputs, which say what
+        defines the task, as an oracle's do, in training and in test.
     fixed_ways
         Whether the network has one output a class, so that training and test must agree in their
         ways.
@@ -85,6 +123,9 @@ class Method(ABC):
     chooses_step
         Whether the number of adaptation steps is chosen on validation; otherwise it is
         `test_steps`.
+    embeds_images_alone
+        Whether its scores follow from embeddings of single images, wherever these do not depend on
+        other images: then evaluation may embed each test image once (`embed`) and `compare`.
     version
         Raised whenever the same settings come to mean other numbers.
     Settings
@@ -94,11 +135,12 @@ class Method(ABC):
 
     kinds: ClassVar[frozenset[str]]
     trains: ClassVar[bool] = True
-    trains_on: ClassVar[Literal["episodes", "examples"]] = "episodes"
-    told: ClassVar[bool] = False
+    has_network: ClassVar[bool] = True
+    wants: ClassVar[frozenset[Want]] = frozenset({"episodes"})
     fixed_ways: ClassVar[bool] = True
     adapts: ClassVar[bool] = False
     chooses_step: ClassVar[bool] = False
+    embeds_images_alone: ClassVar[bool] = False
     version: ClassVar[int] = 1
     Settings: ClassVar[type[Any]]
 
@@ -132,18 +174,31 @@ class Method(ABC):
         Only where it `adapts`."""
         raise TypeError(f"{type(self).__name__} takes no steps in test")
 
+    def figure(self) -> Figure | None:
+        """Return a figure of its own that tests under it keep, beside that of the dataset (see
+        `metabench.figures`)."""
+        return None
+
+    def network(self, model: Model, task: Task) -> nn.Module:
+        """Return the network that is to be learned: by default `model` under a linear head of
+        ``task.outputs``. New layers draw their initial weights here, whatever the method."""
+        return Network(model, task)
+
     @abstractmethod
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
-        """Return the state before training. `model` has its initial weights; `generator` serves the
-        method's own noise.
+        """Return the state before training. `model` is what `network` gave, with its initial
+        weights; `generator` serves the method's own noise.
 
-        `task` is that of the training episodes, or, for a method that trains on examples,
+        `task` is that of the training episodes, or, for a method that wants examples,
         `Dataset.training_task`.
         """
 
-    def step(self, state: State, batch: Any) -> StepResult:
-        """Do one outer iteration on a batch of training data (`Episodes`, or `Examples` where the
-        method trains on them), changing `state`."""
+    def batches(self, source: Source) -> Callable[[int], Any]:
+        """Say what it trains on: the batch of each iteration, of what it `wants`."""
+        return source.episodes()
+
+    def step(self, state: State, batch: Any, moment: Moment) -> StepResult:
+        """Do one outer iteration on a batch of training data, changing `state`."""
         raise TypeError(f"{type(self).__name__} does not train")
 
     @abstractmethod
@@ -170,6 +225,16 @@ class Method(ABC):
         Tensor
             ``[E, P, N*Q, C]``, P the length of `curve`.
         """
+
+    def embed(self, state: State, x: Tensor) -> Tensor:
+        """Embeddings ``[B, ...]`` of images ``[B, C, H, W]`` under running statistics. Only where
+        it `embeds_images_alone`."""
+        raise TypeError(f"{type(self).__name__} embeds no images alone")
+
+    def compare(self, state: Any, support_z: Tensor, support_y: Tensor, query_z: Tensor) -> Tensor:
+        """Scores ``[E, N*Q, N]`` of queries from embeddings ``[E, N*K, ...]`` with their labels,
+        and ``[E, N*Q, ...]``. Only where it `embeds_images_alone`."""
+        raise TypeError(f"{type(self).__name__} compares no embeddings")
 
     def adapted_weights(self, state: State, ways: int | None) -> int:
         """How many weights adapting to one episode changes; `ways` is None for regression."""
@@ -201,10 +266,10 @@ def adam(parameters: Any, lr: float) -> torch.optim.Adam:
 
 
 def outer_step(state: State, lr: float) -> None:
-    """Let the outer optimiser move the weights by the gradients they hold, at the scheduled rate,
-    and drop the gradients."""
+    """Let the outer optimiser move the weights by the gradients they hold, at this rate, and drop
+    the gradients."""
     assert state.optimizer is not None
     for group in state.optimizer.param_groups:
-        group["lr"] = lr * state.rate
+        group["lr"] = lr
     state.optimizer.step()
     state.optimizer.zero_grad(set_to_none=True)

@@ -19,6 +19,7 @@ class NearestNeighbour(Method):
 
     kinds = frozenset({"classification"})
     trains = False
+    has_network = False
     fixed_ways = False
 
     @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class NearestNeighbour(Method):
         test_batch_norm: Literal["running"] = "running"
 
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
-        return State(nn.Identity())
+        return State(model)
 
     def predict(
         self,

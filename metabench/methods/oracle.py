@@ -1,4 +1,4 @@
-"""The network that is told what defines the task: the floor of the error."""
+"""The network with privileged inputs: the floor of the error."""
 
 from __future__ import annotations
 
@@ -7,25 +7,32 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metabench.methods.inner_loop import per_task, query_scores
 from metabench.methods.method import BatchNormMode, State
+from metabench.methods.outputs import per_task, query_scores
 from metabench.methods.supervised import SupervisedMethod
 from metabench.registry.settings import Rate
 
 
 class Oracle(SupervisedMethod):
-    """One network for all tasks, whose inputs say which task it is: the oracle of Finn, Abbeel &
-    Levine (2017, section 5.1).
+    """One network for all tasks, whose inputs say which task it is (Finn, Abbeel & Levine 2017,
+    "Model-agnostic meta-learning for fast adaptation of deep networks",
+    https://arxiv.org/abs/1703.03400, section 5.1).
 
     It has nothing to learn from a support set, and does not adapt.
     """
 
     kinds = frozenset({"regression"})
-    told = True
+    wants = frozenset({"examples", "privileged"})
 
     @dataclass(frozen=True)
     class Settings:
-        """`outer_lr`: rate of Adam."""
+        """Keys of an algorithm whose method is `oracle`.
+
+        Attributes
+        ----------
+        outer_lr
+            Rate of Adam.
+        """
 
         outer_lr: Rate = 1e-3
         test_batch_norm: BatchNormMode = "running"

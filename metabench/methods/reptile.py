@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,21 +12,27 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from metabench.methods.inner_loop import Weights, chunks, scores_along
+from metabench.methods.gradient_based import GradientBasedMethod
+from metabench.methods.inner_loop import descend
 from metabench.methods.method import (
     BatchNormMode,
-    Method,
+    Moment,
     State,
     StepResult,
     batch_score,
     task_losses,
 )
-from metabench.models.layers import normalising
+from metabench.methods.outputs import Weights, chunks
+from metabench.methods.update_rules import PlainSGD, Rule
+from metabench.models.layers import Statistics, normalising
 from metabench.registry.settings import Rate
 from metabench.tasks.episodes import Episodes, Task
 
 BETA2, EPSILON = 0.999, 1e-8
 """Of the inner Adam."""
+
+FLAT = "weights"
+"""All weights of a network in one row: the inner loop is of many small steps."""
 
 Steps = Annotated[int, Ge(0), Le(10_000)]
 BatchSize = Annotated[int, Ge(1), Le(1_000_000)]
@@ -46,35 +51,40 @@ class ReptileState(State):
         self.register_buffer("inner_steps", torch.zeros((), dtype=torch.int64))
 
 
-@dataclass
-class Learners:
-    """T networks on their way from the shared weights, and their inner optimisers.
+class LastingAdam(Rule):
+    """Adam without momentum (beta1 = 0) whose second moments and count of steps go on from those of
+    earlier tasks.
 
     Attributes
     ----------
-    weights, second_moment
+    second_moment
         ``[T, W]``.
     steps
-        How many the optimisers have taken, those on earlier training tasks among them.
+        How many it has taken, those on earlier training tasks among them.
     """
 
-    weights: Tensor
-    second_moment: Tensor
-    steps: Tensor
+    in_place = True
 
-    @classmethod
-    def begin(cls, state: ReptileState, tasks: int) -> Learners:
-        """All T where training stands: the same weights, and the same second moments."""
-        weights, second_moment = (
-            flat.expand(tasks, -1).clone()
-            for flat in (_flattened(state.model), state.second_moment)
-        )
-        return cls(weights, second_moment, state.inner_steps.clone())
+    def __init__(self, lr: float, state: ReptileState) -> None:
+        self._lr = lr
+        self.second_moment = state.second_moment
+        self.steps = state.inner_steps.clone()
+
+    def move(self, step: int, weights: Weights, gradients: Weights) -> Weights:
+        w, g = weights[FLAT], gradients[FLAT]
+        if step == 0:  # T tasks begin with the same moments, and go on with their own
+            self.second_moment = self.second_moment.expand(len(w), -1).clone()
+        self.steps += 1
+        self.second_moment.mul_(BETA2).addcmul_(g, g, value=1 - BETA2)
+        unbiased = self.second_moment / (1 - BETA2 ** self.steps.double())
+        with torch.no_grad():
+            w.sub_(g / (unbiased.sqrt() + EPSILON), alpha=self._lr)
+        return weights
 
 
-class Reptile(Method):
+class Reptile(GradientBasedMethod):
     """Reptile: train on a task, and move towards where that led (Nichol, Achiam & Schulman 2018,
-    algorithm 2).
+    "On first-order meta-learning algorithms", https://arxiv.org/abs/1803.02999, algorithm 2).
 
     - All images of a training episode are trained on, queries like support set: the authors'
       `train_shots` are shots + query_shots here.
@@ -88,21 +98,26 @@ class Reptile(Method):
       a task, in its last step.
     """
 
-    kinds = frozenset({"classification", "regression"})
-    adapts = True
-
     @dataclass(frozen=True)
     class Settings:
         """Keys of an algorithm whose method is `reptile`. The paper tests with `query`
         ("transduction") and `support_plus_one`.
 
-        inner_optimizer, inner_lr : for the mean loss over a mini-batch. inner_steps, test_steps :
-        steps on a task, in training and in test. inner_batch, test_batch : images of a mini-batch,
-        of all classes together, in training and in test (the whole support set when not said). The
-        method lives by small ones: what it gains over joint training is that a step on some images
-        helps with others (section 5.1). curve : step counts of the adaptation curve; 0, 1, 2, 5,
-        10, 20, 50, ... up to `test_steps` when not said. outer_lr : the way gone towards the mean
-        of the trained weights; 1 is all of it.
+        Attributes
+        ----------
+        inner_optimizer, inner_lr
+            For the mean loss over a mini-batch.
+        inner_steps, test_steps
+            Steps on a task, in training and in test.
+        inner_batch, test_batch
+            Images of a mini-batch, of all classes together, in training and in test (the whole
+            support set when not said). The method lives by small ones: what it gains over joint
+            training is that a step on some images helps with others (section 5.1).
+        curve
+            Step counts of the adaptation curve; 0, 1, 2, 5, 10, 20, 50, ... up to `test_steps` when
+            not said.
+        outer_lr
+            The way gone towards the mean of the trained weights; 1 is all of it.
         """
 
         inner_optimizer: Literal["adam", "sgd"] = "adam"
@@ -118,39 +133,23 @@ class Reptile(Method):
     settings: Settings
 
     @property
-    def test_steps(self) -> int:
-        return self.settings.test_steps
-
-    @property
-    def curve(self) -> tuple[int, ...]:
+    def usual_curve(self) -> Sequence[int]:
         round_numbers = (0, *(digit * 10**power for power in range(4) for digit in (1, 2, 5)))
-        return tuple(
-            sorted(
-                {
-                    *(
-                        self.settings.curve
-                        or (steps for steps in round_numbers if steps < self.test_steps)
-                    ),
-                    self.test_steps,
-                }
-            )
-        )
+        return [steps for steps in round_numbers if steps < self.test_steps]
 
     @property
     def gradients_per_task(self) -> int:
         return self.settings.inner_steps
 
-    def candidates(self) -> Sequence[Method]:
-        """Nothing to choose; and validation needs one point of the curve alone."""
-        return (type(self)(dataclasses.replace(self.settings, curve=(self.test_steps,))),)
-
-    def at_steps(self, steps: int) -> Method:
-        return type(self)(dataclasses.replace(self.settings, test_steps=steps))
-
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> ReptileState:
         return ReptileState(model, generator)
 
-    def step(self, state: State, batch: Episodes) -> StepResult:
+    def rule(self, state: State, moment: Moment | None = None) -> PlainSGD | LastingAdam:
+        assert isinstance(state, ReptileState)
+        lr = self.settings.inner_lr
+        return PlainSGD(lr) if self.settings.inner_optimizer == "sgd" else LastingAdam(lr, state)
+
+    def step(self, state: State, batch: Episodes, moment: Moment) -> StepResult:
         assert isinstance(state, ReptileState)
         assert state.generator is not None
         at, start = self.settings, _flattened(state.model)
@@ -164,55 +163,37 @@ class Reptile(Method):
                 for _ in range(len(batch))
             ]
         ).to(x.device)
-        total, losses, outputs, targets = torch.zeros_like(start), [], [], []
-        for part in self._together(x[:, : order.shape[2]]):
-            learners = Learners.begin(state, len(x[part]))
-            for step, chosen in enumerate(order[part].unbind(1), start=1):
-                x_seen, y_seen = _chosen(x[part], y[part], chosen)
-                loss, scores = self._inner_step(
-                    state.model, learners, x_seen, y_seen, None, track=step == at.inner_steps
-                )
-            total += learners.weights.sum(0)
-            losses.append(loss)
-            outputs.append(scores)
-            targets.append(y_seen)
-            if at.inner_optimizer == "adam":
-                state.second_moment.copy_(learners.second_moment[0])
-                state.inner_steps.copy_(learners.steps)
-        _set_weights(state.model, start.lerp(total / len(batch), at.outer_lr * state.rate))
-        return StepResult(
-            torch.cat(losses).mean(), batch_score(torch.cat(outputs), torch.cat(targets))
-        )
+        total, met = torch.zeros_like(start), []
+        for few in self._together(x[:, : order.shape[2]]):
+            loss = MiniBatchLoss(state.model, x[few], y[few], order[few], None, track=True)
+            rule = self.rule(state, moment)
+            (trained,) = descend(loss.start(start), loss, rule, (at.inner_steps,))
+            total += trained[FLAT].detach().sum(0)
+            met.append(loss.met)
+            if isinstance(rule, LastingAdam):
+                state.second_moment.copy_(rule.second_moment[0])
+                state.inner_steps.copy_(rule.steps)
+        _set_weights(state.model, start.lerp(total / len(batch), at.outer_lr * moment.rate))
+        losses, outputs, targets = map(torch.cat, zip(*met, strict=True))
+        return StepResult(losses.mean(), batch_score(outputs, targets))
 
-    def predict(
+    def adapt(
         self,
         state: State,
-        support_x: Tensor,
-        support_y: Tensor,
-        query_x: Tensor,
+        network: nn.Module,
+        x: Tensor,
+        y: Tensor,
         batch_norm: BatchNormMode | None,
-    ) -> Tensor:
-        """As `Method.predict`. Every episode is shuffled alike: which image of the support set
-        stands where was drawn with the episode."""
-        assert isinstance(state, ReptileState)
-        order = mini_batches(
-            support_x.shape[1],
-            self.settings.test_batch,
-            self.curve[-1],
-            torch.Generator().manual_seed(0),
-        ).to(support_x.device)
-
-        def adapted(x: Tensor, y: Tensor) -> Iterator[Weights]:
-            learners, done = Learners.begin(state, len(x)), 0
-            for steps in self.curve:
-                for chosen in order[done:steps]:
-                    self._inner_step(
-                        state.model, learners, *_chosen(x, y, chosen.expand(len(x), -1)), batch_norm
-                    )
-                yield _unflattened(state.model, learners.weights)
-                done = steps
-
-        return scores_along(state.model, support_x, support_y, query_x, adapted, batch_norm)
+    ) -> Iterator[Weights]:
+        """As for any. Every episode is shuffled alike: which image of the support set stands where
+        was drawn with the episode."""
+        shuffling = torch.Generator().manual_seed(0)
+        order = mini_batches(x.shape[1], self.settings.test_batch, self.curve[-1], shuffling)
+        order = order.to(x.device).expand(len(x), -1, -1)
+        loss = MiniBatchLoss(network, x, y, order, batch_norm)
+        start = loss.start(_flattened(network))
+        for weights in descend(start, loss, self.rule(state), self.curve):
+            yield _unflattened(network, weights[FLAT])
 
     def _together(self, mini_batch: Tensor) -> Iterator[slice]:
         """Tasks to train on at once, of ``[T, b, ...]``: under Adam one alone, for it begins with
@@ -223,35 +204,57 @@ class Reptile(Method):
             else (slice(task, task + 1) for task in range(len(mini_batch)))
         )
 
-    def _inner_step(
+
+class MiniBatchLoss:
+    """Losses of T networks, ``[T]``, on a mini-batch of its own task each, another one each step.
+
+    Parameters
+    ----------
+    x, y
+        ``[T, n, ...]`` and ``[T, n]``.
+    order
+        Which samples a step sees, ``[T, steps, b]``.
+    track
+        Keep running statistics, in the last step.
+
+    Attributes
+    ----------
+    met
+        Losses ``[T]``, scores ``[T, b, C]`` and targets ``[T, b]`` of the latest step.
+    """
+
+    met: tuple[Tensor, Tensor, Tensor]
+
+    def __init__(
         self,
         model: nn.Module,
-        learners: Learners,
         x: Tensor,
         y: Tensor,
+        order: Tensor,
         batch_norm: BatchNormMode | None,
         *,
         track: bool = False,
-    ) -> tuple[Tensor, Tensor]:
-        """Let T learners take one step on a mini-batch each, ``[T, b, ...]``; return losses ``[T]``
-        and scores ``[T, b, C]`` before it."""
-        weights = learners.weights.requires_grad_()
-        with normalising(model, "running" if batch_norm == "running" else "batch", track=track):
-            scores = functional_call(model, _unflattened(model, weights), (x,))
-        loss = task_losses(scores, y)
-        # the sum keeps the tasks' gradients apart
-        (gradient,) = torch.autograd.grad(loss.sum(), weights)
-        learners.weights = weights.detach()
-        if self.settings.inner_optimizer == "adam":
-            learners.steps += 1
-            learners.second_moment.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-            unbiased = learners.second_moment / (1 - BETA2 ** learners.steps.double())
-            gradient = gradient / (unbiased.sqrt() + EPSILON)
-        learners.weights.sub_(gradient, alpha=self.settings.inner_lr)
-        return loss.detach(), scores.detach()
+    ) -> None:
+        self._model, self._x, self._y, self._order = model, x, y, order
+        self._statistics: Statistics = "running" if batch_norm == "running" else "batch"
+        self._track = track
+        self._tasks = torch.arange(len(x), device=x.device).unsqueeze(1)
 
-    def adapted_weights(self, state: State, ways: int | None) -> int:
-        return sum(p.numel() for p in state.model.parameters())
+    def start(self, weights: Tensor) -> Weights:
+        """All tasks at the same `weights` ``[W]``, in one row each, which one operation moves."""
+        return {FLAT: weights.expand(len(self._x), -1)}
+
+    def __call__(self, step: int, weights: Weights) -> Tensor:
+        chosen = self._tasks, self._order[:, step]
+        last = step == self._order.shape[1] - 1
+        with normalising(self._model, self._statistics, track=self._track and last):
+            scores = functional_call(
+                self._model, _unflattened(self._model, weights[FLAT]), (self._x[chosen],)
+            )
+        targets = self._y[chosen]
+        loss = task_losses(scores, targets)
+        self.met = loss.detach(), scores.detach(), targets
+        return loss
 
 
 def mini_batches(samples: int, size: int | None, steps: int, generator: torch.Generator) -> Tensor:
@@ -265,12 +268,6 @@ def mini_batches(samples: int, size: int | None, steps: int, generator: torch.Ge
     rounds = max(1, math.ceil(steps * size / samples))
     row = torch.cat([torch.randperm(samples, generator=generator) for _ in range(rounds)])
     return row[: steps * size].view(steps, size)
-
-
-def _chosen(x: Tensor, y: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
-    """The samples ``[T, b]`` of each task out of ``[T, n, ...]``."""
-    tasks = torch.arange(len(x), device=x.device).unsqueeze(1)
-    return x[tasks, samples], y[tasks, samples]
 
 
 def _flattened(model: nn.Module) -> Tensor:

@@ -3,11 +3,15 @@ examples, as anybody trains a network."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
 from metabench.methods.method import (
     Method,
+    Moment,
+    Source,
     State,
     StepResult,
     adam,
@@ -28,16 +32,19 @@ class SupervisedMethod(Method):
     over all training classes.
     """
 
-    trains_on = "examples"
+    wants = frozenset({"examples"})
     fixed_ways = False
 
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
         return State(model, adam(model.parameters(), self.settings.outer_lr))
 
-    def step(self, state: State, batch: Examples) -> StepResult:
+    def batches(self, source: Source) -> Callable[[int], Examples]:
+        return source.examples()
+
+    def step(self, state: State, batch: Examples, moment: Moment) -> StepResult:
         with normalising(state.model, "batch", track=True):
             scores = state.model(batch.x)
         loss = task_losses(scores.unsqueeze(0), batch.y.unsqueeze(0)).mean()
         loss.backward()
-        outer_step(state, self.settings.outer_lr)
+        outer_step(state, self.settings.outer_lr * moment.rate)
         return StepResult(loss.detach(), batch_score(scores.detach(), batch.y))

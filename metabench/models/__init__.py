@@ -1,10 +1,10 @@
-"""Networks. One file a model; `layers.py` holds what they share.
+"""Networks. One file a model.
 
-A model is an `nn.Module` made by `Model(settings, task)` with two parts: `body` (inputs to
-features) and `head` (features to scores); `forward` is `head(body(x))`. It declares `kinds`,
-`version`, `Settings` and `has_batch_norm(settings)`.
+A model is a class made by `Model(settings, task)` that gives features; the head on top of them is
+the method's (`Method.network`). One that derives from `model.Model` serves a task axis by itself:
+`x` may be ``[B, ...]`` with plain weights, or ``[T, B, ...]`` with every weight carrying a leading
+axis of T tasks (as `torch.func.functional_call` hands them in): then T networks with weights of
+their own run at once. Any other `torch.nn.Module` is made to (`foreign`, `packed`, `ways`).
 
-The task axis: `x` may be `[B, ...]` with plain weights, or `[T, B, ...]` with every weight carrying
-a leading axis of T tasks (as `torch.func.functional_call` hands them in): then T networks with
-weights of their own run at once.
+`layers` holds layers with a task axis, and batch normalisation whose statistics are said.
 """

@@ -3,7 +3,7 @@ always said."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -22,6 +22,8 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         if self.weight.dim() == 2:
             return F.linear(x, self.weight, self.bias)
+        if self.bias is None:
+            return torch.bmm(x, self.weight.mT)
         return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.mT)
 
 
@@ -30,25 +32,24 @@ class Conv2d(nn.Conv2d):
     weights are ``[T, out, in, k, k]``.
 
     Packing tasks into channels makes T convolutions one grouped convolution, and batch statistics
-    per task come for free: they are per channel. There is no bias: the batch normalisation that
-    follows would cancel it.
+    per task come for free: they are per channel.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
-        super().__init__(
-            channels_in, channels_out, kernel_size=3, stride=stride, padding=1, bias=False
-        )
-
     def forward(self, x: Tensor) -> Tensor:
-        if self.weight.dim() == 4:
-            return F.conv2d(x, self.weight, stride=self.stride, padding=self.padding)
-        return F.conv2d(
-            x,
-            self.weight.flatten(0, 1),
-            stride=self.stride,
-            padding=self.padding,
-            groups=self.weight.shape[0],
-        )
+        weight, bias, groups = self.weight, self.bias, self.groups
+        if weight.dim() == 5:
+            groups *= weight.shape[0]
+            weight, bias = weight.flatten(0, 1), None if bias is None else bias.flatten()
+        stride, padding = self.stride, self.padding
+        thinning = self.kernel_size == (1, 1) and max(stride) > 1
+        if thinning or self.padding_mode != "zeros":
+            mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
+            x, padding = F.pad(x, self._reversed_padding_repeated_twice, mode), (0, 0)
+        if thinning:
+            # the same numbers by way of fewer pixels: on a CPU, torch 2.15's own backward of a
+            # strided 1x1 convolution writes beyond its memory where channels come last
+            x, stride = x[..., :: stride[0], :: stride[1]], (1, 1)
+        return F.conv2d(x, weight, bias, stride, padding, self.dilation, groups)
 
 
 def pack_tasks(x: Tensor) -> Tensor:
@@ -82,11 +83,20 @@ class ChannelMoments(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor) -> Moments:
-        if x.is_cuda:
+        if x.device.type != "cpu":
             variance, mean = torch.var_mean(x, (0, 2, 3), correction=0)
             return mean, variance
         mean, variance = torch.batch_norm_update_stats(x, None, None, 0.0)
         return mean, variance
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[int], x: Tensor
+    ) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:
+        """Under `torch.func.vmap`: the tasks that it maps over, packed into channels."""
+        packed = x.movedim(in_dims[0], 0).transpose(0, 1).flatten(1, 2)
+        mean, variance = ChannelMoments.apply(packed)
+        return (mean.view(info.batch_size, -1), variance.view(info.batch_size, -1)), (0, 0)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor], output: Moments) -> None:
@@ -98,28 +108,86 @@ class ChannelMoments(torch.autograd.Function):
         x, mean = ctx.saved_tensors
         n = x.numel() // x.shape[1]
         slope = grad_variance * (2 / n)
-        return torch.addcmul(_channel(grad_mean / n - slope * mean), x, _channel(slope))
+        return torch.addcmul(channelwise(grad_mean / n - slope * mean), x, channelwise(slope))
 
 
-def _channel(v: Tensor) -> Tensor:
+def channelwise(v: Tensor) -> Tensor:
+    """Numbers a channel ``[C]``, to stand beside ``[B, C, H, W]``."""
     return v.view(1, -1, 1, 1)
 
 
-class BatchNorm2d(nn.Module):
-    """Batch normalisation (Ioffe & Szegedy 2015), then max-pooling where asked, then ReLU.
+class BatchNormalisation(nn.Module):
+    """Batch normalisation (Ioffe & Szegedy 2015) whose statistics are set from outside with
+    `normalising`, never by train/eval mode.
 
-    Which statistics normalise is set from outside with `normalising`, never by train/eval mode:
-    those of this very batch (``batch``), those kept from training (``running``), or those that the
-    last recorded call saw (``recorded``). Tasks packed into channels have statistics of their own.
+    They are those of this very batch (``batch``), those kept from training (``running``), or those
+    that the calls under the last block with `record` saw, in their order (``recorded``). Tasks
+    packed into channels have statistics of their own. A subclass says what becomes of its input.
+    """
+
+    eps: float = 1e-5
+    momentum: float = 0.1
+    weight: Tensor | None
+    bias: Tensor | None
+    running_mean: Tensor
+    running_var: Tensor
+    statistics: Statistics = "batch"
+    track: bool = False
+    record: bool = False
+    recorded: Sequence[Moments] = ()
+    count: int = 0
+    """Numbers a channel that the last moments were taken of."""
+
+    def scale_and_shift(self, x: Tensor) -> Moments:
+        """The factor and the summand of each channel of ``[B, C, H, W]`` that normalise it."""
+        mean, variance = self._moments(x)
+        scale = (variance + self.eps).rsqrt()
+        if self.weight is not None:
+            scale = self.weight.flatten() * scale
+        shift = mean * scale
+        return scale, -shift if self.bias is None else self.bias.flatten() - shift
+
+    def _moments(self, x: Tensor) -> Moments:
+        if self.statistics == "batch":
+            mean, variance = ChannelMoments.apply(x)
+            self.count = x.numel() // x.shape[1]
+            if self.track:
+                self.keep(mean, variance)
+            if self.record:
+                self.recorded = (*self.recorded, (mean, variance))
+            return mean, variance
+        if self.statistics == "recorded":
+            if not self.recorded:
+                raise RuntimeError(
+                    "batch normalisation by recorded statistics before any were recorded"
+                )
+            first, *self.recorded = self.recorded
+            return first
+        tasks = x.shape[1] // self.running_mean.shape[0]
+        return self.running_mean.repeat(tasks), self.running_var.repeat(tasks)
+
+    @torch.no_grad()
+    def keep(self, mean: Tensor, variance: Tensor) -> None:
+        """Move the running statistics by one step a task, in their order, however many tasks are
+        packed together."""
+        n = self.count
+        mean, variance = (
+            v.view(-1, self.running_mean.shape[0]) for v in (mean, variance * (n / max(n - 1, 1)))
+        )
+        for task in range(len(mean)):
+            self.running_mean.lerp_(mean[task], self.momentum)
+            self.running_var.lerp_(variance[task], self.momentum)
+
+
+class BatchNorm2d(BatchNormalisation):
+    """Batch normalisation, then max-pooling where asked, then ReLU.
 
     Normalising is monotone where the scale is not negative, so pooling may come first: the same
     bits, with three quarters of the arithmetic saved.
     """
 
-    eps = 1e-5
-    momentum = 0.1
-    running_mean: Tensor
-    running_var: Tensor
+    weight: Tensor
+    bias: Tensor
 
     def __init__(self, channels: int, pool: bool) -> None:
         super().__init__()
@@ -128,50 +196,17 @@ class BatchNorm2d(nn.Module):
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
         self.pool = pool
-        self.statistics: Statistics = "batch"
-        self.track = False
-        self.record = False
-        self.recorded: Moments | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        mean, variance = self._moments(x)
-        scale = self.weight.flatten() * (variance + self.eps).rsqrt()
-        shift = self.bias.flatten() - mean * scale
+        scale, shift = self.scale_and_shift(x)
         # on CUDA, asking would wait for the device
-        pool_first = self.pool and not x.is_cuda and bool((self.weight >= 0).all())
+        pool_first = self.pool and x.device.type == "cpu" and bool((self.weight >= 0).all())
         if pool_first:
             x = F.max_pool2d(x, 2)
-        x = torch.addcmul(_channel(shift), x, _channel(scale))
+        x = torch.addcmul(channelwise(shift), x, channelwise(scale))
         if self.pool and not pool_first:
             x = F.max_pool2d(x, 2)
         return F.relu(x)
-
-    def _moments(self, x: Tensor) -> Moments:
-        if self.statistics == "batch":
-            mean, variance = ChannelMoments.apply(x)
-            if self.track:
-                self._keep(mean.detach(), variance.detach(), x.numel() // x.shape[1])
-            if self.record:
-                self.recorded = mean, variance
-            return mean, variance
-        if self.statistics == "recorded":
-            if self.recorded is None:
-                raise RuntimeError(
-                    "batch normalisation by recorded statistics before any were recorded"
-                )
-            return self.recorded
-        tasks = x.shape[1] // self.running_mean.shape[0]
-        return self.running_mean.repeat(tasks), self.running_var.repeat(tasks)
-
-    def _keep(self, mean: Tensor, variance: Tensor, n: int) -> None:
-        """Move the running statistics by one step a task, in their order, however many tasks are
-        packed together."""
-        mean, variance = (
-            v.view(-1, self.running_mean.shape[0]) for v in (mean, variance * (n / max(n - 1, 1)))
-        )
-        for task in range(len(mean)):
-            self.running_mean.lerp_(mean[task], self.momentum)
-            self.running_var.lerp_(variance[task], self.momentum)
 
 
 @contextmanager
@@ -188,14 +223,21 @@ def normalising(
         Remember this batch's moments for the next block under ``recorded``, at whose end they are
         forgotten.
     """
-    layers = [layer for layer in model.modules() if isinstance(layer, BatchNorm2d)]
+    layers = batch_norms(model)
     before = [(layer.statistics, layer.track, layer.record) for layer in layers]
     for layer in layers:
         layer.statistics, layer.track, layer.record = statistics, track, record
+        if record:
+            layer.recorded = ()
     try:
         yield
     finally:
         for layer, (old, was_tracking, was_recording) in zip(layers, before, strict=True):
             layer.statistics, layer.track, layer.record = old, was_tracking, was_recording
             if statistics == "recorded":
-                layer.recorded = None
+                layer.recorded = ()
+
+
+def batch_norms(model: nn.Module) -> list[BatchNormalisation]:
+    """Every layer of `model` that `normalising` steers."""
+    return [layer for layer in model.modules() if isinstance(layer, BatchNormalisation)]

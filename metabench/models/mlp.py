@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -10,10 +11,11 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from torch import Tensor, nn
 
 from metabench.models.layers import Linear
+from metabench.models.model import Model
 from metabench.tasks.episodes import Task
 
 
-class MLP(nn.Module):
+class MLP(Model):
     """Fully connected network with ReLU and no normalisation, after Finn et al. 2017
     (1-40-40-1)."""
 
@@ -39,22 +41,27 @@ class MLP(nn.Module):
             layers[f"linear{i}"] = Linear(width, hidden)
             layers[f"relu{i}"] = nn.ReLU()
             width = hidden
-        self.body = nn.Sequential(layers)
-        self.head = Linear(width, task.outputs)
-        if settings.init == "truncated_normal":
-            for name, parameter in self.named_parameters():
-                if name.endswith("weight"):
-                    nn.init.trunc_normal_(parameter, std=0.01, a=-0.02, b=0.02)
-                else:
-                    nn.init.zeros_(parameter)
+        self.layers = nn.Sequential(layers)
+        self.width = width
+        self._init = settings.init
 
     @classmethod
     def has_batch_norm(cls, settings: Settings) -> bool:
         """Whether any layer normalises by batch statistics."""
         return False
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``[B, features]`` -> ``[B, outputs]``; with a task axis ``[T, B, features]`` -> ``[T, B,
-        outputs]``."""
-        scores: Tensor = self.head(self.body(x))
-        return scores
+    @property
+    def stages(self) -> Mapping[str, nn.Module]:
+        return dict(self.layers.named_children())
+
+    def features(self, x: Tensor) -> Tensor:
+        features: Tensor = self.layers(x)
+        return features
+
+    def initialise(self, network: nn.Module) -> None:
+        if self._init == "truncated_normal":
+            for name, parameter in network.named_parameters():
+                if name.endswith("weight"):
+                    nn.init.trunc_normal_(parameter, std=0.01, a=-0.02, b=0.02)
+                else:
+                    nn.init.zeros_(parameter)

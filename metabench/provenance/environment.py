@@ -1,5 +1,4 @@
-"""What machine, which versions, which sources: the conditions that decide on bits, and the
-provenance that a reader wants to know.
+"""What machine and which versions: the provenance that a reader wants to know.
 
 Nothing here imports torch: `doctor` asks on machines where torch is broken, and on a CPU the
 process that watches over a run needs no torch for it.
@@ -7,89 +6,29 @@ process that watches over a run needs no torch for it.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from metabench.identity import digest
-from metabench.registry import source_file
-
 PACKAGE = Path(__file__).parents[1]
-SHAPING = (
-    "identity.py",
-    "cells.py",
-    "experiment",
-    "stats/intervals.py",
-    "stats/results.py",
-    "tasks",
-    "datasets",
-    "models",
-    "methods",
-)
-"""The package's sources that can shape a number: files and whole folders, data files included."""
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "higher", "pandas", "pillow", "safetensors")
-
-
-def conditions(threads: int, device: str, plugins: Iterable[str] = ()) -> dict[str, Any]:
-    """All that bits depend on besides the configuration.
-
-    Parameters
-    ----------
-    threads
-        Threads of one fit.
-    device
-        `cpu`, `cuda` or `cuda:N`.
-    plugins
-        `module:Class` of what a fit uses from outside of this package; the sources of their modules
-        count.
-
-    Returns
-    -------
-    dict[str, Any]
-        The facts, and `conditions_digest` over them.
-    """
-    kind = device.partition(":")[0]
-    facts = {
-        "sources": sources_digest(tuple(sorted(set(plugins)))),
-        "torch": _version("torch"),
-        "numpy": _version("numpy"),
-        "scipy": _version("scipy"),
-        "device": kind,
-        "gpu": gpu()["gpu"] if kind == "cuda" else None,
-        "threads": threads,
-        "cpu_capability": cpu_capability(),
-        "machine": platform.machine(),
-    }
-    return {**facts, "conditions_digest": digest(facts)}
-
-
-def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """One phrase for each condition that is not what it was: `torch 2.14.0 -> 2.15.0`."""
-    names = [
-        name
-        for name in {**recorded, **now}
-        if name != "conditions_digest" and recorded.get(name) != now.get(name)
-    ]
-    return [f"{name} {_short(recorded.get(name))} -> {_short(now.get(name))}" for name in names]
 
 
 def provenance(device: str, project: Path) -> dict[str, Any]:
     """Where numbers come from, as far as it holds for a whole run: versions, commit, machine.
     Conditions and times are added per fit."""
     return {
-        "metabench": _version("metabench"),
+        "metabench": version("metabench"),
         **commit(project),
         "python": platform.python_version(),
-        "libraries": {name: version for name in LIBRARIES if (version := _version(name))},
+        "libraries": {name: found for name in LIBRARIES if (found := version(name))},
         "cuda": _cuda_version(),
         **(gpu() if device.startswith("cuda") else {"gpu": None, "driver": None}),
         "cpu": cpu_name(),
@@ -97,23 +36,6 @@ def provenance(device: str, project: Path) -> dict[str, Any]:
         "memory_bytes": _memory_bytes(),
         "host": f"{platform.system()} {platform.release()} {platform.machine()}",
     }
-
-
-def sources_digest(plugins: tuple[str, ...] = ()) -> str:
-    """SHA-256 over the names and contents of the sources that can shape a number: this package's,
-    and those of the plugin modules."""
-    total = hashlib.sha256()
-    own = (
-        (f"metabench/{path.relative_to(PACKAGE).as_posix()}", path)
-        for name in SHAPING
-        for path in _files(PACKAGE / name)
-    )
-    foreign = ((f"{name}:{path.name}", path) for name in plugins for path in _plugin_files(name))
-    for name, path in (*own, *foreign):
-        content = path.read_bytes()
-        total.update(f"{name}\0{len(content)}\0".encode())
-        total.update(content)
-    return total.hexdigest()
 
 
 def cores() -> int:
@@ -208,11 +130,13 @@ def _output(*command: str) -> str | None:
 
 
 @cache
-def _version(name: str) -> str | None:
+def version(name: str) -> str | None:
+    """The version of an installed distribution, or of that which installs a module of this name."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return None
+        found = metadata.packages_distributions().get(name)
+        return metadata.version(found[0]) if found else None
 
 
 @cache
@@ -247,32 +171,3 @@ def _memory_bytes() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
         return None
-
-
-def _files(path: Path) -> Iterator[Path]:
-    """A source, or the sources and data files under a folder, in an order of their own."""
-    if path.is_file():
-        yield path
-    for file in sorted(path.rglob("*")) if path.is_dir() else ():
-        if file.is_file() and "__pycache__" not in file.parts:
-            yield file
-
-
-def _plugin_files(target: str) -> Iterator[Path]:
-    """The source of a plugin's module, or, where it lives in a package, all Python sources beside
-    it: it may import them."""
-    origin = source_file(target)
-    if origin is None:
-        return
-    in_package = "." in target.partition(":")[0] or origin.name == "__init__.py"
-    yield from (
-        (file for file in _files(origin.parent) if file.suffix == ".py")
-        if in_package
-        else (origin,)
-    )
-
-
-def _short(value: Any) -> str:
-    return (
-        value[:12] if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else str(value)
-    )

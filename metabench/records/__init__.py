@@ -1,9 +1,18 @@
-"""Records: what one cell left on disk, the store that keeps them, and the `cells.json` that lists
-them. Nothing here imports torch."""
+"""Records, and the `cells.json` that lists them: the one author of what lies in a run folder. It is
+written, read, checked and brought up to date here. Nothing here imports torch."""
 
 from metabench.io.untrusted import plain
+from metabench.records.contents import (
+    data_digests,
+    declaration_of,
+    entry_of,
+    failed_result,
+    metric_of,
+    record_of,
+)
 from metabench.records.folder import CHECKPOINTS, TABLES, WEIGHTS, refuse_links
-from metabench.records.listing import CELLS_SCHEMA, read_cells
+from metabench.records.holder import delete_holder, read_holder, write_holder
+from metabench.records.listing import CELLS_SCHEMA, read_cells, write_cells
 from metabench.records.store import FINISHED, SCHEMA, Found, Outcome, RecordStore, Scan
 
 __all__ = [
@@ -17,7 +26,17 @@ __all__ = [
     "Outcome",
     "RecordStore",
     "Scan",
+    "data_digests",
+    "declaration_of",
+    "delete_holder",
+    "entry_of",
+    "failed_result",
+    "metric_of",
     "plain",
     "read_cells",
+    "read_holder",
+    "record_of",
     "refuse_links",
+    "write_cells",
+    "write_holder",
 ]

@@ -3,12 +3,21 @@
 
 from __future__ import annotations
 
-from metabench.io.shapes import NUMBER, NUMBERS, SCALAR, TEXT
+from metabench.io.shapes import NUMBER, NUMBERS, TEXT
 
 CURVE = {"iteration": NUMBERS, "loss": NUMBERS, "score": NUMBERS}
 METRIC = {"name": str, "unit": str, "higher_is_better": bool, "chance": NUMBER}
 LABELS = dict.fromkeys(("algorithm", "model", "dataset", "on"), TEXT)
 PART = {"name": str, "settings": {}}
+
+CONDITIONS = {
+    **dict.fromkeys(("torch", "numpy", "scipy", "device", "gpu", "cpu_capability"), TEXT),
+    **dict.fromkeys(("machine", "conditions_digest"), TEXT),
+    "threads": int,
+    "parts": [(str,)],
+    "sources": {"*": TEXT},
+    "packages": {"*": TEXT},
+}
 
 RECORD = {
     "cell": str,
@@ -22,10 +31,7 @@ RECORD = {
     "metric": METRIC,
     "result": {
         "outcome": str,
-        **dict.fromkeys(
-            ("score", "episodes", "iterations", "best_iteration", "target", "iterations_to_target"),
-            NUMBER,
-        ),
+        **dict.fromkeys(("score", "episodes", "iterations", "best_iteration"), NUMBER),
         "interval": NUMBERS,
         "stopped": str,
         "validation": CURVE,
@@ -70,10 +76,12 @@ RECORD = {
             ),
             str,
         ),
+        "network": {"tasks": str, "why": str},
         "libraries": {"*": str},
-        "conditions": {"*": SCALAR},
-        "training_conditions": {"*": SCALAR},
+        "conditions": CONDITIONS,
+        "training_conditions": CONDITIONS,
         "training_machine": {"*": str},
+        "remarks": [(str,)],
     },
 }
 """A record. What a reader computes with or takes apart stands here."""
@@ -100,11 +108,17 @@ ENTRY = {
     "group": GROUP,
     "metric": METRIC,
 }
+"""A cell in `cells.json`: what no entry lacks."""
+
+TARGET = {"score": NUMBER, "higher_is_better": bool}
 CELLS = {
     **dict.fromkeys(("suite", "title", "description", "argument", "profile"), TEXT),
     **DECLARATION,
     "declaration_digest": str,
     "declared_before_data": DECLARATION,
-    "cells": [ENTRY],
+    "cells": [{**ENTRY, "target": TARGET}],
 }
 """A `cells.json`."""
+
+HOLDER = {"pid": int, "host": TEXT, "since": TEXT, "fits": [(str,)]}
+"""A `.run.json`."""

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from metabench.bounds import LEAST_CONFIDENCE, MOST_CONFIDENCE
 from metabench.errors import FolderError
+from metabench.io.files import write_bytes
 from metabench.io.shapes import absent, misshapen
-from metabench.io.untrusted import read_json
+from metabench.io.untrusted import plain, read_json
 from metabench.records.folder import refuse_links
 from metabench.records.format import CELLS, ENTRY, GROUP, LABELS
+from metabench.records.seal import SEAL, broken, sealed
 
-CELLS_SCHEMA = 1
-"""Schema of `cells.json`."""
+CELLS_SCHEMA = 2
+"""Schema of `cells.json`. One of schema 1 has no digest, and its entries no target: that stands in
+their records."""
+
+NAME = "cells.json"
 
 
 def read_cells(folder: Path) -> dict[str, Any]:
@@ -25,11 +31,11 @@ def read_cells(folder: Path) -> dict[str, Any]:
     FolderError
         The folder is none of a run, or the file is damaged.
     """
-    path = folder / "cells.json"
+    path = folder / NAME
     again = "`metabench run` writes it again once it is deleted"
     try:
         refuse_links(folder)
-        described, _ = read_json(path)
+        described, content = read_json(path)
     except (FileNotFoundError, NotADirectoryError):
         if not folder.exists():
             raise FolderError(f"{folder}: there is no such folder") from None
@@ -41,10 +47,14 @@ def read_cells(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise FolderError(f"{path}: is damaged: {error}. {again}") from error
     schema = described.get("schema") if isinstance(described, dict) else None
-    if type(schema) is not int or schema != CELLS_SCHEMA:
+    if type(schema) is not int or not 1 <= schema <= CELLS_SCHEMA:
         raise FolderError(
-            f"{path}: is not a cells.json that this metabench can read (schema {CELLS_SCHEMA})"
+            f"{path}: is not a cells.json that this metabench can read (up to schema "
+            f"{CELLS_SCHEMA})"
         )
+    seal = described.pop(SEAL, None)
+    if schema > 1 and (changed := broken(seal, "cells", content)):
+        raise FolderError(f"{path}: is damaged: {changed}. {again}")
     wrong = absent(described, ("reference", "cells")) or misshapen(described, CELLS)
     confidence = described.get("confidence")
     wrong = wrong or (
@@ -62,6 +72,23 @@ def read_cells(folder: Path) -> dict[str, Any]:
     ):
         raise FolderError(f"{path}: is damaged: {wrong} is not as it should be. {again}")
     return dict(described)
+
+
+def write_cells(
+    folder: Path, described: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]
+) -> None:
+    """Write the `cells.json` of a run folder, whole or not at all: a line for each thing that is
+    said of the suite, and one for each cell.
+
+    Raises
+    ------
+    UnwritableError
+        The folder cannot be written.
+    """
+    said = {"schema": CELLS_SCHEMA, **described}
+    lines = [f"{json.dumps(key)}: {json.dumps(plain(value))}" for key, value in said.items()]
+    cells = ",\n".join(json.dumps(plain(entry)) for entry in entries)
+    write_bytes(folder / NAME, sealed([*lines, f'"cells": [\n{cells}\n]'], "cells"))
 
 
 def _wrong_in(entry: Mapping[str, Any]) -> str:

@@ -24,17 +24,17 @@ from metabench.io.shapes import absent, misshapen
 from metabench.io.untrusted import plain, read_json
 from metabench.records.folder import CHECKPOINTS, RECORDS, WEIGHTS
 from metabench.records.format import RECORD
+from metabench.records.migrations import migrated
+from metabench.records.seal import SEAL, broken, sealed
 
 if TYPE_CHECKING:
     import numpy as np
 
     from metabench.records.arrays import Arrays
 
-SCHEMA = 2
-"""Schema of the records written now. Those of schema 1, which had no digests, are read; any other
-is refused."""
+SCHEMA = 3
+"""Schema of the records written now. Older ones are read (see `migrations`), newer ones refused."""
 
-_SCHEMAS = (1, SCHEMA)
 _SIZE = 16 * 2**20
 """Bytes of a record's JSON."""
 
@@ -58,7 +58,6 @@ _REQUIRED = (
     "measured",
     "provenance",
 )
-_SEAL = b',\n"integrity": '
 
 
 @dataclass(frozen=True)
@@ -187,18 +186,19 @@ class RecordStore:
                 f"{path}: is damaged: {error}. `metabench run` makes it again"
             ) from error
         schema = record.get("schema") if isinstance(record, dict) else None
-        if type(schema) is not int or schema < min(_SCHEMAS):
+        if type(schema) is not int or schema < 1:
             raise RecordError(
                 f"{path}: is no record of metabench: it has no schema number that is known"
             )
-        if schema not in _SCHEMAS:
+        if schema > SCHEMA:
             raise UnreadableRecordError(
                 f"{path}: has schema {schema}, and this metabench reads up to {SCHEMA}. Update "
                 "metabench to read it"
             )
-        seal = record.pop("integrity", None)
-        broken = "" if schema == 1 and seal is None else _broken(seal, content)
-        if problem := _misshapen(record, path) or broken or _other_arrays(record, seal, path):
+        seal = record.pop(SEAL, None)
+        changed = "" if schema == 1 and seal is None else broken(seal, "record", content)
+        record = migrated(record, schema) | {"schema": SCHEMA}
+        if problem := _misshapen(record, path) or changed or _other_arrays(record, seal, path):
             raise RecordError(f"{path}: is damaged: {problem}. `metabench run` makes it again")
         return dict(record)
 
@@ -288,17 +288,6 @@ def _misshapen(record: Mapping[str, Any], path: Path) -> str:
     return ""
 
 
-def _broken(seal: Any, content: bytes) -> str:
-    """Say that a record is not what was written, by the digest in its last line, or nothing."""
-    before, _, last = content.rpartition(_SEAL)
-    whole = (
-        isinstance(seal, dict)
-        and seal.get("record") == hashlib.sha256(before).hexdigest()
-        and last == _last_line(seal)
-    )
-    return "" if whole else "it is not what was written"
-
-
 def _other_arrays(record: Mapping[str, Any], seal: Mapping[str, Any] | None, path: Path) -> str:
     """Say that a finished record has lost its arrays, or that they are not those that were written
     with it, or nothing."""
@@ -329,13 +318,5 @@ def _sealed(record: Mapping[str, Any], archive: bytes | None) -> bytes:
         f"{json.dumps(key)}: {json.dumps(plain(value), allow_nan=False)}"
         for key, value in record.items()
     )
-    before = ("{\n" + ",\n".join(lines)).encode()
-    seal = {
-        "record": hashlib.sha256(before).hexdigest(),
-        "arrays": hashlib.sha256(archive).hexdigest() if archive is not None else None,
-    }
-    return before + _SEAL + _last_line(seal)
-
-
-def _last_line(seal: Mapping[str, Any]) -> bytes:
-    return json.dumps(seal).encode() + b"\n}\n"
+    arrays = hashlib.sha256(archive).hexdigest() if archive is not None else None
+    return sealed(lines, "record", arrays=arrays)

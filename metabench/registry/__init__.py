@@ -1,9 +1,9 @@
 """Names of methods, datasets and models, and the classes behind them.
 
-Three groups: `methods`, `datasets`, `models`. A name comes from an installed package's entry points
-(`metabench.methods` and so on, the built-ins among them) or from `[plugins.methods]` in
-`benchmark.toml`. Nothing is imported before it is used: listing all names with a line on each reads
-source files only.
+Four groups: `methods`, `datasets`, `models`, `figures`. A name comes from an installed package's
+entry points (`metabench.methods` and so on, the built-ins among them) or from `[plugins.methods]`
+in `benchmark.toml`. Nothing is imported before it is used: listing all names with a line on each
+reads source files only.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from metabench.registry.contract import broken_contract, unwritable
 from metabench.registry.settings import build, check, make_part
 from metabench.terminal.signals import is_wanted
 
-Group = Literal["methods", "datasets", "models"]
+Group = Literal["methods", "datasets", "models", "figures"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 

@@ -67,8 +67,8 @@ def undisturbed() -> Iterator[None]:
         if threading.current_thread() is threading.main_thread()
         else {}
     )
-    if not isinstance(sys.stderr, _Aside):
-        sys.stdout = sys.stderr = _Aside(sys.stderr)
+    if not isinstance(sys.stderr, _Unclosable):
+        sys.stdout = sys.stderr = _Unclosable(sys.stderr)
     try:
         yield
     finally:
@@ -81,7 +81,7 @@ def undisturbed() -> Iterator[None]:
                 os.chdir(folder)
 
 
-class _Aside(io.TextIOBase):
+class _Unclosable(io.TextIOBase):
     """A stream that somebody else may write to and cannot close."""
 
     def __init__(self, stream: TextIO) -> None:

@@ -1,5 +1,5 @@
-"""What a class must be to be a method, a dataset or a model: looked at once, when it is first asked
-for, before anything relies on it.
+"""What a class must be to be a method, a dataset, a model or a figure: looked at once, when it is
+first asked for, before anything relies on it.
 
 What its instances give back while a fit runs is looked at where it is given (see `returned`).
 """
@@ -19,6 +19,8 @@ from metabench.identity import canonical
 from metabench.registry.settings import check
 
 KINDS = ("classification", "regression")
+WANTS = frozenset({"episodes", "examples", "unlabelled", "views", "privileged"})
+"""What a method may want of a dataset, and a dataset offer (`tasks.episodes.Want`)."""
 
 
 @dataclass(frozen=True)
@@ -48,21 +50,28 @@ def _are_kinds(value: Any) -> bool:
 _VERSION = _Value("a whole number, at least 1", _is_count)
 _FLAG = _Value("True or False", lambda value: isinstance(value, bool))
 _TEXT = _Value("a string", _is_text)
+_NAMES = _Value(
+    "a tuple of strings",
+    lambda value: isinstance(value, tuple) and bool(value) and all(map(_is_text, value)),
+)
 _SERVES = _Value(f"a set of {' and '.join(map(repr, KINDS))}, or of one of them", _are_kinds)
+
+_WANTS = _Value(
+    f"a set of {', '.join(map(repr, sorted(WANTS)))}",
+    lambda value: isinstance(value, frozenset | set) and value <= WANTS,
+)
 
 ATTRIBUTES: Mapping[str, Mapping[str, _Value]] = {
     "methods": {
         "version": _VERSION,
         "kinds": _SERVES,
         "trains": _FLAG,
-        "trains_on": _Value(
-            "'episodes' or 'examples'",
-            lambda value: isinstance(value, str) and value in ("episodes", "examples"),
-        ),
-        "told": _FLAG,
+        "has_network": _FLAG,
+        "wants": _WANTS,
         "fixed_ways": _FLAG,
         "adapts": _FLAG,
         "chooses_step": _FLAG,
+        "embeds_images_alone": _FLAG,
     },
     "datasets": {
         "version": _VERSION,
@@ -76,51 +85,70 @@ ATTRIBUTES: Mapping[str, Mapping[str, _Value]] = {
         "default_model": _TEXT,
         "licence": _TEXT,
         "source": _TEXT,
-        "tells": _FLAG,
+        "offers": _WANTS,
     },
     "models": {"version": _VERSION, "kinds": _SERVES},
+    "figures": {"name": _TEXT, "parts": _NAMES, "wide": _FLAG},
 }
 """Group -> what a class must say of itself."""
 
-HOOKS: Mapping[str, Mapping[str, int]] = {
+HOOKS: dict[str, dict[str, int]] = {
     "methods": {
+        "network": 2,
         "init": 3,
-        "step": 2,
+        "batches": 1,
+        "step": 3,
         "predict": 5,
         "candidates": 0,
         "at_steps": 1,
+        "embed": 2,
+        "compare": 4,
         "adapted_weights": 2,
+        "figure": 0,
     },
     "datasets": {
         "task": 1,
         "load": 1,
         "content_digest": 0,
+        "class_sizes": 1,
         "draw": 4,
         "draw_disjoint": 4,
         "gather": 2,
         "training_task": 0,
         "draw_examples": 2,
         "gather_examples": 2,
-        "telling": 0,
-        "figure": 1,
+        "draw_views": 2,
+        "view": 2,
+        "privileged": 0,
+        "figure": 0,
         "names": 1,
         "prepare": 1,
         "remarks": 1,
     },
-    "models": {"has_batch_norm": 1, "forward": 1},
+    "models": {"forward": 1},
+    "figures": {"select": 1, "keep": 2, "fits": 1, "alike": 2, "legend": 1, "draw": 2},
 }
 """Group -> method -> how many arguments it is called with."""
+
+OPTIONAL_HOOKS: Mapping[str, Mapping[str, int]] = {
+    "models": {"has_batch_norm": 1, "initialise": 1, "feature_maps": 1}
+}
+"""The same of those that a class may do without."""
 
 PROPERTIES: Mapping[str, Collection[str]] = {
     "methods": ("curve", "test_steps", "gradients_per_task")
 }
-MADE_FROM = {"methods": 1, "datasets": 1, "models": 2}
+MADE_FROM = {"methods": 1, "datasets": 1, "models": 2, "figures": 0}
 """How many arguments a class is called with: its settings, and a model the task."""
+
+CONFIGURED = frozenset({"methods", "datasets", "models"})
+"""Groups whose classes have settings and a version."""
 
 BASES = {
     "methods": "metabench.methods.method.Method",
     "datasets": "metabench.datasets.dataset.Dataset",
     "models": "torch.nn.Module",
+    "figures": "metabench.figures.Figure",
 }
 """What has all that a class may leave as it is."""
 
@@ -133,9 +161,8 @@ def broken_contract(group: str, found: Any, models: Collection[str]) -> str:
     """
     if not isinstance(found, type):
         return "is not a class"
-    wanted = dict.fromkeys(
-        ("version", "Settings", *ATTRIBUTES[group], *HOOKS[group], *PROPERTIES.get(group, ()))
-    )
+    own = ("version", "Settings") if group in CONFIGURED else ()
+    wanted = dict.fromkeys((*own, *ATTRIBUTES[group], *HOOKS[group], *PROPERTIES.get(group, ())))
     if missing := [attribute for attribute in wanted if not hasattr(found, attribute)]:
         advice = f"; a class that derives from {BASES[group]} has most of it"
         return f"lacks {', '.join(missing)}{'' if len(missing) < 4 else advice}"
@@ -146,7 +173,8 @@ def _problems(group: str, found: Any, models: Collection[str]) -> Iterator[str]:
     yield from _abstract(found)
     yield from _wrong_values(group, found)
     yield from _wrong_calls(group, found)
-    yield from _wrong_settings(group, found.Settings)
+    if group in CONFIGURED:
+        yield from _wrong_settings(group, found.Settings)
     if group == "datasets":
         yield from _wrong_metric(found.metric, found.default_model, models)
     if group == "models" and not _derives(found, "torch.nn", "Module"):
@@ -166,11 +194,11 @@ def _wrong_values(group: str, found: Any) -> Iterator[str]:
 
 def _wrong_calls(group: str, found: Any) -> Iterator[str]:
     if not _takes(found, MADE_FROM[group]):
-        yield (
-            "cannot be made from "
-            f"{'its settings' if MADE_FROM[group] == 1 else 'its settings and a task'} alone"
-        )
-    for name, count in HOOKS[group].items():
+        made_from = ("nothing", "its settings", "its settings and a task")[MADE_FROM[group]]
+        yield f"cannot be made from {made_from} alone"
+    optional = OPTIONAL_HOOKS.get(group, {})
+    there = {name: count for name, count in optional.items() if hasattr(found, name)}
+    for name, count in (HOOKS[group] | there).items():
         hook = getattr(found, name)
         if not callable(hook):
             yield f"has {name} = {shortened(hook)}; expected a method"

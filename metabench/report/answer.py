@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from metabench.quantities import ITERATIONS
 from metabench.report import words
-from metabench.report.blocks import Block
-from metabench.tables.frames import Row
+from metabench.report.blocks import Block, Comparison, Group
+from metabench.tables.typed_rows import Comparing
 
 TIE = "tied"
 MANY = 4
@@ -30,16 +31,16 @@ def headline(blocks: Sequence[Block], reference: str) -> list[str]:
         else f" with more than one algorithm that has a score (of {len(scored)} in all)"
     )
     leaders = Counter(
-        TIE if len(_leaders(block)) > 1 else _leaders(block)[0]["algorithm"] for block in contested
+        TIE if len(_leaders(block)) > 1 else _leaders(block)[0].algorithm for block in contested
     )
     first, number = leaders.most_common(1)[0]
     if number < len(contested) or first == TIE:
-        datasets = {block.head["dataset"]: block for block in contested}
+        datasets = {block.dataset: block for block in contested}
         if (
             len(datasets) == len(contested) <= MANY and TIE not in leaders
         ):  # few enough, and each told by its data alone
             best = [
-                f"{_leaders(block)[0]['algorithm']} has the best mean on {name}"
+                f"{_leaders(block)[0].algorithm} has the best mean on {name}"
                 for name, block in datasets.items()
             ]
             return [f"{words.listed(best)}.", _tally(contested, reference)]
@@ -69,13 +70,13 @@ def headline(blocks: Sequence[Block], reference: str) -> list[str]:
 def cost(blocks: Sequence[Block], reference: str) -> str | None:
     """Return a sentence on training time against the reference's, about those that intervals tell
     from it everywhere; None where there are none."""
-    ratios: dict[str, list[Row]] = {}
+    ratios: dict[str, list[Comparison]] = {}
     idle = []
-    for group in (group for block in blocks for group in block.scored if group["compared"]):
-        if group["iterations"] == 0:
-            idle.append(group["algorithm"])
-        else:
-            ratios.setdefault(group["algorithm"], []).append(group["compared"])
+    for group in (group for block in blocks for group in block.scored):
+        if group.compared and group[ITERATIONS].value == 0:
+            idle.append(group.algorithm)
+        elif group.compared:
+            ratios.setdefault(group.algorithm, []).append(group.compared)
     told = {name: _times(rows) for name, rows in ratios.items() if _told_apart(rows)}
     if not told:
         return None
@@ -98,45 +99,42 @@ def cost(blocks: Sequence[Block], reference: str) -> str | None:
     )
 
 
-def _told_apart(rows: Sequence[Row]) -> bool:
+def _told_apart(rows: Sequence[Comparison]) -> bool:
     """Whether every interval is there and lies on the same side of 1."""
-    if any(row["time_ratio_low"] is None for row in rows):
-        return False
-    return all(row["time_ratio_high"] < 1 for row in rows) or all(
-        row["time_ratio_low"] > 1 for row in rows
-    )
+    found = [row.time_interval for row in rows]
+    ends = [interval for interval in found if interval is not None]
+    apart = all(high < 1 for _, high in ends) or all(low > 1 for low, _ in ends)
+    return apart and len(ends) == len(found)
 
 
-def _times(rows: Sequence[Row]) -> tuple[float, float]:
-    return min(row["time_ratio"] for row in rows), max(row["time_ratio"] for row in rows)
+def _times(rows: Sequence[Comparison]) -> tuple[float, float]:
+    ratios = [row.time_ratio for row in rows if row.time_ratio is not None]
+    return min(ratios), max(ratios)
 
 
 def _lead(blocks: Sequence[Block], reference: str) -> str:
     """By how much one algorithm leads the reference over several blocks, and where it is separated
     from it."""
-    leaders = [(_leaders(block)[0]["group"], block) for block in blocks]
+    leaders = [(_leaders(block)[0].group, block) for block in blocks]
     found = [
         row
         for leader, block in leaders
         for row in block.comparisons
-        if row["group"] == leader and row["pairs"]
+        if row.group.group == leader and row.pairs
     ]
     if len(found) < len(blocks):
         return ""
-    gaps = sorted(found, key=lambda row: abs(row["difference"]))
-    side = "above" if gaps[0]["difference"] > 0 else "below"
+    gaps = sorted(found, key=lambda row: row.gap)
+    side = "above" if gaps[0].is_above else "below"
     text = ""
-    if len({row["metric_name"] for row in found}) == 1 and all(
-        (row["difference"] > 0) == (side == "above") for row in found
+    if len({row.metric.name for row in found}) == 1 and all(
+        row.is_above == gaps[0].is_above for row in found
     ):
-        text = (
-            f", {_range([abs(row['difference']) for row in found], gaps[0])} {side} the "
-            f"reference {reference}"
-        )
-    verdicts = Counter(row["verdict"] for row in found)
+        text = f", {_range([row.gap for row in found], gaps[0])} {side} the reference {reference}"
+    verdicts = Counter(row.verdict for row in found)
     if verdicts["descriptive"] + verdicts["untested"] == len(found):
         return f"{text}. With so few seeds that is described, not tested"
-    separated = [row for row in found if row["verdict"] == "better"]
+    separated = [row for row in found if row.verdict == "better"]
     if len(separated) == len(found):
         return f"{text}, and is separated from it in each (Holm-adjusted {_worst(separated)})"
     if separated:
@@ -144,20 +142,20 @@ def _lead(blocks: Sequence[Block], reference: str) -> str:
     return f"{text}, but is not separated from it in any"
 
 
-def _worst(found: Sequence[Row]) -> str:
-    p = max(row["p_holm"] for row in found)
+def _worst(found: Sequence[Comparison]) -> str:
+    p = max(row.p_holm for row in found if row.p_holm is not None)
     return words.p_phrase(p) if p < 0.001 else words.p_phrase(p).replace("=", "≤")
 
 
 def _others(blocks: Sequence[Block], reference: str) -> str:
     """How the others stand to a reference that leads everywhere: one by one where they are few."""
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[Comparison]] = {}
     for row in (row for block in blocks for row in _rivals(block)):
-        found.setdefault(row["algorithm"], []).append(row)
-    one_metric = len({row["metric_name"] for rows in found.values() for row in rows}) == 1
+        found.setdefault(row.group.algorithm, []).append(row)
+    one_metric = len({row.metric.name for rows in found.values() for row in rows}) == 1
     if len(found) > MANY or not one_metric:
         return _tally(blocks, reference)
-    phrases = {
+    phrases: Mapping[Comparing, str] = {
         "worse": "behind it",
         "not separated": "not separated from it",
         "descriptive": "described only, on three seeds or fewer",
@@ -166,7 +164,7 @@ def _others(blocks: Sequence[Block], reference: str) -> str:
     }
     told = []
     for name, rows in found.items():
-        verdicts = Counter(row["verdict"] for row in rows)
+        verdicts = Counter(row.verdict for row in rows)
         if len(verdicts) > 1:
             said = words.listed(
                 [
@@ -176,25 +174,25 @@ def _others(blocks: Sequence[Block], reference: str) -> str:
                 ]
             )
         else:
-            said = phrases[rows[0]["verdict"]]
+            said = phrases[rows[0].verdict]
         if set(verdicts) == {"worse"}:
-            said += f" by {_range([abs(row['difference']) for row in rows], rows[0])}"
+            said += f" by {_range([row.gap for row in rows], rows[0])}"
         told.append(f"{name} is {said}")
     return f"{'; '.join(told)}."
 
 
-def _range(values: Sequence[float], row: Row) -> str:
-    low, high = (words.score(value, row["unit"]) for value in (min(values), max(values)))
+def _range(values: Sequence[float], row: Comparison) -> str:
+    low, high = (words.score(value, row.metric.unit) for value in (min(values), max(values)))
     return (
         f"{low if low == high else f'{low} to {high}'} "
-        f"{'points' if row['unit'] == 'fraction' else 'of ' + row['metric_name']}"
+        f"{'points' if row.metric.unit == 'fraction' else 'of ' + row.metric.name}"
     )
 
 
 def _tally(blocks: Sequence[Block], reference: str) -> str:
     """What came of all comparisons with the reference."""
-    verdicts = Counter(row["verdict"] for block in blocks for row in _rivals(block))
-    phrases = {
+    verdicts = Counter(row.verdict for block in blocks for row in _rivals(block))
+    phrases: Mapping[Comparing, str] = {
         "better": "came out better",
         "worse": "came out worse",
         "not separated": "could not be separated from it",
@@ -221,75 +219,73 @@ def answer(block: Block, reference: str) -> str:
     leader, *tied = _leaders(block)
     if tied:
         return (
-            f"{words.listed([group['name'] for group in (leader, *tied)])} share the "
+            f"{words.listed([group.name for group in (leader, *tied)])} share the "
             f"best mean, {_at(leader, named=False)}."
         )
-    if leader["is_reference"]:
-        first = f"{leader['name']}, the reference, has the best mean: {_at(leader, named=False)}."
+    if leader.is_reference:
+        first = f"{leader.name}, the reference, has the best mean: {_at(leader, named=False)}."
         return f"{first} {_rest(_rivals(block))}".strip()
-    row = next((row for row in block.comparisons if row["group"] == leader["group"]), None)
-    first = f"{leader['name']} has the best mean: {_at(leader, named=False)}"
+    row = next((row for row in block.comparisons if row.group.group == leader.group), None)
+    first = f"{leader.name} has the best mean: {_at(leader, named=False)}"
     if row is None:
         return (
             f"{first}; there is nothing to test it against, since the reference "
             f"{reference} has no score here."
         )
-    if row["pairs"] == 0:
-        return f"{first}, not tested against the reference {reference}: {row['caveats']}."
+    if row.pairs == 0:
+        return f"{first}, not tested against the reference {reference}: {row.caveats}."
     return f"{first}, {_against(row)}."
 
 
-def _rivals(block: Block) -> list[Row]:
+def _rivals(block: Block) -> list[Comparison]:
     """The comparisons of algorithms that have to find out what the others have to: not of those
     that are told."""
-    return [row for row in block.comparisons if not row["told"]]
+    return [row for row in block.comparisons if not row.group.privileged]
 
 
-def _leaders(block: Block) -> list[Row]:
-    return [group for group in block.scored if group["leads"]]
+def _leaders(block: Block) -> list[Group]:
+    return [group for group in block.scored if group.leads]
 
 
-def _at(group: Row, named: bool = True) -> str:
-    unit = group["unit"]
-    sign = f"{words.NBSP}%" if unit == "fraction" else f" {group['metric_name']}"
+def _at(group: Group, named: bool = True) -> str:
+    unit = group.metric.unit
+    sign = f"{words.NBSP}%" if unit == "fraction" else f" {group.metric.name}"
     spread = (
-        f" {words.interval(group['score_low'], group['score_high'], unit)}"
-        if group["score_low"] is not None
+        f" {words.interval(group.score.low, group.score.high, unit)}"
+        if group.score.low is not None
         else ""
     )
-    seeds = f"{group['scored']} seed{'s' if group['scored'] != 1 else ''}"
-    subject = f"{group['name']} reaches " if named else ""
-    return f"{subject}{words.score(group['score'], unit)}{sign}{spread} over {seeds}"
+    seeds = f"{group.scored} seed{'s' if group.scored != 1 else ''}"
+    subject = f"{group.name} reaches " if named else ""
+    return f"{subject}{words.score(group.score.value, unit)}{sign}{spread} over {seeds}"
 
 
-def _against(row: Row) -> str:
+def _against(row: Comparison) -> str:
     """How the leader stands to the reference."""
-    unit = row["unit"]
+    unit = row.metric.unit
     gap = (
-        f"{words.score(abs(row['difference']), unit)} "
-        f"{'points' if unit == 'fraction' else 'of ' + row['metric_name']}"
+        f"{words.score(row.gap, unit)} "
+        f"{'points' if unit == 'fraction' else 'of ' + row.metric.name}"
     )
-    gap += " above" if row["difference"] > 0 else " below"
-    reference = f"the reference {row['reference']}"
-    if row["verdict"] in ("better", "worse"):
-        return (
-            f"{gap} {reference} ({words.p_phrase(row['p_holm'])}, Holm over {row['family_size']})"
-        )
-    if row["verdict"] == "not separated":
-        least = words.score(row["detectable_difference"], unit)
+    gap += " above" if row.is_above else " below"
+    reference = f"the reference {row.reference_name}"
+    if row.verdict in ("better", "worse"):
+        return f"{gap} {reference} ({words.p_phrase(row.p_holm)}, Holm over {row.family_size})"
+    if row.verdict == "not separated":
+        least = words.detectable(row.detectable_difference, row.metric)
         return (
             f"{gap} {reference}, but not separated from it "
-            f"({words.p_phrase(row['p_holm'])}; {row['pairs']} seeds could have found {least})"
+            f"({words.p_phrase(row.p_holm)}; {row.pairs} seeds could have found {least})"
         )
     why = (
-        f"{row['pairs']} seed{'s' if row['pairs'] != 1 else ''}: descriptive, not tested"
-        if row["verdict"] == "descriptive"
-        else row["caveats"]
+        f"{row.pairs} seed{'s' if row.pairs != 1 else ''}: descriptive, not tested"
+        if row.verdict == "descriptive"
+        else row.caveats
     )
     return f"{gap} {reference} ({why})"
 
 
-def _rest(comparisons: Sequence[Row]) -> str:
+def _rest(comparisons: Sequence[Comparison]) -> str:
     """How the others stand to a reference that leads."""
     phrases = {
         "better": ("is", "are", "ahead of it on the seeds that both have"),
@@ -300,7 +296,7 @@ def _rest(comparisons: Sequence[Row]) -> str:
     }
     told = []
     for verdict, (one, many, phrase) in phrases.items():
-        names = [row["name"] for row in comparisons if row["verdict"] == verdict]
+        names = [row.name for row in comparisons if row.verdict == verdict]
         if names:
             told.append(f"{words.listed(names)} {one if len(names) == 1 else many} {phrase}")
     return f"{'; '.join(told)}." if told else ""

@@ -10,10 +10,21 @@ from typing import Any
 
 from metabench.report import words
 from metabench.report.blocks import Block
-from metabench.tables import Run, rows
-from metabench.tables.frames import Row
+from metabench.tables import Run
+from metabench.tables.typed_rows import ClaimRow
 
 SIGNS = {"supported": "✓", "refuted": "✗", "inconclusive": "?", "not judged": words.DASH}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting(ClaimRow):
+    """What came of a claim in one setting: with the `title` of where, what was `found`, its
+    interval as `range`, and the `sign` of the verdict."""
+
+    title: str
+    found: str
+    range: str
+    sign: str
 
 
 @dataclass(frozen=True)
@@ -29,8 +40,7 @@ class Claim:
     bound
         Where it should lie.
     settings
-        One row a setting: the table's, with the `title` of where, what was `found`, its interval as
-        `range`, and the `sign` of the verdict.
+        What came of it in each.
     found
         What stands in the row of the claim: the one setting's finding, or the span over several.
     counted
@@ -43,7 +53,7 @@ class Claim:
     verdict: str
     about: str
     bound: str
-    settings: list[Row]
+    settings: list[Setting]
     found: str
     counted: str
 
@@ -55,13 +65,10 @@ class Claim:
 
 def claims_of(run: Run, blocks: Sequence[Block]) -> list[Claim]:
     """Return the claims of a run in the suite's order."""
-    names = {
-        group["group"]: (block.title, group["name"]) for block in blocks for group in block.groups
-    }
-    table = rows(run.claims)
+    names = {group.group: (block.title, group.name) for block in blocks for group in block.groups}
     declared = {str(claim.get("id")): claim for claim in run.info["claims"]}
     return [
-        _claim(claim, [row for row in table if str(row["id"]) == name], names)
+        _claim(claim, [row for row in run.rows.claims if str(row.id) == name], names)
         for name, claim in declared.items()
     ]
 
@@ -76,46 +83,41 @@ def tally(claims: Sequence[Claim]) -> str:
 
 
 def _claim(
-    declared: Mapping[str, Any], found: Sequence[Row], names: Mapping[str, tuple[str, str]]
+    declared: Mapping[str, Any], found: Sequence[ClaimRow], names: Mapping[str, tuple[str, str]]
 ) -> Claim:
-    head, known = found[0], [row for row in found if row["estimate"] is not None]
-    unit = str(head["unit"] or "")
+    head, known = found[0], [row.estimate for row in found if row.estimate is not None]
+    unit = head.unit or ""
     settings = [_setting(row, names) for row in found]
     if len(found) == 1:
-        told = f"{settings[0]['found']} {settings[0]['range']}".strip()
+        told = f"{settings[0].found} {settings[0].range}".strip()
     else:
-        ends = (
-            (min(row["estimate"] for row in known), max(row["estimate"] for row in known))
-            if known
-            else None
-        )
+        ends = (min(known), max(known)) if known else None
         told = words.span(ends, lambda value: words.amount(value, unit)).replace(
             " points to", " to", 1
         )
         told += f" over {len(found)} settings" if known else ""
     return Claim(
-        says=str(head["says"] or head["id"]),
-        source=str(head["source"] or ""),
-        post_hoc=bool(head["post_hoc"]),
-        verdict=head["verdict"],
+        says=str(head.says or head.id),
+        source=str(head.source or ""),
+        post_hoc=bool(head.post_hoc),
+        verdict=head.verdict,
         about=_about(declared, unit),
         bound=_bound(declared, unit),
         settings=settings,
         found=told,
-        counted=_counted([row["group_verdict"] for row in found]),
+        counted=_counted([row.group_verdict for row in found]),
     )
 
 
-def _setting(row: Row, names: Mapping[str, tuple[str, str]]) -> Row:
-    title, name = names.get(row["group"], ("", ""))
-    found = words.amount(row["estimate"], row["unit"] or "")
-    where = f"{title}, {name}" if name != row["of"] and title else title
-    return row | {
-        "title": where,
-        "found": found,
-        "range": words.amounts(row["low"], row["high"], row["unit"] or ""),
-        "sign": SIGNS[row["group_verdict"]],
-    }
+def _setting(row: ClaimRow, names: Mapping[str, tuple[str, str]]) -> Setting:
+    title, name = names.get(row.group.group if row.group else "", ("", ""))
+    return Setting(
+        **vars(row),
+        title=f"{title}, {name}" if name != row.of and title else title,
+        found=words.amount(row.estimate, row.unit or ""),
+        range=words.amounts(row.low, row.high, row.unit or ""),
+        sign=SIGNS[row.group_verdict],
+    )
 
 
 def _counted(verdicts: Sequence[str]) -> str:
@@ -166,6 +168,6 @@ def _limit(value: float, unit: str) -> str:
         return f"{f'{100 * value:+g}' if value else 0} points".replace("-", words.MINUS)
     return (
         words.amount(value, unit)
-        if unit in ("seconds", "bytes", "iterations") and value
+        if (unit in words.SIZED or unit == "iterations") and value
         else words.plain_number(value)
     )

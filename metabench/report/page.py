@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,16 +12,20 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from metabench import quantities
 from metabench.io.files import read_regular, write_text
-from metabench.report import figures, palette, words
+from metabench.quantities import PEAK_GPU, TABLE, TRAINING_SECONDS, Quantity
+from metabench.report import palette, panels, words
 from metabench.report.answer import answer, cost, headline
-from metabench.report.blocks import Block, blocks_of, memory_column, overview
+from metabench.report.blocks import Block, blocks_of, memory_of, overview
 from metabench.report.claims import claims_of, tally
 from metabench.report.configuration import configurations
 from metabench.report.sheets import sheets_of
 from metabench.report.troubles import Trouble, incomplete, troubles
-from metabench.tables import Run, curves, environment, load, rows
-from metabench.tables.frames import Row, printable
+from metabench.tables import Run, curves, environment, load
+from metabench.tables.environment import Fact
+from metabench.tables.frames import printable
+from metabench.tables.typed_rows import Summary
 
 SUITE = 4 * 2**20
 """Bytes of a suite that is shown."""
@@ -65,12 +70,12 @@ def render(folder: Path, confidence: float | None = None) -> Path:
 def _content(run: Run) -> dict[str, Any]:
     blocks = blocks_of(run)
     reference = run.info["reference"]
-    outcomes = run.cells["outcome"].value_counts().to_dict()
+    outcomes = Counter(cell.outcome for cell in run.rows.cells)
     found: Sequence[Trouble] = troubles(run)
     claims = claims_of(run, blocks)
-    memory = memory_column(blocks)
+    memory = memory_of(blocks)
     machines = sorted(
-        {group["machine"] for block in blocks for group in block.groups if group["machine"]}
+        {group.machine for block in blocks for group in block.groups if group.machine}
     )
     return {
         "info": run.info,
@@ -86,16 +91,17 @@ def _content(run: Run) -> dict[str, Any]:
         "claims_tally": tally(claims),
         "sheets": sheets_of(run, blocks),
         "answers": {block.key: answer(block, reference) for block in blocks},
-        "legend": figures.legend(blocks),
+        "legend": panels.legend(blocks),
         "seeds_panels": {
-            block.key: Markup(figures.seeds_panel(block, run.cells))
+            block.key: Markup(panels.seeds_panel(block, run.rows.cells))
             for block in blocks
             if block.scored
         },
         "sections": _sections(run, blocks, memory),
-        "cells": len(run.cells),
-        "seeds": run.cells["seed"].nunique(),
-        "finished": outcomes.get("completed", 0) + outcomes.get("diverged", 0),
+        "costs": _costs(blocks),
+        "cells": len(run.rows.cells),
+        "seeds": len({cell.seed for cell in run.rows.cells}),
+        "finished": outcomes["completed"] + outcomes["diverged"],
         "outcomes": outcomes,
         "incomplete": incomplete(blocks),
         "troubles": found,
@@ -109,92 +115,74 @@ def _content(run: Run) -> dict[str, Any]:
     }
 
 
-def _sections(run: Run, blocks: Sequence[Block], memory: str) -> dict[str, list[Section]]:
+def _sections(
+    run: Run, blocks: Sequence[Block], memory: Quantity | None
+) -> dict[str, list[Section]]:
     told = curves(run)
     band = (
         f"Lines are means over completed seeds, bands their {100 * run.confidence:g} % "
         "t intervals at each point, thin lines single seeds."
     )
-    where = (
-        "peak GPU memory in training (MiB)"
-        if "gpu" in memory
-        else "peak resident memory in training (MiB)"
+
+    def curve(title: str, caption: str, kind: str, x_label: str) -> Section:
+        drawn = ((block, panels.curve_panel(block, told, kind, x_label)) for block in blocks)
+        return Section(title, caption, _titled(drawn))
+
+    def cost(title: str, caption: str, quantity: Quantity, x_label: str) -> Section:
+        drawn = ((block, panels.cost_panel(block, quantity, x_label)) for block in blocks)
+        return Section(title, caption, _titled(drawn))
+
+    own_loss = (
+        "Each method's own loss: its course can be read, its height cannot be compared between "
+        "methods."
     )
-    kept = {
+    seconds = "Seconds of training, mean over completed seeds."
+    sections = {
         "learning": [
-            (
-                "Validation",
-                band,
-                [
-                    (block, figures.curve_panel(block, told, "validation", "iteration"))
-                    for block in blocks
-                ],
-            ),
-            (
-                "Training loss",
-                "Each method's own loss: its course can be read, its height cannot be compared "
-                "between methods.",
-                [
-                    (block, figures.curve_panel(block, told, "loss", "iteration"))
-                    for block in blocks
-                ],
-            ),
+            curve("Validation", band, "validation", "iteration"),
+            curve("Training loss", own_loss, "loss", "iteration"),
         ],
-        "adaptation": [
-            (
-                "",
-                band,
-                [
-                    (block, figures.curve_panel(block, told, "adaptation", "adaptation steps"))
-                    for block in blocks
-                ],
-            )
-        ],
-        "cost": [
-            (
-                "Against time",
-                "Seconds of training, mean over completed seeds.",
-                [
-                    (
-                        block,
-                        figures.cost_panel(
-                            block, "training_seconds", "training time (s)", words.seconds, 1.0
-                        ),
-                    )
-                    for block in blocks
-                ],
-            ),
-            (
-                "Against memory",
-                "Highest peak of any completed seed.",
-                [
-                    (block, figures.cost_panel(block, memory, where, words.size, 2.0**-20))
-                    for block in blocks
-                ]
-                if memory
-                else [],
-            ),
-        ],
+        "adaptation": [curve("", band, "adaptation", "adaptation steps")],
+        "cost": [cost("Against time", seconds, TRAINING_SECONDS, "training time")],
     }
-    sections = {}
-    for name, drawn in kept.items():
-        all_of_it = [
-            Section(
-                title, caption, [(block.title, Markup(panel)) for block, panel in panels if panel]
-            )
-            for title, caption, panels in drawn
-        ]
-        sections[name] = [section for section in all_of_it if section.panels]
-    return sections
+    if memory is not None:
+        where = f"peak {'GPU' if memory is PEAK_GPU else 'resident'} memory in training"
+        highest = "Highest peak of any completed seed."
+        sections["cost"].append(cost("Against memory", highest, memory, where))
+    return {
+        name: [section for section in found if section.panels] for name, found in sections.items()
+    }
 
 
-def _facts(run: Run) -> list[Row]:
+def _titled(drawn: Iterable[tuple[Block, str | None]]) -> list[tuple[str, Markup]]:
+    return [(block.title, Markup(panel)) for block, panel in drawn if panel]
+
+
+def _costs(blocks: Sequence[Block]) -> list[tuple[Quantity, list[Quantity]]]:
+    """The columns of the table of costs, each with what stands in small print in it: those that a
+    group has a number for."""
+    known = {
+        quantity.name
+        for quantity in TABLE
+        for block in blocks
+        for group in block.groups
+        if group[quantity] != Summary()
+    }
+    shown = [quantity for quantity in TABLE if quantity.heading and quantity.name in known]
+    return [
+        (quantity, [small for small in shown if small.under == quantity.name])
+        for quantity in shown
+        if not quantity.under
+    ]
+
+
+def _facts(run: Run) -> list[tuple[str, list[Fact]]]:
     """The environment with one entry a fact: its value, or all of its values with the number of
     cells that state each."""
-    facts: dict[str, list[Row]] = {}
-    for row in rows(environment(run)):
-        facts.setdefault(row["key"], []).append(row)
-    return [{"key": key, "values": values} for key, values in facts.items()]
+    facts: dict[str, list[Fact]] = {}
+    for fact in environment(run):
+        facts.setdefault(fact.key, []).append(fact)
+    return list(facts.items())
 
 
 def _kept_suite(folder: Path) -> str | None:
@@ -216,6 +204,7 @@ def _environment() -> jinja2.Environment:
     formats = (
         words.score,
         words.difference,
+        words.detectable,
         words.interval,
         words.half_width,
         words.p_value,
@@ -223,9 +212,10 @@ def _environment() -> jinja2.Environment:
         words.count,
         words.seconds,
         words.size,
+        words.quantity,
         words.metric,
         words.span,
     )
-    environment.globals["words"] = words
+    environment.globals |= {"words": words, "quantities": quantities}
     environment.filters |= {function.__name__: function for function in formats}
     return environment

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from metabench.errors import TRACEBACK, RecordError, shortened
 from metabench.io.files import open_regular
-from metabench.report.blocks import Block
-from metabench.tables import Run, rows
-from metabench.tables.frames import Row
+from metabench.report.blocks import Block, Group
+from metabench.tables import Run
+from metabench.tables.typed_rows import CellRow
 
 LOG_LINES, LOG_BYTES = 30, 20_000
 """How much of the end of a log is shown."""
@@ -41,35 +41,33 @@ class Trouble:
 
 def troubles(run: Run) -> list[Trouble]:
     """Return every kind of failure, divergence and damage, in the suite's order."""
-    kinds: dict[tuple[str, str, str], list[Row]] = {}
-    for cell in rows(run.cells):
-        if cell["outcome"] not in QUIET:
-            message = ": ".join(
-                part for part in (cell["error_type"], cell["error_message"]) if part
-            )
+    kinds: dict[tuple[str, str, str], list[CellRow]] = {}
+    for cell in run.rows.cells:
+        if cell.outcome not in QUIET:
+            message = ": ".join(part for part in (cell.error_type, cell.error_message) if part)
             kinds.setdefault(
-                (cell["algorithm"] if not message else "", cell["outcome"], message), []
+                (cell.algorithm if not message else "", cell.outcome, message), []
             ).append(cell)
     return [
         _trouble(run, outcome, message, cells) for (_, outcome, message), cells in kinds.items()
     ]
 
 
-def incomplete(blocks: Sequence[Block]) -> list[Row]:
-    """Return the groups that lack a completed cell, with the title of their block."""
+def incomplete(blocks: Sequence[Block]) -> list[tuple[str, Group]]:
+    """Return the groups that lack a completed cell, each after the title of its block."""
     return [
-        group | {"title": block.title}
+        (block.title, group)
         for block in blocks
         for group in block.groups
-        if group["completed"] < group["seeds"]
+        if group.completed < group.seeds
     ]
 
 
-def _trouble(run: Run, outcome: str, message: str, cells: list[Row]) -> Trouble:
-    traceback, log_name = None, f"{cells[0]['stem']}.log"
-    if cells[0]["cell"] in run.records:
+def _trouble(run: Run, outcome: str, message: str, cells: list[CellRow]) -> Trouble:
+    traceback, log_name = None, f"{cells[0].stem}.log"
+    if cells[0].cell in run.records:
         try:
-            record = run.record(cells[0]["cell"])
+            record = run.record(cells[0].cell)
         except RecordError:
             record = {"result": {}, "provenance": {}}
         traceback = (
@@ -80,7 +78,7 @@ def _trouble(run: Run, outcome: str, message: str, cells: list[Row]) -> Trouble:
     return Trouble(
         outcome.replace("_", " "),
         message,
-        [cell["stem"] for cell in cells],
+        [cell.stem for cell in cells],
         traceback,
         _tail(run, log_name),
     )

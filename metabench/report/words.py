@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from metabench.tables.typed_rows import Metric
 
 DASH = "–"
 MINUS = "\N{MINUS SIGN}"
@@ -29,6 +31,14 @@ def difference(value: float | None, unit: str) -> str:
     )
 
 
+def detectable(value: float | None, metric: Metric) -> str:
+    """The smallest difference that could have been found; where no two scores can differ by so
+    much, that it is more than that."""
+    if value is not None and metric.unit == "fraction" and value > 1:
+        return f">{THIN}{score(1.0, metric.unit)}"
+    return score(value, metric.unit)
+
+
 def interval(low: float | None, high: float | None, unit: str) -> str:
     """`[95.39, 96.23]`."""
     return DASH if low is None or high is None else f"[{score(low, unit)}, {score(high, unit)}]"
@@ -46,8 +56,10 @@ def p_value(value: float | None) -> str:
     return f"<{THIN}0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def p_phrase(value: float) -> str:
+def p_phrase(value: float | None) -> str:
     """`p < 0.001` or `p = 0.021`, for a sentence."""
+    if value is None:
+        return f"p{NBSP}{DASH}"
     return f"p{NBSP}<{NBSP}0.001" if value < 0.001 else f"p{NBSP}={NBSP}{value:.3f}"
 
 
@@ -95,6 +107,10 @@ def size(value: float | None) -> str:
     return f"{_digits(value)}{THIN}GiB"
 
 
+SIZED: Mapping[str, Callable[[float | None], str]] = {"seconds": seconds, "bytes": size}
+"""Units whose numbers are written in whichever of their multiples suits."""
+
+
 def ratio(value: float | None) -> str:
     """A factor with two digits that count: `0.52`, `12`."""
     return DASH if value is None else f"{value:#.2g}".rstrip(".") if value < 100 else count(value)
@@ -106,10 +122,9 @@ def amount(value: float | None, unit: str) -> str:
         return DASH
     if unit == "ratio":
         return _digits(value)
-    written = {"seconds": seconds, "bytes": size, "iterations": count}.get(unit)
-    if written is not None:
+    if unit in SIZED or unit == "iterations":
         sign = "+" if value >= 0 else MINUS
-        return f"{sign}{written(abs(value))}{' iterations' if unit == 'iterations' else ''}"
+        return f"{sign}{quantity(abs(value), unit)}{' iterations' if unit == 'iterations' else ''}"
     return f"{difference(value, unit)}{' points' if unit == 'fraction' else ''}"
 
 
@@ -120,6 +135,11 @@ def amounts(low: float | None, high: float | None, unit: str) -> str:
     if unit == "fraction":
         return f"[{difference(low, unit)}, {difference(high, unit)}]"
     return f"[{amount(low, unit)}, {amount(high, unit)}]"
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """A number in its own unit, as `1.2 s`, `612 MiB` or `8 000`."""
+    return SIZED.get(unit, count)(value)
 
 
 def span(ends: tuple[float, float] | None, write: Callable[[float | None], str]) -> str:

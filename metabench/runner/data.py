@@ -9,6 +9,7 @@ from metabench import registry
 from metabench.cells import Fit, Part
 from metabench.errors import DataError, PluginError, StaleError
 from metabench.identity import digest
+from metabench.records import data_digests
 from metabench.runner.plan import Plan, PlannedCell
 
 
@@ -68,9 +69,9 @@ def changed_data(
 
 def _used(planned: PlannedCell) -> Iterator[tuple[Part, str | None]]:
     """The datasets of a cell, each with the content that its record was made on."""
-    made_on = planned.record["provenance"] if planned.record else {}
-    yield planned.cell.fit.dataset, made_on.get("training_data_digest")
-    yield planned.cell.evaluate.on or planned.cell.fit.dataset, made_on.get("data_digest")
+    trained_on, tested_on = data_digests(planned.record)
+    yield planned.cell.fit.dataset, trained_on
+    yield planned.cell.evaluate.on or planned.cell.fit.dataset, tested_on
 
 
 def _content(part: Part, data: Path) -> str | None:

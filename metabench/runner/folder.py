@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,31 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from metabench import registry
 from metabench.errors import FolderError, UnwritableError
 from metabench.identity import digest
 from metabench.io.files import write_text
-from metabench.io.shapes import TEXT, absent, misshapen
-from metabench.io.untrusted import read_json
 from metabench.records import (
-    CELLS_SCHEMA,
     CHECKPOINTS,
     RecordStore,
-    plain,
+    declaration_of,
+    delete_holder,
+    entry_of,
     read_cells,
+    read_holder,
     refuse_links,
+    write_cells,
+    write_holder,
 )
-from metabench.runner.describe import declaration_of, metric_of, name_of
+from metabench.runner.describe import name_of
 
 if TYPE_CHECKING:
     from metabench.runner.plan import Plan
     from metabench.suite import Suite
-
-_HOLDER = {"pid": int, "host": TEXT, "since": TEXT, "fits": [(str,)]}
-"""The shape of a `.run.json`: who is at work in a run folder."""
-
-_HOLDER_BYTES = 2**20
-"""Bytes of the file that says who is at work."""
 
 
 class RunFolder:
@@ -46,7 +38,6 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.store = RecordStore(path)
-        self._holder = path / ".run.json"
         self._since = datetime.now(UTC).isoformat(timespec="seconds")
 
     @contextmanager
@@ -79,35 +70,12 @@ class RunFolder:
             self._prepare()
             yield
         finally:
-            with suppress(OSError):
-                self._holder.unlink(missing_ok=True)
+            delete_holder(self.path)
             lock.release()
 
     def tell_running(self, names: list[str]) -> None:
-        """Note which fits run now, for `metabench status` of another terminal. After a loss of
-        power nobody asks, so nothing is flushed to disk."""
-        told = {
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "since": self._since,
-            "fits": names,
-        }
-        write_text(self._holder, json.dumps(told), durable=False)
-
-    def holder(self) -> dict[str, Any] | None:
-        """Who runs here now: pid, host, since, fits. None where nobody does, or where a run on this
-        host has died."""
-        try:
-            told, _ = read_json(self._holder, _HOLDER_BYTES)
-            if misshapen(told, _HOLDER) or absent(told, _HOLDER) or told["pid"] < 1:
-                return None
-            if told["host"] == socket.gethostname():
-                os.kill(told["pid"], 0)
-        except PermissionError:  # it lives, and is another user's
-            pass
-        except (OSError, ValueError, OverflowError):
-            return None
-        return dict(told)
+        """Note which fits run now, for `metabench status` of another terminal."""
+        write_holder(self.path, self._since, names)
 
     def describe(self, suite: Suite, confidence: float) -> None:
         """Write `suite.toml` and `cells.json`: with these the folder speaks for itself.
@@ -115,9 +83,8 @@ class RunFolder:
         The declaration is kept as it stood before the first record, beside that of now: what
         changed in between is post hoc.
         """
-        declaration = declaration_of(suite, confidence)
+        declaration = declaration_of(suite.claims, suite.reference, confidence)
         described = {
-            "schema": CELLS_SCHEMA,
             "suite": suite.name,
             "title": suite.title,
             "description": suite.description,
@@ -128,13 +95,7 @@ class RunFolder:
             "declaration_digest": digest(declaration),
             "declared_before_data": self._declared_before_data(declaration),
         }
-        lines = [
-            f"{json.dumps(key)}: {json.dumps(plain(value))}" for key, value in described.items()
-        ]
-        cells = ",\n".join(json.dumps(cell) for cell in _cell_entries(suite))
-        write_text(
-            self.path / "cells.json", "{\n" + ",\n".join(lines) + f',\n"cells": [\n{cells}\n]\n}}\n'
-        )
+        write_cells(self.path, described, (entry_of(cell, name_of(cell)) for cell in suite.cells))
         write_text(self.path / "suite.toml", suite.resolved)
 
     def sweep_checkpoints(self, plan: Plan) -> None:
@@ -199,27 +160,9 @@ class RunFolder:
         return read_cells(self.path) if (self.path / "cells.json").exists() else {}
 
     def _who(self) -> str:
-        holder = self.holder()
+        holder = read_holder(self.path)
         return (
             f" (process {holder['pid']} on {holder['host']}, since {holder['since']})"
             if holder
             else ""
-        )
-
-
-def _cell_entries(suite: Suite) -> Iterator[Mapping[str, Any]]:
-    """What `status`, tables and reports must know of each cell without its record."""
-    for cell in suite.cells:
-        yield plain(
-            {
-                "cell": cell.id,
-                "fit": cell.fit.id,
-                "stem": cell.stem,
-                "name": name_of(cell),
-                "labels": cell.labels,
-                "seed": cell.fit.seed,
-                "group": cell.group(),
-                "metric": metric_of(cell),
-                "told": registry.get("methods", cell.fit.method.name).told,
-            }
         )

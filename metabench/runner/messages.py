@@ -4,7 +4,7 @@ torch."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,6 @@ class Job:
         The project's plugins and the folder they are found from, which a child must be told.
     provenance
         What of a record's provenance is known before the fit starts.
-    conditions
-        Of each cell, by its id;
-    fit_conditions
-        Of the training.
     workers
         How many fits run at once.
     keep_weights
@@ -62,10 +58,8 @@ class Job:
     plugins: Mapping[str, Mapping[str, str]]
     root: Path
     provenance: Mapping[str, Any]
-    conditions: Mapping[str, Mapping[str, Any]]
     threads: int
     workers: int
-    fit_conditions: Mapping[str, Any] = field(default_factory=dict)
     keep_weights: bool = True
     any_weights: bool = False
     evaluates: bool = False
@@ -81,10 +75,6 @@ class Job:
     def mark(self) -> str:
         """What tells the processes of this fit from those of any other."""
         return f"{self.provenance.get('run')} {self.fit.id}"
-
-    def provenance_of(self, cell: Cell) -> dict[str, Any]:
-        """What of the provenance of a cell's record is known before the fit starts."""
-        return {**self.provenance, "conditions": self.conditions[cell.id]}
 
 
 @dataclass(frozen=True)
@@ -104,11 +94,12 @@ class Advanced:
 
 @dataclass(frozen=True)
 class Wrote:
-    """The record of a cell is safe on disk."""
+    """The record of a cell is safe on disk. `remarks` are what else people should know of it."""
 
     cell: str
     outcome: str
     score: float | None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

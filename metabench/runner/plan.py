@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from metabench.cells import Cell, Fit, Part
-from metabench.errors import ConfigError, StaleError, UnreadableRecordError
-from metabench.provenance import environment
+from metabench.cells import Cell, Fit, each_once
+from metabench.errors import StaleError, UnreadableRecordError, some
+from metabench.provenance.conditions import Conditions, counted, differing_conditions
 from metabench.records import FINISHED, WEIGHTS, RecordStore
-from metabench.runner.describe import plugin_targets
 
 if TYPE_CHECKING:
     from metabench.suite import Suite
@@ -100,9 +99,7 @@ class Plan:
                 planned for planned in (*self.cells, *self.others) if planned.state == "stale"
             ]
         ):
-            what = "; ".join(
-                sorted({difference for planned in found for difference in planned.differences})
-            )
+            what = some(counted(planned.differences for planned in found))
             raise StaleError(
                 f"{len(found)} of {len(self.cells) + len(self.others)} cells have records made "
                 f"under other conditions ({what}). "
@@ -121,7 +118,7 @@ def survey(suite: Suite, store: RecordStore, conditions_of: Conditions) -> Plan:
     damaged: list[str] = []
     remarks: list[str] = []
     unreadable: UnreadableRecordError | None = None
-    for cell in suite.cells:
+    for cell in each_once(suite.cells):
         found = store.find(cell.id, cell.stem, index)
         unreadable = unreadable or (
             found.error if isinstance(found.error, UnreadableRecordError) else None
@@ -168,37 +165,6 @@ def fits_with_weights(
     return frozenset(fit.id for fit in found)
 
 
-class Conditions:
-    """Conditions of each cell and fit under given threads and device; computed once for each set of
-    plugins."""
-
-    def __init__(self, threads: int, device: str) -> None:
-        self._threads = threads
-        self._device = device
-        self._known: dict[tuple[str, ...], dict[str, Any]] = {}
-
-    def __call__(self, cell: Cell) -> dict[str, Any]:
-        """Those of a cell: training and test."""
-        return self._of(cell.fit, cell.evaluate.on)
-
-    def fit(self, fit: Fit) -> dict[str, Any]:
-        """Those of a fit: what it is tested on does not count."""
-        return self._of(fit, None)
-
-    def _of(self, fit: Fit, on: Part | None) -> dict[str, Any]:
-        plugins = plugin_targets(fit, on)
-        if plugins not in self._known:
-            try:
-                self._known[plugins] = environment.conditions(self._threads, self._device, plugins)
-            except OSError as error:
-                why = error.strerror or str(error)
-                place = f"{error.filename}: " if error.filename else ""
-                raise ConfigError(
-                    f"the source of a plugin ({', '.join(plugins)}) cannot be read: {place}{why}"
-                ) from error
-        return self._known[plugins]
-
-
 def _planned(
     cell: Cell, stem: str, record: Mapping[str, Any] | None, conditions_of: Conditions
 ) -> PlannedCell:
@@ -206,32 +172,8 @@ def _planned(
         return PlannedCell(cell, "missing", stem)
     if record["result"]["outcome"] not in FINISHED:
         return PlannedCell(cell, "failed", stem, record)
-    differences = differing_conditions(cell, record, conditions_of)
-    return PlannedCell(cell, "stale" if differences else "done", stem, record, differences)
-
-
-def differing_conditions(
-    cell: Cell, record: Mapping[str, Any], conditions_of: Conditions
-) -> tuple[str, ...]:
-    """What was not as it is now when a record was made, or when the weights were made that it took;
-    nothing where all was the same."""
-    made_on = record["provenance"]
-    pairs = [(made_on.get("conditions") or {}, conditions_of(cell))]
-    if isinstance(made_on.get("training_conditions"), dict):
-        pairs.append((made_on["training_conditions"], conditions_of.fit(cell.fit)))
-    differing = [
-        (then, now)
-        for then, now in pairs
-        if then.get("conditions_digest") != now["conditions_digest"]
-    ]
-    told = tuple(
-        dict.fromkeys(
-            difference
-            for then, now in differing
-            for difference in environment.differences(then, now)
-        )
-    )
-    return told or (("conditions",) if differing else ())
+    changed = differing_conditions(record, conditions_of(cell), conditions_of.fit(cell.fit))
+    return PlannedCell(cell, "stale" if changed else "done", stem, record, changed)
 
 
 def _slim(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,9 +36,8 @@ from metabench.terminal.printing import open_descriptors
 TICK = 0.5
 """Longest silence of `Pool.run`, in seconds: displays and clocks live on it."""
 
-PRELOADED = ("metabench.experiment.fit", "metabench.runner.worker", "torch._inductor.config")
-"""What the fork server imports once. The last is what `torch.use_deterministic_algorithms` imports:
-more than a second in every child."""
+PRELOADED = ("metabench.runner.preloaded",)
+"""What the fork server imports once."""
 
 LONGEST_PATH = 70
 """Characters of a folder in which there can be a socket: the system takes 104 or 108 bytes, and

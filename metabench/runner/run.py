@@ -16,21 +16,20 @@ from metabench.cells import Fit
 from metabench.errors import ConfigError, RecordError
 from metabench.identity import digest
 from metabench.provenance import environment
-from metabench.records import FINISHED
-from metabench.runner.data import refuse_changed_data
-from metabench.runner.describe import (
+from metabench.provenance.conditions import Conditions
+from metabench.records import (
+    FINISHED,
     declaration_of,
     failed_result,
     metric_of,
-    name_of,
     record_of,
-    score_lines,
-    score_text,
 )
+from metabench.runner.data import refuse_changed_data
+from metabench.runner.describe import name_of, score_lines, score_text
 from metabench.runner.folder import RunFolder
 from metabench.runner.forecast import Clock, History
 from metabench.runner.messages import Advanced, Ended, Failure, Job, Started, Wrote
-from metabench.runner.plan import Conditions, Plan, PlannedCell, Stale, fits_with_weights, survey
+from metabench.runner.plan import Plan, PlannedCell, Stale, fits_with_weights, survey
 from metabench.runner.pool import Pool
 from metabench.runner.progress import Display, display_for
 
@@ -156,7 +155,7 @@ def run_suite(
     folder = RunFolder(out or project.reports / suite.name)
     with folder.locked():
         folder.refuse_other_suite(suite.name)
-        conditions = Conditions(using.threads, using.device)
+        conditions = Conditions(using.threads, using.device, project.root)
         plan = survey(suite, folder.store, conditions)
         fits = plan.to_run(stale)
         refuse_changed_data(plan, fits, project.data)
@@ -171,7 +170,7 @@ def run_suite(
             conditions,
             any_conditions=stale == "keep",
         )
-        jobs = _jobs(fits, kept, folder, suite, project, using, conditions, stale)
+        jobs = _jobs(fits, kept, folder, suite, project, using, stale)
         summary = _summary(folder, plan, fits)
         print(_opening(suite, folder, plan, jobs, using), flush=True)
         if jobs:
@@ -268,7 +267,7 @@ def _record_failure(
                 cell,
                 failed_result(failure.outcome, error),
                 measured,
-                {**job.provenance_of(cell), **times},
+                {**job.provenance, **times},
             ),
         )
     return len(lost)
@@ -318,7 +317,8 @@ def _results(job: Job, wrote: Mapping[str, Wrote]) -> str:
             told.append(
                 (cell, text if message.outcome == "completed" else f"{message.outcome}, {text}")
             )
-    return score_lines(told)
+    remarks = dict.fromkeys(remark for message in wrote.values() for remark in message.remarks)
+    return "; ".join((score_lines(told), *remarks))
 
 
 def _jobs(
@@ -328,14 +328,15 @@ def _jobs(
     suite: Suite,
     project: Project,
     using: Resources,
-    conditions: Conditions,
     stale: Stale | None,
 ) -> list[Job]:
     run = f"{datetime.now(UTC).isoformat(timespec='milliseconds')}-{os.getpid()}"
     facts = {
         **environment.provenance(using.device, project.root),
         "run": run,
-        "declaration_digest": digest(declaration_of(suite, project.confidence)),
+        "declaration_digest": digest(
+            declaration_of(suite.claims, suite.reference, project.confidence)
+        ),
     }
     return [
         Job(
@@ -348,10 +349,8 @@ def _jobs(
             plugins=project.plugins,
             root=project.root,
             provenance=facts,
-            conditions={planned.cell.id: conditions(planned.cell) for planned in cells},
             threads=using.threads,
             workers=len(using.devices),
-            fit_conditions=conditions.fit(fit),
             keep_weights=suite.keep_weights,
             any_weights=stale == "keep",
             evaluates=fit.id in kept,

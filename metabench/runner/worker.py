@@ -32,9 +32,9 @@ from metabench.errors import (
     shortened,
 )
 from metabench.io.files import is_disk_full
-from metabench.records import WEIGHTS, RecordStore
+from metabench.provenance.conditions import Conditions
+from metabench.records import WEIGHTS, RecordStore, record_of
 from metabench.runner.descendants import adopt_orphans, end_own
-from metabench.runner.describe import record_of
 from metabench.runner.messages import Advanced, Done, Failure, Job, Message, Unwritable, Wrote
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def _run(job: Job, device: str, messages: Connection) -> None:
         )
     torch.set_num_threads(job.threads)
     registry.use_plugins(job.plugins, job.root)
+    conditions = _conditions(job, device)
     store = RecordStore(job.folder)
     stems = {cell.id: stem for cell, stem in job.cells}
     started = datetime.now(UTC)
@@ -89,7 +90,7 @@ def _run(job: Job, device: str, messages: Connection) -> None:
         every=job.checkpoint_seconds,
         provenance={
             **job.provenance,
-            "conditions": dict(job.fit_conditions),
+            "conditions": conditions.fit(job.fit),
             "started": started.isoformat(),
         },
         stale=job.any_weights,
@@ -104,20 +105,41 @@ def _run(job: Job, device: str, messages: Connection) -> None:
         keeping=keeping,
     )
     for outcome in outcomes:
-        _write(store, stems[outcome.cell.id], job, outcome, started)
-        messages.send(Wrote(outcome.cell.id, outcome.result["outcome"], outcome.result["score"]))
+        _write(store, stems[outcome.cell.id], job, outcome, conditions, started)
+        result, remarks = outcome.result, outcome.provenance_extra.get("remarks") or ()
+        messages.send(Wrote(outcome.cell.id, result["outcome"], result["score"], tuple(remarks)))
     job.checkpoint.unlink(missing_ok=True)
 
 
+def _conditions(job: Job, device: str) -> Conditions:
+    """The conditions of the fit and its cells, looked up at once: an edit from now on changes
+    nothing of what is imported here."""
+    from metabench import registry
+
+    for group, name in _parts(job):
+        registry.get(group, name)
+    conditions = Conditions(job.threads, device, job.root)
+    conditions.fit(job.fit)
+    for cell, _ in job.cells:
+        conditions(cell)
+    return conditions
+
+
 def _write(
-    store: RecordStore, stem: str, job: Job, outcome: CellOutcome, started: datetime
+    store: RecordStore,
+    stem: str,
+    job: Job,
+    outcome: CellOutcome,
+    conditions: Conditions,
+    started: datetime,
 ) -> None:
     with suppress(OSError, ValueError):  # a plugin may have closed it
         sys.stdout.flush()
     times = {"started": started.isoformat(), "ended": datetime.now(UTC).isoformat()}
     log = job.log.name if job.log.stat().st_size else None
     provenance = {
-        **job.provenance_of(outcome.cell),
+        **job.provenance,
+        "conditions": conditions(outcome.cell),
         **outcome.provenance_extra,
         **times,
         "log": log,
@@ -206,17 +228,18 @@ def _told(error: BaseException, job: Job) -> Message:
 def _culprit(error: BaseException, job: Job) -> str:
     from metabench.registry import accused
 
-    fit = job.fit
-    parts: list[tuple[Group, str]] = [
-        ("methods", fit.method.name),
-        ("models", fit.model.name),
-        ("datasets", fit.dataset.name),
-        *(("datasets", cell.evaluate.on.name) for cell, _ in job.cells if cell.evaluate.on),
-    ]
     try:
-        return accused(error, parts)
+        return accused(error, _parts(job))
     except ConfigError:  # the names themselves are what is wrong
         return ""
+
+
+def _parts(job: Job) -> list[tuple[Group, str]]:
+    """What the fit and its tests are made of, by group and name."""
+    return [
+        *((group, part.name) for group, part in job.fit.parts),
+        *(("datasets", cell.evaluate.on.name) for cell, _ in job.cells if cell.evaluate.on),
+    ]
 
 
 def _traceback(error: BaseException) -> str:

@@ -5,7 +5,7 @@ function here takes one number a seed.
 """
 
 from metabench.stats.contrasts import Verdict, contrast_interval, judge, judge_all
-from metabench.stats.intervals import Band, mean_interval, t_band, t_interval
+from metabench.stats.intervals import Band, t_band, t_interval
 from metabench.stats.paired import correct_family, holm, paired_t_test
 from metabench.stats.power import detectable_effect
 from metabench.stats.results import DESCRIPTIVE, Estimate, PairedComparison
@@ -22,7 +22,6 @@ __all__ = [
     "holm",
     "judge",
     "judge_all",
-    "mean_interval",
     "paired_t_test",
     "t_band",
     "t_interval",

@@ -1,4 +1,4 @@
-"""Intervals over seeds and, kept apart from them, over the episodes of one model."""
+"""Intervals over seeds, of one mean and of a curve of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from metabench.stats.results import DESCRIPTIVE, Estimate, Interval, checked, spread
+from metabench.stats.results import DESCRIPTIVE, Estimate, checked, spread
 
 
 def t_interval(
@@ -52,23 +52,6 @@ def t_interval(
     half = float(stats.t.isf((1 - confidence) / 2, n - 1)) * sd / n**0.5
     caveats = (f"{n} seeds: descriptive",) if n <= DESCRIPTIVE else ()
     return Estimate(mean, (mean - half, mean + half), confidence, sd, n, method, unit, caveats)
-
-
-def mean_interval(intervals: Sequence[Interval]) -> Interval:
-    """Return the typical interval of one model over its own episodes: lower and upper ends averaged
-    over the models of a group.
-
-    It says how far the test episodes pin down a given model, and nothing about what another seed
-    would give.
-
-    Raises
-    ------
-    ValueError
-        No intervals, or an end that is not finite.
-    """
-    return float(checked([low for low, _ in intervals]).mean()), float(
-        checked([high for _, high in intervals]).mean()
-    )
 
 
 @dataclass(frozen=True)

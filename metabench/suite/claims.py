@@ -1,77 +1,17 @@
-"""Claims: hypotheses that a suite fixes before there is any data."""
+"""The claims of a suite, from TOML; one that could never be decided is refused."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from metabench.cells import Cell
+from metabench.claims import BOUNDS, Claim
 from metabench.errors import nearest
 from metabench.identity import canonical
+from metabench.quantities import CLAIMED, ITERATIONS_TO_TARGET
 from metabench.suite.document import Document, KeyPath
 from metabench.suite.schema import ClaimTable
-
-METRICS = (
-    "score",
-    "seconds_per_iteration",
-    "seconds_per_task",
-    "seconds_per_episode",
-    "training_seconds",
-    "wall_seconds",
-    "peak_resident_bytes_training",
-    "peak_gpu_allocated_bytes_training",
-    "iterations_to_target",
-    "gain_first_step",
-)
-"""The columns of the group table that a claim can be about. `gain_first_step` is the score after
-one adaptation step less that before."""
-
-BOUNDS = (
-    "ratio_below",
-    "ratio_above",
-    "difference_above",
-    "difference_below",
-    "between",
-    "equivalent_within",
-)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A hypothesis about the group table: `metric` of the algorithm `of`, against something, within
-    a bound.
-
-    Attributes
-    ----------
-    id, says, source
-        A short name, the hypothesis in words, and where it comes from.
-    metric
-        One of `METRICS`.
-    of
-        The algorithm that the claim is about.
-    against
-        Another algorithm, or a number; None for the published figure (`published`).
-    where
-        Coordinates of the groups that it is about; without any it must hold in every group.
-    versus_where
-        The claim is that the difference where `where` holds, less that where `versus_where` holds
-        too, is within the bound.
-    bound, limits
-        One of `BOUNDS`, and its number (for `between`: both).
-    """
-
-    id: str
-    says: str
-    source: str
-    metric: str
-    of: str
-    against: str | float | None
-    published: bool
-    where: Mapping[str, Any]
-    versus_where: Mapping[str, Any] | None
-    bound: str
-    limits: tuple[float, ...]
 
 
 def make_claims(
@@ -117,11 +57,11 @@ def _claim(document: Document, path: KeyPath, table: ClaimTable) -> Claim:
                 "true",
             )
         )
-    if table.metric not in METRICS:
+    if table.metric not in CLAIMED:
         raise document.error(
             (
                 (*path, "metric"),
-                f"expected one of {', '.join(METRICS)}{nearest(table.metric, METRICS)}",
+                f"expected one of {', '.join(CLAIMED)}{nearest(table.metric, CLAIMED)}",
             )
         )
     bound = bounds[0]
@@ -192,11 +132,9 @@ def _undecidable(path: KeyPath, claim: Claim, cells: Iterable[Cell]) -> list[tup
     if claim.against == claim.of:
         return [((*path, "against"), "is the algorithm that the claim is about")]
     targets = {
-        cell.fit.validate.target
-        for cell in cells
-        if cell.labels["algorithm"] in (claim.of, claim.against)
+        cell.target for cell in cells if cell.labels["algorithm"] in (claim.of, claim.against)
     }
-    if claim.metric == "iterations_to_target" and targets == {None}:
+    if claim.quantity is ITERATIONS_TO_TARGET and targets == {None}:
         return [((*path, "metric"), "needs a target, and [validate] says none")]
     return []
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from metabench.cells import Fit, Part, Train, Validate
+from metabench.cells import Part, Train, Validate
 from metabench.errors import message_of
 from metabench.registry import Group, checked, configured, get
 from metabench.registry.settings import unknown_key, wrong_value
@@ -200,12 +200,12 @@ def resolve_part(group: Group, label: str, registered: str, layers: Sequence[Lay
 
 def resolve_recipe(
     document: Document, point: Point, layers: Sequence[Layer]
-) -> tuple[Train, Validate]:
-    """Return the training and validation of a point, ways and shots being the point's unless
-    said."""
+) -> tuple[Train, Validate, float | None]:
+    """Return the training and validation of a point, ways and shots being the point's unless said,
+    and the target of validation; a method that does not train needs no budget."""
     train, validate = merged(layers, "train"), merged(layers, "validate")
     budgets = [key for key in BUDGETS if key in train]
-    if len(budgets) != 1:
+    if len(budgets) > 1 or (not budgets and get("methods", point.method).trains):
         path, why = (
             (("train",), "lacks its budget")
             if not budgets
@@ -220,7 +220,9 @@ def resolve_recipe(
         )
     shape = {"ways": point.ways, "shots": point.shots}
     fixed = {"ways": None} if point.ways is None else {}
-    return Train(**shape | values(train) | fixed), Validate(**shape | values(validate) | fixed)
+    said = values(validate)
+    target = said.pop("target", None)
+    return Train(**shape | values(train) | fixed), Validate(**shape | said | fixed), target
 
 
 def refuse_shadowed_axes(layers: Iterable[Layer], axes: Mapping[str, Any]) -> None:
@@ -240,30 +242,11 @@ def refuse_shadowed_axes(layers: Iterable[Layer], axes: Mapping[str, Any]) -> No
                 )
 
 
-def refuse_vain_steps(document: Document, points: Iterable[Sequence[Layer]]) -> None:
-    """Refuse what the suite says of a schedule in steps where that reaches no such schedule;
-    `points` are the layers of each."""
-    heeded: dict[KeyPath, bool] = {}
-    for layers in points:
-        said = merged(layers, "train")
-        for layer, key in [
-            (said[key][1], key) for key in ("step_every", "step_factor") if key in said
-        ]:
-            if layer.document is document:  # what benchmark.toml says is for other suites too
-                place = layer.place("train", key)
-                heeded[place] = heeded.get(place, False) or values(said).get("schedule") == "step"
-    if vain := [place for place, is_heeded in heeded.items() if not is_heeded]:
-        raise document.error(
-            *(
-                (place, 'is for schedule = "step", and nothing that this reaches has that')
-                for place in vain
-            )
-        )
-
-
-def refuse_target_out_of_reach(point: Point, fit: Fit, layers: Sequence[Layer]) -> None:
+def refuse_target_out_of_reach(
+    point: Point, dataset: Part, target: float | None, layers: Sequence[Layer]
+) -> None:
     """Refuse a target above the best score there is."""
-    metric, target = get("datasets", fit.dataset.name).metric, fit.validate.target
+    metric = get("datasets", dataset.name).metric
     if metric.unit == "fraction" and target is not None and target > 1:
         layer = merged(layers, "validate")["target"][1]
         why = (

@@ -4,7 +4,7 @@ report's statistics are computed here."""
 from metabench.tables.curves import Curves, curves
 from metabench.tables.environment import environment
 from metabench.tables.frames import read_csv, rows
+from metabench.tables.kept import Shown, shown
 from metabench.tables.run import Run, load
-from metabench.tables.shown import Shown, shown
 
 __all__ = ["Curves", "Run", "Shown", "curves", "environment", "load", "read_csv", "rows", "shown"]

@@ -7,31 +7,17 @@ from typing import Any
 
 from metabench.errors import MESSAGE, shortened
 from metabench.identity import canonical, digest
-from metabench.tables.frames import Row, first_seen
+from metabench.quantities import TABLE
+from metabench.records import FINISHED
+from metabench.tables.frames import first_seen
+from metabench.tables.typed_rows import VARIANT, CellRow, Metric, Scalar
 
-VARIANT = ("model", "batch_norm", "steps")
-"""Coordinates in which several groups of one algorithm may differ on the same data, the weightier
-first."""
+METRIC = ("name", "unit", "higher_is_better", "chance")
 
 SUBJECT = frozenset({"algorithm", "method", *VARIANT})
 """Coordinates that tell what is compared. The others tell on what; cells that agree in those form
 one block of the tables."""
 
-MEASURED = (
-    "seconds_per_iteration",
-    "seconds_per_task",
-    "seconds_per_episode",
-    "training_seconds",
-    "validation_seconds",
-    "test_seconds",
-    "wall_seconds",
-)
-PEAKS = tuple(
-    f"peak_{kind}_bytes_{phase}"
-    for kind in ("resident", "gpu_allocated", "gpu_reserved")
-    for phase in ("training", "test")
-)
-SPENT = ("tasks", "images", "gradient_evaluations")
 DIFFERENT_DATA = "made on different data"
 DIFFERENT_MACHINES = (
     "made on different machines, or with other numbers of threads or of cells at once"
@@ -39,39 +25,20 @@ DIFFERENT_MACHINES = (
 """Caveats of what should not be compared or averaged: scores of the one kind, times and memory of
 the other."""
 
-NUMBERS = (
-    "score",
-    "episode_low",
-    "episode_high",
-    "episodes_tested",
-    "transductive",
-    "iterations",
-    "stopped",
-    "best_iteration",
-    "target",
-    "iterations_to_target",
-    "gain_first_step",
-    "chosen_step",
-    "weights_trained",
-    "weights_adapted",
-    *(f"{name}_spent" for name in SPENT),
-    *MEASURED,
-    *PEAKS,
-    "workers",
-)
-"""Columns of a cell that come from its record."""
 
-
-def coordinates(entry: Mapping[str, Any]) -> Row:
+def coordinates(entry: Mapping[str, Any]) -> dict[str, Scalar]:
     """Return the coordinates of a cell that cells of its group share; lists and tables as canonical
     text, so that they can be compared."""
-    return {
-        key: canonical(value) if isinstance(value, list | dict) else value
-        for key, value in entry["group"].items()
-    }
+    return {key: coordinate(value) for key, value in entry["group"].items()}
 
 
-def block_of(place: Mapping[str, Any]) -> Row:
+def coordinate(value: Any) -> Scalar:
+    """Return a value as the tables have it."""
+    scalar: Scalar = canonical(value) if isinstance(value, list | dict) else value
+    return scalar
+
+
+def block_of(place: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """Return the coordinates of the data alone: data set, shape, test episodes, axes. Algorithms
     are compared within these."""
     return {
@@ -83,7 +50,7 @@ def block_of(place: Mapping[str, Any]) -> Row:
 
 def cell_row(
     entry: Mapping[str, Any], record: Mapping[str, Any] | None, problem: str | None
-) -> Row:
+) -> CellRow:
     """Return the row of one cell.
 
     Parameters
@@ -96,65 +63,61 @@ def cell_row(
         Why there is none although there is a file, or None.
     """
     place = coordinates(entry)
-    row = {
-        "cell": entry["cell"],
-        "fit": entry["fit"],
-        "group": digest(place)[:12],
-        "block": digest(block_of(place))[:12],
-        **place,
-        "seed": entry["seed"],
-        "told": entry.get("told", False),
-        **{
-            f"metric_{key}" if key == "name" else key: value
-            for key, value in entry["metric"].items()
-        },
-        "stem": entry["stem"],
-        "outcome": "missing" if problem is None else "damaged",
-        "error_message": problem,
-    }
-    return row if record is None else row | _numbers(record)
+    without = {"outcome": "missing" if problem is None else "damaged", "error_message": problem}
+    return CellRow(
+        cell=entry["cell"],
+        fit=entry["fit"],
+        group=digest(place)[:12],
+        block=digest(block_of(place))[:12],
+        place=place,
+        seed=entry["seed"],
+        # before 0.2 the word was another
+        privileged=entry.get("privileged", entry.get("told", False)),
+        metric=Metric(**{key: entry["metric"].get(key) for key in METRIC}),
+        stem=entry["stem"],
+        **(without if record is None else _found({**record, "target": _target(entry, record)})),
+    )
 
 
-def on_different_data(cells: Iterable[Row]) -> bool:
+def on_different_data(cells: Iterable[CellRow]) -> bool:
     """Whether the datasets of these cells, which have records, differed in content. Data made on
     the fly has none to tell apart."""
-    return len({cell["made_on"] for cell in cells}) > 1
+    return len({cell.made_on for cell in cells}) > 1
 
 
-def machines_of(cells: Iterable[Row]) -> list[str]:
+def machines_of(cells: Iterable[CellRow]) -> list[str]:
     """Return what these cells ran on, each once: processor, device, threads, cells at once. Costs
     compare within one of them."""
-    return first_seen(cell["machine"] for cell in cells if "machine" in cell)
+    return first_seen(cell.machine for cell in cells if cell.machine is not None)
 
 
-def _numbers(record: Mapping[str, Any]) -> Row:
-    result, measured = record["result"], record["measured"] or {}
-    ends: list[float | None] = result.get("interval") or []
-    low, high = ends if len(ends) == 2 else (None, None)
-    error, choice, made_on = (
-        result.get("error") or {},
-        result.get("choice") or {},
-        record["provenance"],
-    )
-    weights, spent = result.get("weights") or {}, result.get("spent") or {}
+def _found(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the record of a cell says, its target beside it, by the names of the row."""
+    result, made_on = record["result"], record["provenance"]
+    error, workers = result.get("error") or {}, (record["measured"] or {}).get("workers")
+    numbers = {quantity.name: quantity.value(record) for quantity in TABLE}
     return {
         "outcome": result["outcome"],
         "error_type": error.get("type"),
         "error_message": shortened(error["message"], MESSAGE) if error.get("message") else None,
-        **{key: result.get(key) for key in NUMBERS if key in result},
+        "transductive": result.get("transductive"),
+        "stopped": result.get("stopped"),
+        "numbers": {name: value for name, value in numbers.items() if value is not None},
         "made_on": (made_on.get("training_data_digest"), made_on.get("data_digest")),
-        "machine": _machines(made_on, measured.get("workers")),
-        "episode_low": low,
-        "episode_high": high,
-        "episodes_tested": result.get("episodes"),
-        "gain_first_step": _gain(result.get("adaptation")),
-        "chosen_step": choice.get("step"),
-        "weights_trained": weights.get("trained"),
-        "weights_adapted": weights.get("adapted"),
-        **{f"{name}_spent": spent.get(name) for name in SPENT},
-        **{key: measured.get(key) for key in (*MEASURED, "workers")},
-        **{peak: _peak(measured, peak) for peak in PEAKS},
+        "machine": _machines(made_on, workers),
     }
+
+
+def _target(entry: Mapping[str, Any], record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The target that a finished cell is held against: `score`, and `higher_is_better`. What an
+    older run declared stands in its records."""
+    if record["result"]["outcome"] not in FINISHED:
+        return None
+    if "target" in entry:
+        target: Mapping[str, Any] | None = entry["target"]
+        return target
+    validate = (record["config"].get("fit") or {}).get("validate") or {}
+    return {**record["metric"], "score": validate.get("target")}
 
 
 def _machines(made_on: Mapping[str, Any], workers: int | None) -> str:
@@ -184,19 +147,3 @@ def _machine(made_on: Mapping[str, Any], workers: int | None) -> str:
         workers and f"{workers} at once",
     ]
     return ", ".join(str(part) for part in parts if part)
-
-
-def _gain(adaptation: Mapping[str, Any] | None) -> float | None:
-    """Score after the first adaptation step less that before any, in the metric's own direction;
-    None where the curve has no points at 0 and 1."""
-    told = adaptation or {}
-    steps, scores = (told.get("steps") or [])[:2], (told.get("score") or [])[:2]
-    if steps != [0, 1] or len(scores) < 2 or None in scores:
-        return None
-    return float(scores[1] - scores[0])
-
-
-def _peak(measured: Mapping[str, Any], column: str) -> int | None:
-    name, _, phase = column.rpartition("_")
-    value: int | None = (measured.get(name) or {}).get(phase)
-    return value

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from metabench import stats
-from metabench.tables.frames import Row, frame
+from metabench.tables.frames import frame
 from metabench.tables.run import Run
 
 KINDS = {
@@ -24,6 +24,29 @@ KINDS = {
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
+class SeedPoint(NamedTuple):
+    """A point of the curve of one cell."""
+
+    group: str
+    curve: str
+    cell: str
+    seed: int
+    x: float
+    y: float
+
+
+class BandPoint(NamedTuple):
+    """A point of the mean curve of a group, with its interval over `n` seeds."""
+
+    group: str
+    curve: str
+    x: float
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+
 @dataclass(frozen=True)
 class Curves:
     """Curves in long form.
@@ -31,11 +54,10 @@ class Curves:
     Attributes
     ----------
     seeds
-        Columns group, curve, cell, seed, x, y: every finished fit's own curve, diverged ones
-        included as far as they go.
+        Columns as of `SeedPoint`: every finished fit's own curve, diverged ones included as far as
+        they go.
     bands
-        Columns group, curve, x, mean, low, high, n: pointwise t intervals over the completed seeds
-        of a group.
+        Columns as of `BandPoint`: pointwise t intervals over the completed seeds of a group.
     """
 
     seeds: pd.DataFrame
@@ -49,27 +71,29 @@ def curves(run: Run) -> Curves:
     A band ends where the first of its seeds stopped; seeds whose points lie elsewhere are
     interpolated onto those of that seed.
     """
-    seeds: list[Row] = []
+    seeds: list[SeedPoint] = []
     complete: dict[tuple[str, str], list[Points]] = {}
-    known = {row["cell"]: row for row in run.cells[["cell", "group", "seed"]].to_dict("records")}
+    known = {row.cell: row for row in run.rows.cells}
     for cell, record in run.each_record():
         row, result = known[cell], record["result"]
         for kind in KINDS:
             x, y = _points(result, kind)
             if x.size == 0:
                 continue
-            head = {"group": row["group"], "curve": kind, "cell": cell, "seed": row["seed"]}
-            seeds += [head | {"x": float(a), "y": float(b)} for a, b in zip(x, y, strict=True)]
+            seeds += [
+                SeedPoint(row.group, kind, cell, row.seed, float(a), float(b))
+                for a, b in zip(x, y, strict=True)
+            ]
             if result["outcome"] == "completed":
-                complete.setdefault((row["group"], kind), []).append((x, y))
+                complete.setdefault((row.group, kind), []).append((x, y))
     bands = [
-        row
+        point
         for (group, kind), members in complete.items()
-        for row in _band(group, kind, members, run.confidence)
+        for point in _band(group, kind, members, run.confidence)
     ]
     return Curves(
-        frame(seeds, ["group", "curve", "cell", "seed", "x", "y"]),
-        frame(bands, ["group", "curve", "x", "mean", "low", "high", "n"]),
+        frame([point._asdict() for point in seeds], SeedPoint._fields),
+        frame([point._asdict() for point in bands], BandPoint._fields),
     )
 
 
@@ -86,26 +110,25 @@ def align(members: Sequence[Points]) -> Points:
     return x, np.stack([np.interp(x, *points) for points in members])
 
 
-def _band(group: str, kind: str, members: Sequence[Points], confidence: float) -> list[Row]:
+def _band(group: str, kind: str, members: Sequence[Points], confidence: float) -> list[BandPoint]:
     x, y = align(members)
     if x.size == 0:
         return []
     band = stats.t_band(y, confidence=confidence)
-    table: list[Row] = []
-    for i, place in enumerate(x):
-        row = {
-            "group": group,
-            "curve": kind,
-            "x": float(place),
-            "mean": float(band.mean[i]),
-            "low": None,
-            "high": None,
-            "n": band.n,
-        }
-        if band.low is not None and band.high is not None:
-            row |= {"low": float(band.low[i]), "high": float(band.high[i])}
-        table.append(row)
-    return table
+    ends = [None] * len(x), [None] * len(x)
+    low, high = ends if band.low is None or band.high is None else (band.low, band.high)
+    return [
+        BandPoint(
+            group,
+            kind,
+            float(place),
+            float(mean),
+            None if least is None else float(least),
+            None if most is None else float(most),
+            band.n,
+        )
+        for place, mean, least, most in zip(x, band.mean, low, high, strict=True)
+    ]
 
 
 def _points(result: Mapping[str, Any], kind: str) -> Points:

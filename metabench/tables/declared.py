@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from metabench.tables.frames import Row
 
-
-def declared(described: Mapping[str, Any], confidence: float) -> Row:
+def declared(described: Mapping[str, Any], confidence: float) -> dict[str, Any]:
     """Return what was said only after the first data had been seen.
 
     Parameters
@@ -21,7 +19,7 @@ def declared(described: Mapping[str, Any], confidence: float) -> Row:
 
     Returns
     -------
-    Row
+    dict
         `reference_post_hoc` and `confidence_post_hoc`; `claims`, each with `post_hoc`; `withdrawn`,
         the claims that were declared and are no more. A claim that has been reworded or given
         another bound is one withdrawn and one post hoc.

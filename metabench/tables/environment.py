@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-import pandas as pd
-
-from metabench.tables.frames import Row, first_seen, frame
+from metabench.tables.frames import first_seen
 from metabench.tables.run import Run
 
 PER_FIT = frozenset({"log"})
 
 
-def environment(run: Run) -> pd.DataFrame:
-    """Return columns key, value, cells: each fact that records state, and how many state it. A fact
-    with two rows changed during the run.
+class Fact(NamedTuple):
+    """A fact that records state, and in how many cells."""
+
+    key: str
+    value: str
+    cells: int
+
+
+def environment(run: Run) -> list[Fact]:
+    """Return each fact that records state, in their order. A fact with two values changed during
+    the run.
 
     Times are not facts of this kind: of `started` there is the first, of `ended` the last.
     """
@@ -28,14 +34,12 @@ def environment(run: Run) -> pd.DataFrame:
         ended.append(provenance.pop("ended", None))
         counts.update((key, value) for key, value in _flat(provenance) if key not in PER_FIT)
     order = first_seen(key for key, _ in counts)
-    table: list[Row] = [
-        {"key": key, "value": value, "cells": count} for (key, value), count in counts.items()
-    ]
-    table.sort(key=lambda row: order.index(row["key"]))
+    facts = [Fact(key, value, count) for (key, value), count in counts.items()]
+    facts.sort(key=lambda fact: order.index(fact.key))
     for key, times, choose in (("started", started, min), ("ended", ended, max)):
         if told := [time for time in times if time]:
-            table.append({"key": key, "value": choose(told), "cells": len(told)})
-    return frame(table, ["key", "value", "cells"])
+            facts.append(Fact(key, choose(told), len(told)))
+    return facts
 
 
 def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ meet."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,13 +13,11 @@ from pandas.api.types import is_numeric_dtype
 
 from metabench.text import UNPRINTABLE
 
-Row = dict[str, Any]
-
 _FORMULA = re.compile(r"'*[=+\-@\t]")
 """How text begins that a spreadsheet would run, apostrophes before it or none."""
 
 
-def frame(table: Sequence[Row], columns: Sequence[str]) -> pd.DataFrame:
+def frame(table: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
     """Return rows as a data frame that has `columns` even when there are no rows.
 
     Whole numbers stay whole where some are missing (`Int64`), truth values likewise (`boolean`),
@@ -31,9 +29,11 @@ def frame(table: Sequence[Row], columns: Sequence[str]) -> pd.DataFrame:
     )
 
 
-def rows(table: pd.DataFrame) -> list[Row]:
+def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a data frame as dictionaries, with None for whatever is missing."""
-    return cast("list[Row]", table.astype(object).where(table.notna(), None).to_dict("records"))
+    return cast(
+        "list[dict[str, Any]]", table.astype(object).where(table.notna(), None).to_dict("records")
+    )
 
 
 def first_seen(keys: Iterable[str]) -> list[str]:

@@ -2,61 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from metabench import stats
+from metabench.quantities import SCORE, TABLE, TARGET, Quantity
 from metabench.records import FINISHED
-from metabench.tables.cells import (
-    DIFFERENT_DATA,
-    MEASURED,
-    PEAKS,
-    SPENT,
-    machines_of,
-    on_different_data,
-)
-from metabench.tables.frames import Row
-
-SUMMARY = (
-    "seeds",
-    "completed",
-    "diverged",
-    "failed",
-    "missing",
-    "scored",
-    "score",
-    "score_sd",
-    "score_low",
-    "score_high",
-    "episode_low",
-    "episode_high",
-    "leads",
-    "told",
-    "is_reference",
-    "transductive",
-    "gain_first_step",
-    "gain_first_step_low",
-    "gain_first_step_high",
-    "target",
-    "target_reached",
-    "target_of",
-    "iterations",
-    "iterations_to_target",
-    "weights_trained",
-    "weights_adapted",
-    *(f"{name}_spent" for name in SPENT),
-    *MEASURED,
-    *PEAKS,
-    "machine",
-    "caveats",
-    "cost_caveats",
-)
-"""Columns of a group besides its coordinates and metric."""
+from metabench.tables.cells import DIFFERENT_DATA, machines_of, on_different_data
+from metabench.tables.typed_rows import CellRow, GroupRow, Summary
 
 
-def group_rows(
-    cells: Sequence[Row], places: Sequence[str], reference: str, confidence: float
-) -> list[Row]:
+def group_rows(cells: Iterable[CellRow], reference: str, confidence: float) -> list[GroupRow]:
     """Return one row a group, in order of first appearance.
 
     Scores are taken over the cells that have one: completed, and diverged classification at chance.
@@ -64,156 +20,146 @@ def group_rows(
     would look cheap. `machine` is what they ran on, and None where that was not one and the same.
     `iterations_to_target` is the mean only where every scored cell reached the target: leaving out
     those that did not would flatter. `leads` marks the best mean of a block (several on a tie), and
-    says nothing about separation. Algorithms that are told what defines a task (oracles) are a mark
+    says nothing about separation. Algorithms with privileged inputs (oracles) are a mark
     to measure by, and lead nothing.
-
-    Parameters
-    ----------
-    cells
-        Rows of the cell table.
-    places
-        The columns that hold coordinates; each row also has them together, as `place`.
     """
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[CellRow]] = {}
     for cell in cells:
-        groups.setdefault(cell["group"], []).append(cell)
-    table = [_group_row(members, places, reference, confidence) for members in groups.values()]
-    for block in dict.fromkeys(row["block"] for row in table):
-        scored = [row for row in table if row["block"] == block and row["score"] is not None]
-        rivals = [row for row in scored if not row["told"]] or scored
-        best = max((_height(row) for row in rivals), default=None)
-        for row in rivals:
-            row["leads"] = len(scored) > 1 and _height(row) == best
-    return table
+        groups.setdefault(cell.group, []).append(cell)
+    table = [_group_row(members, reference, confidence) for members in groups.values()]
+    blocks: dict[str, list[GroupRow]] = {}
+    for row in table:
+        blocks.setdefault(row.block, []).append(row)
+    leaders = {row.group for inside in blocks.values() for row in _leaders(inside)}
+    return [replace(row, leads=row.group in leaders) for row in table]
 
 
-def _height(row: Row) -> float:
-    return float(row["score"]) if row["higher_is_better"] else -float(row["score"])
+def _leaders(inside: Sequence[GroupRow]) -> list[GroupRow]:
+    """Those of a block that have its best mean; nobody leads alone."""
+    heights = {
+        row.group: row.score.value if row.metric.higher_is_better else -row.score.value
+        for row in inside
+        if row.score.value is not None
+    }
+    scored = [row for row in inside if row.group in heights]
+    rivals = [row for row in scored if not row.privileged] or scored
+    best = max((heights[row.group] for row in rivals), default=None)
+    return [row for row in rivals if len(scored) > 1 and heights[row.group] == best]
 
 
-def _group_row(members: list[Row], places: Sequence[str], reference: str, confidence: float) -> Row:
+def _group_row(members: Sequence[CellRow], reference: str, confidence: float) -> GroupRow:
     head = members[0]
-    shared = ("group", "block", *places, "metric_name", "unit", "higher_is_better", "chance")
-    completed = [cell for cell in members if cell["outcome"] == "completed"]
-    finished = [cell for cell in members if cell["outcome"] in FINISHED]
-    row: Row = {key: head.get(key) for key in shared} | {
-        "place": {key: head.get(key) for key in places}
-    }
-    row |= {
-        "seeds": len(members),
-        "completed": len(completed),
-        "diverged": len(finished) - len(completed),
-        "missing": sum(cell["outcome"] == "missing" for cell in members),
-        "leads": False,
-        "told": head["told"],
-        "is_reference": head.get("algorithm") == reference,
-        "transductive": next(iter(_known(finished, "transductive")), None),
-        **_scores(members, head, confidence),
-        **_gain(completed, confidence),
-        **_target(finished),
-        **{
-            key: _mean(_known(completed, key))
-            for key in ("iterations", *(f"{name}_spent" for name in SPENT), *MEASURED)
-        },
-        **{
-            key: max(_known(completed, key), default=None)
-            for key in ("weights_trained", "weights_adapted", *PEAKS)
-        },
-        **_machine(completed),
-    }
-    row["failed"] = row["seeds"] - row["completed"] - row["diverged"] - row["missing"]
-    return row
+    completed = [cell for cell in members if cell.outcome == "completed"]
+    finished = [cell for cell in members if cell.outcome in FINISHED]
+    missing = sum(cell.outcome == "missing" for cell in members)
+    scored = [cell for cell in members if cell[SCORE] is not None]
+    machines = machines_of(completed)
+    summaries, score_caveats = _summaries(completed, finished, scored, confidence)
+    return GroupRow(
+        group=head.group,
+        block=head.block,
+        place=head.place,
+        metric=head.metric,
+        privileged=head.privileged,
+        seeds=len(members),
+        completed=len(completed),
+        diverged=len(finished) - len(completed),
+        failed=len(members) - len(finished) - missing,
+        missing=missing,
+        scored=len(scored),
+        leads=False,
+        is_reference=head.place.get("algorithm") == reference,
+        transductive=next(
+            (cell.transductive for cell in finished if cell.transductive is not None), None
+        ),
+        summaries=summaries,
+        machine=machines[0] if len(machines) == 1 else None,
+        caveats="; ".join(_caveats(members, scored, summaries[SCORE.name], score_caveats)),
+        cost_caveats=f"averaged over {len(machines)} machines or ways of using them: "
+        f"{'; '.join(machines)}"
+        if len(machines) > 1
+        else None,
+    )
 
 
-def _scores(members: list[Row], head: Row, confidence: float) -> Row:
-    scored = [cell for cell in members if cell.get("score") is not None]
+def _summaries(
+    completed: Sequence[CellRow],
+    finished: Sequence[CellRow],
+    scored: Sequence[CellRow],
+    confidence: float,
+) -> tuple[Mapping[str, Summary], Sequence[str]]:
+    """Every quantity summed up as the table of them says, and the caveats of the score's mean."""
+    summaries: dict[str, Summary] = {}
+    caveats: Sequence[str] = ()
+    for quantity in TABLE:
+        values = _values(completed, quantity)
+        if quantity.over == "scored":
+            summaries[quantity.name], caveats = _interval(_values(scored, quantity), confidence)
+        elif quantity.over == "interval":
+            summaries[quantity.name], _ = _interval(values, confidence)
+        elif quantity.over == "mean":
+            summaries[quantity.name] = Summary(_mean(values))
+        elif quantity.over == "highest":
+            summaries[quantity.name] = Summary(max(values, default=None))
+        elif quantity.over == "shared":
+            summaries[quantity.name] = Summary(next(iter(_values(finished, quantity)), None))
+        elif quantity.over == "reached":
+            summaries[quantity.name] = _reached(finished, quantity)
+    return summaries, caveats
+
+
+def _interval(values: Sequence[float], confidence: float) -> tuple[Summary, Sequence[str]]:
+    if not values:
+        return Summary(), ()
+    estimate = stats.t_interval(values, confidence=confidence)
+    low, high = estimate.interval or (None, None)
+    return Summary(estimate.estimate, low, high, estimate.sd), estimate.caveats
+
+
+def _reached(finished: Sequence[CellRow], quantity: Quantity) -> Summary:
+    values = _values(finished, quantity)
+    if not any(cell[TARGET] is not None for cell in finished):
+        return Summary()
+    mean = _mean(values) if len(values) == len(finished) else None
+    return Summary(mean, reached=len(values), of=len(finished))
+
+
+def _caveats(
+    members: Sequence[CellRow],
+    scored: Sequence[CellRow],
+    score: Summary,
+    of_the_mean: Sequence[str],
+) -> list[str]:
+    """What to know before relying on the score."""
     caveats = (
         [f"{len(scored)} of {len(members)} seeds have a score"]
         if len(scored) < len(members)
         else []
     )
     caveats += [DIFFERENT_DATA] if on_different_data(scored) else []
-    row: Row = {"scored": len(scored), "score": None}
-    if scored:
-        estimate = stats.t_interval(
-            [cell["score"] for cell in scored], confidence=confidence, unit=head["unit"]
-        )
-        low, high = estimate.interval or (None, None)
-        caveats += estimate.caveats
-        if low is not None and high is not None:
-            if head["unit"] == "fraction" and (low < 0 or high > 1):
-                caveats.append(
-                    "the interval passes the end of the scale, where Student's t is a poor "
-                    "approximation"
-                )
-            elif not head["higher_is_better"] and low < 0 <= min(cell["score"] for cell in scored):
-                caveats.append(
-                    "the interval reaches below 0, where no error can lie: Student's t is a poor "
-                    "approximation"
-                )
-        row |= {
-            "score": estimate.estimate,
-            "score_sd": estimate.sd,
-            "score_low": low,
-            "score_high": high,
-        }
-    if diverged := sum(cell["outcome"] == "diverged" for cell in members):
-        how = (
-            "counted at chance"
-            if any(cell["outcome"] == "diverged" for cell in scored)
-            else "without a score"
-        )
+    caveats += of_the_mean
+    least, most = members[0].metric.scale(_values(scored, SCORE))
+    if score.low is not None and score.high is not None:
+        if score.high > most or (score.low < least and most < float("inf")):
+            caveats.append(
+                "the interval passes the end of the scale, where Student's t is a poor "
+                "approximation"
+            )
+        elif score.low < least:
+            caveats.append(
+                "the interval reaches below 0, where no error can lie: Student's t is a poor "
+                "approximation"
+            )
+    if diverged := sum(cell.outcome == "diverged" for cell in members):
+        at_chance = any(cell.outcome == "diverged" for cell in scored)
+        how = "counted at chance" if at_chance else "without a score"
         caveats.append(f"{diverged} diverged, {how}")
-    intervals = [
-        (cell["episode_low"], cell["episode_high"])
-        for cell in scored
-        if cell.get("episode_low") is not None
-    ]
-    if intervals:
-        row["episode_low"], row["episode_high"] = stats.mean_interval(intervals)
-    return row | {"caveats": "; ".join(caveats)}
+    return caveats
 
 
-def _gain(completed: list[Row], confidence: float) -> Row:
-    gains = _known(completed, "gain_first_step")
-    if not gains:
-        return {}
-    estimate = stats.t_interval(gains, confidence=confidence)
-    low, high = estimate.interval or (None, None)
-    return {
-        "gain_first_step": estimate.estimate,
-        "gain_first_step_low": low,
-        "gain_first_step_high": high,
-    }
+def _values(cells: Iterable[CellRow], quantity: Quantity) -> list[float]:
+    return [value for cell in cells if (value := cell[quantity]) is not None]
 
 
-def _target(finished: list[Row]) -> Row:
-    targets = _known(finished, "target")
-    if not targets:
-        return {}
-    reached = _known(finished, "iterations_to_target")
-    mean = _mean(reached) if len(reached) == len(finished) else None
-    return {
-        "target": targets[0],
-        "target_reached": len(reached),
-        "target_of": len(finished),
-        "iterations_to_target": mean,
-    }
-
-
-def _machine(completed: list[Row]) -> Row:
-    machines = machines_of(completed)
-    if len(machines) > 1:
-        return {
-            "cost_caveats": f"averaged over {len(machines)} machines or ways of using them: "
-            f"{'; '.join(machines)}"
-        }
-    return {"machine": machines[0] if machines else None}
-
-
-def _known(cells: Iterable[Row], key: str) -> list[Any]:
-    return [cell[key] for cell in cells if cell.get(key) is not None]
-
-
-def _mean(values: list[float]) -> float | None:
+def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None

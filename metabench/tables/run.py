@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,19 +12,29 @@ import pandas as pd
 
 from metabench.io.files import make_folder, write_text
 from metabench.records import TABLES, RecordStore, read_cells, refuse_links
-from metabench.tables.cells import NUMBERS, block_of, cell_row, coordinates
-from metabench.tables.claims import ABOUT, CLAIM, claim_rows
-from metabench.tables.claims import RESULT as FOUND
-from metabench.tables.comparisons import COMPARED, REFERENCE, RESULT, comparison_rows
+from metabench.tables.cells import block_of, cell_row
+from metabench.tables.claims import claim_rows
+from metabench.tables.comparisons import comparison_rows
 from metabench.tables.declared import declared
-from metabench.tables.frames import Row, csv_text, first_seen, frame, printable
-from metabench.tables.groups import SUMMARY, group_rows
+from metabench.tables.frames import csv_text, first_seen, frame, printable
+from metabench.tables.groups import group_rows
+from metabench.tables.typed_rows import CellRow, ClaimRow, ComparisonRow, GroupRow, Scalar
 
 if TYPE_CHECKING:
     from metabench.records.arrays import Arrays
 
 Index = Mapping[str, tuple[Path, ...]]
 """Files of a store by the beginning of a cell's id."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The tables of a run, row by row: what statistics and report work on."""
+
+    cells: Sequence[CellRow]
+    groups: Sequence[GroupRow]
+    comparisons: Sequence[ComparisonRow]
+    claims: Sequence[ClaimRow]
 
 
 @dataclass(frozen=True)
@@ -40,15 +51,10 @@ class Run:
         `declared`).
     confidence
         Of every interval and test here.
-    cells
-        One row a cell of the suite, with `outcome` "missing" or "damaged" where there is no record
-        to read.
-    groups
-        One row a group of cells that differ in seed alone.
-    comparisons
-        One row a declared comparison with the reference (see `comparison_rows`).
-    claims
-        One row a claim of the suite and setting that it is about (see `claim_rows`).
+    rows
+        The tables by row.
+    places
+        Names of the coordinates that cells of a group share.
     blocks
         For each value of the column `block` the coordinates of the data that it stands for.
     records
@@ -61,13 +67,34 @@ class Run:
     folder: Path
     info: Mapping[str, Any]
     confidence: float
-    cells: pd.DataFrame = field(repr=False)
-    groups: pd.DataFrame = field(repr=False)
-    comparisons: pd.DataFrame = field(repr=False)
-    claims: pd.DataFrame = field(repr=False)
-    blocks: Mapping[str, Row] = field(repr=False)
+    rows: Rows = field(repr=False)
+    places: Sequence[str] = field(repr=False)
+    blocks: Mapping[str, Mapping[str, Scalar]] = field(repr=False)
     records: Mapping[str, Path] = field(repr=False)
     foreign: tuple[Path, ...] = ()
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """One row a cell of the suite, with `outcome` "missing" or "damaged" where there is no
+        record to read."""
+        return frame([row.columns() for row in self.rows.cells], CellRow.names(self.places))
+
+    @cached_property
+    def groups(self) -> pd.DataFrame:
+        """One row a group of cells that differ in seed alone."""
+        return frame([row.columns() for row in self.rows.groups], GroupRow.names(self.places))
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """One row a declared comparison with the reference (see `comparison_rows`)."""
+        names = ComparisonRow.names(list(block_of(dict.fromkeys(self.places))))
+        return frame([row.columns() for row in self.rows.comparisons], names)
+
+    @cached_property
+    def claims(self) -> pd.DataFrame:
+        """One row a claim of the suite and setting that it is about (see `claim_rows`)."""
+        names = ClaimRow.names(list(block_of(dict.fromkeys(self.places))))
+        return frame([row.columns() for row in self.rows.claims], names)
 
     def record(self, cell: str) -> dict[str, Any]:
         """Return the whole record of a cell.
@@ -139,48 +166,28 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
     index = store.index()
     records, cells = _read(store, index, entries)
     places = first_seen(key for entry in entries for key in entry["group"])
-    groups = group_rows(cells, places, described["reference"], level)
-    comparisons = comparison_rows(cells, groups, level)
-    data = first_seen(key for entry in entries for key in block_of(coordinates(entry)))
-    blocks = {row["block"]: {key: row.get(key) for key in data} for row in groups}
+    groups = group_rows(cells, described["reference"], level)
     info = {**described, **declared(described, level)}
-    claims = claim_rows(info["claims"], cells, groups, level)
-    for row in (*comparisons, *claims):
-        row |= blocks.get(row.get("block"), {})
-    metric = ["metric_name", "unit", "higher_is_better", "chance"]
-    cell_columns = [
-        "cell",
-        "fit",
-        "group",
-        "block",
-        *places,
-        "seed",
-        *metric,
-        "stem",
-        "outcome",
-        *NUMBERS,
-        "error_type",
-        "error_message",
-    ]
     return Run(
         folder=folder,
         info=info,
         confidence=level,
-        cells=frame(cells, cell_columns),
-        groups=frame(groups, ["group", "block", *places, *metric, *SUMMARY]),
-        comparisons=frame(
-            comparisons, [*COMPARED, *data, *(f"reference_{key}" for key in REFERENCE), *RESULT]
+        rows=Rows(
+            cells=cells,
+            groups=groups,
+            comparisons=comparison_rows(cells, groups, level),
+            claims=claim_rows(info["claims"], cells, groups, level),
         ),
-        claims=frame(claims, [*CLAIM, *ABOUT, *data, *FOUND]),
-        blocks=blocks,
+        places=places,
+        blocks={row.block: row.at(block_of(dict.fromkeys(places))) for row in groups},
         records=records,
         foreign=_foreign(store, index, entries, records),
     )
 
 
 def _read(
-    store: RecordStore, index: Index, entries: list[Row]
-) -> tuple[dict[str, Path], list[Row]]:
+    store: RecordStore, index: Index, entries: list[dict[str, Any]]
+) -> tuple[dict[str, Path], list[CellRow]]:
     """Read the record of every entry; a cell whose labels changed since keeps its record under the
     old stem."""
     records: dict[str, Path] = {}
@@ -199,7 +206,7 @@ def _read(
 
 
 def _foreign(
-    store: RecordStore, index: Index, entries: list[Row], records: Mapping[str, Path]
+    store: RecordStore, index: Index, entries: list[dict[str, Any]], records: Mapping[str, Path]
 ) -> tuple[Path, ...]:
     """Files that are no record of the suite's cells, further ones of a cell that has a record among
     them."""

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from torch import Tensor
+
+Want = Literal["episodes", "examples", "unlabelled", "views", "privileged"]
+"""What a method may want of a dataset, and a dataset offer: episodes; single labelled examples, or
+images without labels; augmented views of these; inputs that say what defines the task."""
 
 Draw = dict[str, np.ndarray]
 """Episodes drawn but not gathered: named arrays whose first axis is the episode (image indices, or
@@ -69,6 +74,12 @@ class Episodes:
     def __len__(self) -> int:
         return self.support_x.shape[0]
 
+    def __getitem__(self, part: slice) -> Episodes:
+        """Some of them."""
+        return Episodes(
+            self.support_x[part], self.support_y[part], self.query_x[part], self.query_y[part]
+        )
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -78,7 +89,7 @@ class Examples:
     Attributes
     ----------
     x
-        ``[B, ...]`` float32.
+        ``[B, ...]`` float32; ``[V, B, ...]`` where V views of each were asked for.
     y
         ``[B]`` int64 numbers of classes of the training split, or ``[B, 1]`` float32 values.
     """
@@ -87,4 +98,23 @@ class Examples:
     y: Tensor
 
     def __len__(self) -> int:
-        return self.x.shape[0]
+        return self.y.shape[0]
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """A batch of B training images of which nothing is known.
+
+    Attributes
+    ----------
+    x
+        ``[B, ...]`` float32; ``[V, B, ...]`` where V views of each were asked for.
+    views
+        V.
+    """
+
+    x: Tensor
+    views: int = 1
+
+    def __len__(self) -> int:
+        return self.x.shape[0 if self.views == 1 else 1]

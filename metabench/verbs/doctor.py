@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metabench import registry
+from metabench.cells import each_once
 from metabench.errors import ConfigError, MetabenchError
 from metabench.provenance import environment
 from metabench.suite import Suite, every_suite
@@ -172,9 +173,9 @@ def _suites(project: Project, suites: Mapping[str, Suite | MetabenchError]) -> I
         )
     for name, suite in suites.items():
         if isinstance(suite, Suite):
+            cells = each_once(suite.cells)
             yield Finding(
-                f"suite {name}",
-                f"{len({cell.fit.id for cell in suite.cells})} fits, {len(suite.cells)} cells",
+                f"suite {name}", f"{len({cell.fit.id for cell in cells})} fits, {len(cells)} cells"
             )
         else:
             yield Finding(f"suite {name}", "is wrong", str(suite))

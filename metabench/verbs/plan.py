@@ -13,12 +13,19 @@ from typing import Any, Literal
 
 from metabench import registry
 from metabench.cells import Fit
-from metabench.errors import FolderError
+from metabench.errors import FolderError, some
 from metabench.provenance import environment
+from metabench.provenance.conditions import Conditions, counted
 from metabench.records import RecordStore
 from metabench.runner.describe import name_of
 from metabench.runner.forecast import History, duration
-from metabench.runner.plan import STATES, Conditions, Plan, PlannedCell, fits_with_weights, survey
+from metabench.runner.plan import (
+    STATES,
+    Plan,
+    PlannedCell,
+    fits_with_weights,
+    survey,
+)
 from metabench.runner.probe import probe
 from metabench.runner.run import Resources
 from metabench.suite import Suite
@@ -27,12 +34,15 @@ from metabench.text import one_line
 from metabench.verbs.options import of_command_line, settle
 from metabench.verbs.target import WIDE, current_project
 
+SHOWN = 20
+"""Causes of staleness that are listed; more are counted."""
+
 
 def plan(options: argparse.Namespace) -> int:
     """The verb."""
     project = current_project()
     suite, using, folder = settle(of_command_line(options), project)
-    conditions = Conditions(using.threads, using.device)
+    conditions = Conditions(using.threads, using.device, project.root)
     store = RecordStore(folder)
     found = survey(suite, store, conditions)
     pending = found.fits(("failed", "missing", "stale"))
@@ -92,9 +102,7 @@ def _facts(
         "expected_seconds": max([sum(seconds) / at_once, *seconds]) if known else None,
         "damaged": list(found.damaged),
         "remarks": list(found.remarks),
-        "differences": sorted(
-            {difference for planned in found.cells for difference in planned.differences}
-        ),
+        "differences": counted(planned.differences for planned in found.cells),
         "plan": [_fit_facts(fit, cells, kept, expected) for fit, cells in found.fits()],
     }
 
@@ -154,8 +162,8 @@ def _show(facts: Mapping[str, Any]) -> None:
     screen.print(f"cells: {cells}; {facts['using']}; in {one_line(facts['folder'])}")
     if facts["differences"]:
         screen.print(
-            f"stale because: {'; '.join(facts['differences'])}. `metabench run` wants --stale keep "
-            "or --stale rerun"
+            f"stale because: {some(facts['differences'], SHOWN)}. `metabench run` wants --stale "
+            "keep or --stale rerun"
         )
     for line in facts["failed_probes"]:
         screen.print(f"probe failed: {one_line(line)}")

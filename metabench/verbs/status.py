@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from metabench.errors import some
-from metabench.records import FINISHED, RecordStore, read_cells
-from metabench.runner.folder import RunFolder
+from metabench import registry
+from metabench.errors import ConfigError, some
+from metabench.provenance.conditions import Conditions, counted, differing_conditions
+from metabench.records import FINISHED, RecordStore, read_cells, read_holder
 from metabench.text import one_line
 from metabench.verbs.target import current_project, run_folder
 
@@ -20,17 +22,23 @@ SHOWN = 20
 
 def status(options: argparse.Namespace) -> int:
     """The verb: 0 where every cell has a result, 3 where some failed or are missing."""
-    folder = run_folder(options.suite, current_project(), options.profile)
-    cells = read_cells(folder)["cells"]
+    project = current_project()
+    folder = run_folder(options.suite, project, options.profile)
+    # of cells that are one under several labels one record is wanted
+    cells = list({entry["cell"]: entry for entry in read_cells(folder)["cells"]}.values())
     scan = RecordStore(folder).scan(entry["cell"] for entry in cells)
     outcomes = {entry["cell"]: _outcome(scan.records.get(entry["cell"])) for entry in cells}
-    holder = RunFolder(folder).holder()
+    holder = read_holder(folder)
     counts = Counter(outcomes.values())
     done = sum(counts[outcome] for outcome in FINISHED)
+    stale = _stale(scan.records.values(), project.root)
     print(
         f"{one_line(folder)}: {done} of {len(cells)} cells done"
+        + (f", {len(stale)} of them stale" if stale else "")
         + "".join(f", {counts[name]} {name}" for name in sorted(counts) if name != "completed")
     )
+    if stale:
+        print(f"stale because: {one_line(some(counted(stale), SHOWN))}")
     if holder:
         fits = ", ".join(map(str, holder.get("fits") or [])) or "about to start"
         print(
@@ -39,10 +47,9 @@ def status(options: argparse.Namespace) -> int:
         )
     alike: dict[str, list[str]] = {}
     for entry in cells:
-        if outcomes[entry["cell"]] not in {*FINISHED, "missing"}:
-            alike.setdefault(
-                f"{outcomes[entry['cell']]}: {_error(scan.records[entry['cell']])}", []
-            ).append(entry["stem"])
+        record = scan.records.get(entry["cell"])
+        for line in _remarks(record) if record else ():
+            alike.setdefault(line, []).append(entry["stem"])
     _print_first(
         [
             f"{one_line(why)}\n    {len(stems)} cell{'s' * (len(stems) > 1)}: "
@@ -65,6 +72,45 @@ def _outcome(record: Mapping[str, Any] | None) -> str:
     return "missing" if record is None else str(record["result"].get("outcome"))
 
 
-def _error(record: Mapping[str, Any]) -> str:
+def _remarks(record: Mapping[str, Any]) -> list[str]:
+    """What people should know of a record: how it failed, or how it came to be."""
+    if (outcome := _outcome(record)) in FINISHED:
+        return [f"note: {remark}" for remark in record["provenance"].get("remarks") or ()]
     error = record["result"].get("error") or {}
-    return f"{error.get('type')}: {str(error.get('message', '')).strip().partition(chr(10))[0]}"
+    message = str(error.get("message", "")).strip().partition("\n")[0]
+    return [f"{outcome}: {error.get('type')}: {message}"]
+
+
+def _stale(records: Iterable[Mapping[str, Any]], project: Path) -> list[list[str]]:
+    """Why records that are results would not be the same now, threads and kind of device being
+    theirs; a list for each that is stale."""
+    known: dict[tuple[int, str], Conditions] = {}
+    found = []
+    for record in records:
+        recorded = record["provenance"].get("conditions") or {}
+        if _outcome(record) not in FINISHED or not recorded:
+            continue
+        threads, device = recorded.get("threads") or 1, recorded.get("device") or "cpu"
+        conditions = known.setdefault((threads, device), Conditions(threads, device, project))
+        try:
+            of_fit = _targets(record["config"].get("fit") or {})
+            of_cell = of_fit + _targets(record["config"].get("evaluate") or {})
+            causes = differing_conditions(record, conditions.of(of_cell), conditions.of(of_fit))
+        except ConfigError as error:
+            causes = (str(error),)
+        if causes:
+            found.append(list(causes))
+    return found
+
+
+def _targets(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The `module:Class` of each part that a configuration names."""
+    groups: tuple[tuple[str, registry.Group], ...] = (
+        ("method", "methods"),
+        ("model", "models"),
+        ("dataset", "datasets"),
+        ("on", "datasets"),
+    )
+    return tuple(
+        registry.target(group, config[part]["name"]) for part, group in groups if config.get(part)
+    )

@@ -17,10 +17,11 @@ from typing import Any
 from metabench import registry
 from metabench.cells import Fit
 from metabench.errors import FolderError, RecordError, StaleError
+from metabench.provenance.conditions import Conditions
 from metabench.records import Found, RecordStore, read_cells
 from metabench.runner.agreement import VERDICTS, Agreement, agreement
 from metabench.runner.data import changed_data
-from metabench.runner.plan import Conditions, PlannedCell, survey
+from metabench.runner.plan import PlannedCell, survey
 from metabench.runner.run import Resources, run_suite
 from metabench.suite import Suite
 from metabench.suite.project import Project
@@ -39,7 +40,9 @@ def verify(options: argparse.Namespace) -> int:
     project = current_project()
     folder = run_folder(options.folder, project, options.profile)
     suite, using = _suite_of(folder, options, project)
-    found = survey(suite, RecordStore(folder), Conditions(using.threads, using.device))
+    found = survey(
+        suite, RecordStore(folder), Conditions(using.threads, using.device, project.root)
+    )
     fits: Fits = found.fits(("done", "stale"))
     if options.sample is not None:
         fits = sample(fits, options.sample)

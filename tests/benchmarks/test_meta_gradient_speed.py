@@ -14,12 +14,25 @@ from metabench.datasets.images import ImageDataset, ImagePool
 from metabench.datasets.sinusoid import Sinusoid
 from metabench.experiment.sources import EpisodeStream
 from metabench.methods.maml import MAML
+from metabench.methods.method import Moment
 from metabench.models.conv4 import Conv4
 from metabench.models.mlp import MLP
+from metabench.models.model import Model, Network
 from metabench.tasks.episodes import EpisodeShape, Task
 from tests.benchmarks.conftest import Compare
 
 CPU = torch.device("cpu")
+
+
+def network_of(model: Model, task: Task) -> Network:
+    """A model under a linear head."""
+    network = Network(model, task)
+    model.initialise(network)
+    return network
+
+
+def conv4(dataset: Dataset) -> Network:
+    return network_of(Conv4(Conv4.Settings(), dataset.task(5)), dataset.task(5))
 
 
 class Textbook(nn.Module):
@@ -55,13 +68,21 @@ def iteration(
     method = MAML(MAML.Settings(inner_lr=lr, inner_steps=steps, engine=engine))
     state = method.init(model, dataset.task(shape.ways), torch.Generator())
     stream, numbers = EpisodeStream(dataset, {}, "train", shape, root_seed=0, seed=0), count()
-    return lambda: method.step(state, stream.episodes(tasks * next(numbers), tasks, CPU))
+    return lambda: method.step(state, stream.episodes(tasks * next(numbers), tasks, CPU), Moment())
 
 
 def test_sinusoid_maml(against: Compare, threads: int) -> None:
     dataset, shape = Sinusoid(Sinusoid.Settings()), EpisodeShape(None, 10, 10)
     ours, theirs = (
-        iteration(e, MLP(MLP.Settings(), dataset.task(None)), dataset, shape, 25, 1, 0.01)
+        iteration(
+            e,
+            network_of(MLP(MLP.Settings(), dataset.task(None)), dataset.task(None)),
+            dataset,
+            shape,
+            25,
+            1,
+            0.01,
+        )
         for e in ("functional", "higher")
     )
     against(
@@ -101,14 +122,8 @@ class Characters(ImageDataset):
 def test_conv4_maml(against: Compare, threads: int, reference: str) -> None:
     dataset, shape = Characters(None), EpisodeShape(5, 1, 15)
     dataset.load()
-    ours = iteration(
-        "functional", Conv4(Conv4.Settings(), dataset.task(5)), dataset, shape, 4, 5, 0.1
-    )
-    other = (
-        Conv4(Conv4.Settings(), dataset.task(5))
-        if reference == "the same network"
-        else Textbook(64, 5)
-    )
+    ours = iteration("functional", conv4(dataset), dataset, shape, 4, 5, 0.1)
+    other = conv4(dataset) if reference == "the same network" else Textbook(64, 5)
     theirs = iteration("higher", other, dataset, shape, 4, 5, 0.1)
     name = (
         f"conv4-64 MAML iteration, 4 tasks, 5 steps, {threads} threads, against higher "

@@ -169,8 +169,8 @@ def test_what_a_layer_draws_from_the_global_generator_goes_on_too(
     monkeypatch.setattr(
         FOMAML,
         "step",
-        lambda self, state, batch: step(
-            self, state, replace(batch, query_y=torch.randn_like(batch.query_y))
+        lambda self, state, batch, moment: step(
+            self, state, replace(batch, query_y=torch.randn_like(batch.query_y)), moment
         ),
     )
     cell = make_cell("fomaml")
@@ -418,8 +418,8 @@ def test_a_crafted_checkpoint_with_the_right_digest_is_not_used(
     "facts",
     [
         {"standing": {"tensor": "nowhere", "strides": [1]}},
-        {"standing": {"tensor": "state/model.body.linear0.weight", "strides": [10**15, 1]}},
-        {"standing": {"tensor": "state/model.body.linear0.weight", "strides": [-1, -1]}},
+        {"standing": {"tensor": "state/model.body.layers.linear0.weight", "strides": [10**15, 1]}},
+        {"standing": {"tensor": "state/model.body.layers.linear0.weight", "strides": [-1, -1]}},
         {"standing": {"dict": [[1]]}},
         {"standing": {"dict": [], "list": []}},
         {"standing": {"list": 5}},

@@ -17,9 +17,12 @@ from metabench.errors import PluginError
 from metabench.experiment import evaluation
 from metabench.experiment.evaluation import choose, evaluate, figures_of
 from metabench.experiment.sources import EpisodeStream
+from metabench.figures import images as figured_images
+from metabench.figures.images import Images
+from metabench.methods.maml import MAML
 from metabench.methods.method import Method, State
 from metabench.models.conv4 import Conv4
-from metabench.tasks.episodes import EpisodeShape, Task
+from metabench.tasks.episodes import Episodes, EpisodeShape, Task
 
 WAYS = 4
 
@@ -40,7 +43,8 @@ def waves(tiny_datasets: dict[str, Dataset]) -> EpisodeStream:
 
 def state_of(method: Method) -> State:
     torch.manual_seed(0)
-    network = Conv4(Conv4.Settings(filters=4), Task("classification", (1, 28, 28), WAYS))
+    task = Task("classification", (1, 28, 28), WAYS)
+    network = method.network(Conv4(Conv4.Settings(filters=4), task), task)
     for value in network.buffers():
         value.uniform_(0.5, 1.0)
     return method.init(network, None, torch.Generator())
@@ -257,8 +261,10 @@ def test_figures_of_images_are_the_first_queries_as_the_test_takes_them(
 ) -> None:
     """Predicted among all queries of their episode, whose statistics normalise them, and kept class
     by class."""
-    monkeypatch.setattr(evaluation, "FIGURE_QUERIES", 2)
-    kept, whole, method, state = figures(images, name, "query")
+    monkeypatch.setattr(figured_images, "QUERIES", 2)
+    arrays, whole, method, state = figures(images, name, "query")
+    kept = {part: arrays[f"images/{part}"] for part in Images.parts}
+    assert len(kept) == len(arrays)
     predicted = method.predict(
         state, whole.support_x, whole.support_y, whole.query_x, "query"
     ).argmax(-1)
@@ -275,6 +281,32 @@ def test_figures_of_images_are_the_first_queries_as_the_test_takes_them(
     assert kept["query_x"].dtype == kept["support_x"].dtype == np.uint8
 
 
+class Sure(Images):
+    """How sure a method was: a figure of its own."""
+
+    name, parts = "sure", ("largest",)
+
+    def keep(self, episodes: Episodes, predicted: Tensor) -> dict[str, np.ndarray]:
+        return {"largest": predicted.softmax(-1).amax(-1).numpy()}
+
+
+def test_a_method_may_keep_a_figure_of_its_own_beside_that_of_the_dataset(
+    images: EpisodeStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MAML, "figure", lambda method: Sure())
+    kept, whole, method, _ = figures(images, "maml", "query")
+    assert kept.keys() == {*(f"images/{part}" for part in Images.parts), "sure/largest"}
+    assert kept["sure/largest"].shape == (2, len(method.curve), whole.query_y.shape[1])
+
+
+def test_a_figure_that_is_none_is_told_as_the_fault_of_who_gave_it(
+    images: EpisodeStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MAML, "figure", lambda method: "waves")
+    with pytest.raises(PluginError, match=r"MAML.figure gave 'waves'; expected a Figure or None"):
+        figures(images, "maml", "query")
+
+
 @pytest.mark.parametrize(
     ("side", "channels", "shots", "kept"),
     [(28, 1, 1, 2), (84, 3, 5, 1), (84, 3, 1, 2), (300, 3, 20, 1)],
@@ -283,15 +315,14 @@ def test_figures_of_large_images_stay_small(
     side: int, channels: int, shots: int, kept: int
 ) -> None:
     ways, queries = 5, 10
-    shown = {
-        "support_x": torch.zeros(2, ways * shots, channels, side, side),
-        "support_y": torch.arange(ways).repeat_interleave(shots).repeat(2, 1),
-        "query_x": torch.ones(2, ways * queries, channels, side, side),
-        "query_y": torch.arange(ways).repeat(2, queries),
-        "prediction": torch.zeros(2, 3, ways * queries, ways),
-    }
-    few = evaluation._few_images(shown)
+    shown = Episodes(
+        torch.zeros(2, ways * shots, channels, side, side),
+        torch.arange(ways).repeat_interleave(shots).repeat(2, 1),
+        torch.ones(2, ways * queries, channels, side, side),
+        torch.arange(ways).repeat(2, queries),
+    )
+    few = Images().keep(shown, torch.zeros(2, 3, ways * queries, ways))
     assert {len(array) for array in few.values()} == {kept}
-    assert sum(array.numel() * array.element_size() for array in few.values()) < 160_000
-    assert max(few["query_x"].shape[2:4]) <= evaluation.FIGURE_SIDE
-    assert few["query_x"].unique().tolist() == [255]
+    assert sum(array.nbytes for array in few.values()) < 160_000
+    assert max(few["query_x"].shape[2:4]) <= figured_images.SIDE
+    assert np.unique(few["query_x"]).tolist() == [255]

@@ -25,7 +25,7 @@ from metabench.experiment import fit as experiment
 from metabench.experiment.fit import Progress, initial_state, make_method, open_dataset, run_fit
 from metabench.experiment.sources import EpisodeStream
 from metabench.methods.maml import MAML
-from metabench.methods.method import Method, State
+from metabench.methods.method import Method, Moment, State
 from metabench.methods.protonet import PrototypicalNetworks
 from metabench.methods.scratch import Scratch
 from metabench.tasks.episodes import Episodes
@@ -247,11 +247,11 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
     def watch(method: type[Method]) -> None:
         step, predict = method.step, method.predict
 
-        def watched_step(self: Method, state: State, batch: Episodes) -> Any:
+        def watched_step(self: Method, state: State, batch: Episodes, moment: Moment) -> Any:
             calls.append(
                 ("step", numbers(batch.support_x), numbers(batch.query_x), batch.support_y.numpy())
             )
-            return step(self, state, batch)
+            return step(self, state, batch, moment)
 
         def watched_predict(
             self: Method,

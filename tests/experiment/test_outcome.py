@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from few_shot import make_cell, run
+from hypothesis import given
+from hypothesis import strategies as st
 
 from metabench.experiment import outcome
 from metabench.experiment.fit import CellOutcome
 from metabench.experiment.training_state import Training
+from metabench.quantities import TABLE
 from metabench.records import plain
 from metabench.stats.intervals import t_interval
 
@@ -26,8 +29,6 @@ RESULT = {
         "stopped",
         "best_iteration",
         "validation",
-        "target",
-        "iterations_to_target",
     ),
     *("training", "adaptation", "choice", "spent", "weights", "transductive", "error"),
 }
@@ -269,14 +270,26 @@ def test_times_are_plausible_and_add_up(outcomes: dict[str, CellOutcome], name: 
     assert measured["peak_gpu_allocated_bytes"] == {"training": None, "test": None}
 
 
+def test_every_quantity_comes_from_what_a_fit_leaves(outcomes: dict[str, CellOutcome]) -> None:
+    """Some fit has each of the numbers that the tables know."""
+    known = set()
+    for found in outcomes.values():
+        record = {"result": plain(found.result), "measured": plain(found.measured)}
+        known |= {one.name for one in TABLE if one.value(record) is not None}
+    # without a GPU, and without a target
+    lacking = {one.name for one in TABLE if "gpu" in one.name}
+    lacking |= {"target", "iterations_to_target"}
+    assert {one.name for one in TABLE} - known == lacking
+
+
 def test_waves_are_kept_for_the_figures(outcomes: dict[str, CellOutcome]) -> None:
     """Four of them, their points and the fit after each number of steps."""
     outcome = outcomes["maml on sinusoid"]
     steps = len(outcome.result["adaptation"]["steps"])
     shapes = {
-        name.partition("/")[2]: array.shape
+        name.rpartition("/")[2]: array.shape
         for name, array in outcome.arrays.items()
-        if name.startswith("figures/")
+        if name.startswith("figures/waves/")
     }
     assert shapes["prediction"] == (4, steps, 101, 1)
     assert shapes["query_x"] == shapes["query_y"] == (4, 101, 1)
@@ -298,14 +311,6 @@ def test_a_far_point_of_the_curve_condemns_no_score(omniglot_folder: Path) -> No
     assert plain(outcome.result["adaptation"]["score"])[1] is None
 
 
-def test_who_does_not_train_has_no_target_to_reach(omniglot_folder: Path) -> None:
-    (outcome,) = run(
-        make_cell("scratch", method={"steps": (0, 2)}, validate={"target": 0.5}),
-        data=omniglot_folder,
-    )
-    assert outcome.result["target"] is None
-
-
 def test_image_numbers_can_be_read(outcomes: dict[str, CellOutcome]) -> None:
     arrays = outcomes["maml on omniglot"].arrays
     met = {*arrays["result/support_ids"].ravel(), *arrays["result/query_ids"].ravel()}
@@ -322,13 +327,46 @@ def test_a_long_validation_curve_is_thinned_and_keeps_its_ends(
         validation_score=[0.5] * 99 + [0.9],
         validation_loss=[1.0] * 100,
     )
-    assert outcome._thinned(training)["iteration"] == training.validated
+    assert outcome._thinned(training, True)["iteration"] == training.validated
     monkeypatch.setattr(outcome, "VALIDATIONS", 10)
-    thinned = outcome._thinned(training)
+    thinned = outcome._thinned(training, True)
     assert len(thinned["iteration"]) == len(thinned["loss"]) == 10
     assert (thinned["iteration"][0], thinned["iteration"][-1], thinned["score"][-1]) == (
         1,
         100,
         0.9,
     )
-    assert outcome._thinned(Training()) == {"iteration": [], "score": [], "loss": []}
+    assert outcome._thinned(Training(), True) == {"iteration": [], "score": [], "loss": []}
+
+
+def reaches(curve: dict[str, list[Any]], target: float, sign: int) -> int | None:
+    """The first iteration of a validation curve at which a target is reached."""
+    points = zip(curve["iteration"], curve["score"], curve["loss"], strict=True)
+    return next(
+        (
+            iteration
+            for iteration, score, loss in points
+            if np.isfinite(score) and np.isfinite(loss) and sign * score >= sign * target
+        ),
+        None,
+    )
+
+
+@given(
+    st.lists(st.sampled_from([0.1, 0.3, 0.5, 0.7, 0.9, np.nan, np.inf]), max_size=30),
+    st.sampled_from([0.2, 0.5, 0.8]),
+    st.booleans(),
+    st.sets(st.integers(0, 29)),
+)
+def test_a_thinned_curve_reaches_every_target_when_the_whole_one_does(
+    scores: list[float], target: float, higher: bool, without_loss: set[int]
+) -> None:
+    iterations = list(range(1, len(scores) + 1))
+    losses = [np.nan if place in without_loss else 1.0 for place in range(len(scores))]
+    training = Training(validated=iterations, validation_score=scores, validation_loss=losses)
+    whole = {"iteration": iterations, "score": scores, "loss": losses}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outcome, "VALIDATIONS", 2)
+        thinned = outcome._thinned(training, higher)
+    sign = 1 if higher else -1
+    assert reaches(thinned, target, sign) == reaches(whole, target, sign)

@@ -21,7 +21,7 @@ from metabench.experiment.evaluation import Choice
 from metabench.experiment.sources import EpisodeStream
 from metabench.experiment.training import train
 from metabench.experiment.training_state import Training
-from metabench.methods.method import Method, State, StepResult
+from metabench.methods.method import Method, Moment, State, StepResult
 from metabench.tasks.episodes import Episodes, EpisodeShape
 
 
@@ -33,16 +33,20 @@ class Scripted(Method):
     def __init__(self, losses: dict[int, float] | None = None) -> None:
         super().__init__(None)
         self.losses = losses or {}
-        self.rates: list[float] = []
+        self.moments: list[Moment] = []
         self.batches: list[Episodes] = []
         self.pause = 0.0
+
+    @property
+    def rates(self) -> list[float]:
+        return [moment.rate for moment in self.moments]
 
     def init(self, model: nn.Module, *_: Any) -> State:
         return State(model)
 
-    def step(self, state: State, batch: Episodes) -> StepResult:
+    def step(self, state: State, batch: Episodes, moment: Moment) -> StepResult:
         time.sleep(self.pause)
-        self.rates.append(state.rate)
+        self.moments.append(moment)
         self.batches.append(batch)
         state.model.weight += 1
         done = int(state.model.weight)
@@ -159,13 +163,51 @@ def test_a_budget_in_seconds_ends_with_the_iteration_that_spends_it(
         ({"schedule": "linear"}, [1, 0.75, 0.5, 0.25]),
         ({"schedule": "cosine"}, [(1 + math.cos(math.pi * i / 4)) / 2 for i in range(4)]),
         ({"schedule": "step", "step_every": 2, "step_factor": 0.1}, [1, 1, 0.1, 0.1]),
+        ({"schedule": "linear", "schedule_floor": 0.2}, [1, 0.8, 0.6, 0.4]),
+        (
+            {"schedule": "cosine", "schedule_floor": 0.5},
+            [0.5 + (1 + math.cos(math.pi * i / 4)) / 4 for i in range(4)],
+        ),
+        (
+            {"schedule": "step", "step_every": 1, "step_factor": 0.5, "schedule_floor": 0.2},
+            [1, 0.5, 0.25, 0.2],
+        ),
+        ({"warm_up": 2}, [0.5, 1, 1, 1]),
+        ({"schedule": "linear", "warm_up": 3}, [1 / 3, 0.5, 0.5, 0.25]),
     ],
-    ids=["constant", "linear", "cosine", "step"],
+    ids=[
+        "constant",
+        "linear",
+        "cosine",
+        "step",
+        "linear to a floor",
+        "cosine to a floor",
+        "steps to a floor",
+        "warm-up",
+        "warm-up to a line",
+    ],
 )
 def test_schedules(bench: Callable[..., Bench], recipe: dict[str, Any], rates: list[float]) -> None:
     at = bench()
     at.run(Train(iterations=4, **recipe))
     assert at.method.rates == pytest.approx(rates)
+
+
+def test_a_step_is_told_its_moment(bench: Callable[..., Bench]) -> None:
+    at = bench()
+    at.run(Train(tasks=20, tasks_per_batch=5, schedule="linear"))
+    assert at.method.moments == [Moment(i, 4, i / 4, 1 - i / 4) for i in range(4)]
+
+
+def test_a_moment_of_a_budget_in_seconds_knows_no_total(bench: Callable[..., Bench]) -> None:
+    at = bench()
+    at.method.pause = 0.02
+    at.run(Train(seconds=0.1))
+    assert {moment.total for moment in at.method.moments} == {None}
+    spent = [moment.spent for moment in at.method.moments]
+    assert spent == sorted(spent)
+    assert 0 <= spent[0] < 1
+    assert spent[-1] == 1
 
 
 def test_batches_are_the_stream_in_its_order(bench: Callable[..., Bench]) -> None:
@@ -226,29 +268,6 @@ def test_without_any_validation_that_is_a_number_the_last_weights_go_to_test(
 ) -> None:
     at = bench([math.nan, math.nan])
     assert at.run(Train(iterations=4), Validate(every=2)).best_iteration == at.weight == 4
-
-
-@pytest.mark.parametrize(
-    ("dataset", "target", "reached"),
-    [("omniglot", 0.8, 4), ("omniglot", 0.95, None), ("sinusoid", 0.5, 2), ("sinusoid", 0.1, None)],
-)
-def test_iterations_to_target(
-    bench: Callable[..., Bench], dataset: str, target: float, reached: int | None
-) -> None:
-    at = bench([0.5, 0.9, 0.7, 0.9], dataset=dataset)
-    assert (
-        at.run(Train(iterations=8), Validate(every=2, target=target)).iterations_to_target
-        == reached
-    )
-
-
-def test_a_target_that_is_met_exactly_is_reached(bench: Callable[..., Bench]) -> None:
-    assert (
-        bench([0.8], dataset="omniglot")
-        .run(Train(iterations=2), Validate(target=0.8))
-        .iterations_to_target
-        == 2
-    )
 
 
 @pytest.mark.parametrize("select", ["best", "last"])

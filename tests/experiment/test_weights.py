@@ -27,6 +27,7 @@ ELSEWHERE = {"commit": "def", "conditions": {"torch": "2", "conditions_digest": 
 METHODS: dict[str, dict[str, Any]] = {
     "maml": {"inner_lr": 0.1},
     "protonet": {},
+    "anil": {"test_steps": 3},
     "reptile": {"inner_batch": 2, "test_steps": 3},
     "pretrained": {"steps": (0, 1), "tune": ("all",)},
 }
@@ -39,6 +40,7 @@ OTHER_TESTS: dict[str, list[dict[str, Any]]] = {
         {"query_shots": 4},
         {"sampling": "disjoint", "episodes": 2},
     ],
+    "anil": [{"shots": 3}, {"batch_norm": "support"}, {"steps": 0}],
     "protonet": [{"ways": 5}, {"shots": 3}, {"batch_norm": "running"}],
     "reptile": [{"batch_norm": "support_plus_one"}, {"steps": 1}],
     "pretrained": [{"ways": 5}, {"steps": 2}],
@@ -78,10 +80,10 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         step = method.step
 
         def watched(
-            self: Any, state: Any, batch: Any, step: Any = step, algorithm: str = algorithm
+            self: Any, *arguments: Any, step: Any = step, algorithm: str = algorithm
         ) -> Any:
             taken.append(algorithm)
-            return step(self, state, batch)
+            return step(self, *arguments)
 
         monkeypatch.setattr(method, "step", watched)
     return taken

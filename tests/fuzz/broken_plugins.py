@@ -159,9 +159,9 @@ MODULES = [
     ),
     _module(
         "has_a_property_that_raises",
-        HEAD + "class Trap(type(FOMAML)):\n    @property\n    def told(cls):\n        raise "
-        "KeyError('told')\n" + "class Odd(FOMAML, metaclass=Trap):\n    version = 1\n",
-        "KeyError: 'told'",
+        HEAD + "class Trap(type(FOMAML)):\n    @property\n    def wants(cls):\n        raise "
+        "KeyError('wants')\n" + "class Odd(FOMAML, metaclass=Trap):\n    version = 1\n",
+        "KeyError: 'wants'",
     ),
 ]
 
@@ -281,11 +281,31 @@ ALGORITHMS = [
     ),
     _body(
         "methods",
-        "trains_on_what",
-        "trains_on = 'images'",
-        "has trains_on = 'images'; expected 'episodes' or 'examples'",
+        "wants_images",
+        "wants = frozenset({'images'})",
+        "has wants = frozenset({'images'}); expected a set of 'episodes'",
     ),
-    _body("methods", "is_told_once", "told = 1", "has told = 1"),
+    _body("methods", "wants_a_word", "wants = 'episodes'", "has wants = 'episodes'"),
+    _body(
+        "methods",
+        "embeds_perhaps",
+        "embeds_images_alone = 'yes'",
+        "has embeds_images_alone = 'yes'; expected True or False",
+    ),
+    _body(
+        "methods",
+        "gives_no_batches",
+        "def batches(self, source):\n    return [1, 2]",
+        "Odd.batches gave [1, 2]; expected what source.episodes() gives",
+        "fit",
+    ),
+    _body(
+        "methods",
+        "asks_for_more",
+        "def batches(self, source):\n    return source.examples()",
+        "Odd.batches asks for examples, which `wants` does not say",
+        "fit",
+    ),
     _body("methods", "has_fixed_words", "fixed_ways = 'yes'", "has fixed_ways = 'yes'"),
     _body("methods", "adapts_to_nothing", "adapts = []", "has adapts = []"),
     _body(
@@ -639,7 +659,7 @@ DATASETS = [
         "datasets", "has_a_number_as_licence", "licence = 5", "has licence = 5; expected a string"
     ),
     _body("datasets", "has_no_source", "source = None", "has source = None"),
-    _body("datasets", "tells_perhaps", "tells = 'yes'", "has tells = 'yes'"),
+    _body("datasets", "offers_a_word", "offers = 'episodes'", "has offers = 'episodes'"),
     _body(
         "datasets",
         "draws_without_a_generator",
@@ -807,7 +827,7 @@ DATASETS = [
     _body(
         "datasets",
         "shows_a_word",
-        "def figure(self, draw):\n    return 'nothing'",
+        "def figure(self):\n    return 'nothing'",
         "Odd.figure gave 'nothing'",
         "fit",
     ),
@@ -900,8 +920,8 @@ MODELS = [
     _body(
         "models",
         "goes_two_ways",
-        "def forward(self, x):\n    return super().forward(x).expand(*x.shape[:-1], 2)",
-        "15, 2]; expected",
+        "def forward(self, x):\n    return super().forward(x)[..., :2]",
+        "mat1 and mat2 shapes cannot be multiplied",
         "fit",
     ),
 ]

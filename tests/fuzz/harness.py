@@ -34,7 +34,7 @@ import metabench.verbs.run
 import metabench.verbs.status
 import metabench.verbs.verify  # noqa: F401
 from metabench.cli import main
-from metabench.provenance import environment
+from metabench.provenance.conditions import conditions
 
 CASES = int(os.environ.get("FUZZ_CASES", "300"))
 """Cases of all parts together; `make fuzz N=3000` sets it."""
@@ -51,7 +51,7 @@ with, 400 or more, is torch's."""
 ADDRESSES = 64 * 1024 * MEBIBYTE
 """Virtual bytes that a child may ask for: more ends in a MemoryError before the machine suffers."""
 
-environment.conditions(1, "cpu")  # reads sources and asks git once, before any child does
+conditions(1, "cpu")  # reads sources and asks git once, before any child does
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,9 @@ the algorithm written out as in the paper."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -22,15 +25,11 @@ from few_shot import (
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from metabench.methods import higher_engine, inner_loop
-from metabench.methods.inner_loop import (
-    adapt,
-    meta_gradient,
-    per_task,
-    predict_along,
-    query_outputs,
-)
-from metabench.methods.method import BatchNormMode, task_losses
+from metabench.methods import higher_engine, inner_loop, outputs
+from metabench.methods.inner_loop import MetaGradient, descend, scores_along, support_loss
+from metabench.methods.method import BatchNormMode, Moment, task_losses
+from metabench.methods.outputs import Weights, per_task, query_outputs
+from metabench.methods.update_rules import GradientDescent
 from metabench.tasks.episodes import Episodes
 
 LR = 0.05
@@ -40,6 +39,40 @@ ROUNDING = 1e-12
 
 every_network_and_mode = pytest.mark.parametrize(("name", "mode"), NETWORK_MODES)
 both_orders = pytest.mark.parametrize("second_order", [True, False], ids=["maml", "fomaml"])
+
+
+def adapted(
+    network: nn.Module,
+    weights: Weights,
+    x: Tensor,
+    y: Tensor,
+    *,
+    steps: int,
+    lr: float,
+    second_order: bool,
+    batch_norm: BatchNormMode | None,
+    differentiate: bool = False,
+) -> Weights:
+    """The weights after plain gradient descent on each support set."""
+    rule = GradientDescent(lr, second_order_from=0 if second_order else None)
+    loss = support_loss(network, x, y, batch_norm)
+    (after,) = descend(weights, loss, rule, (steps,), differentiate=differentiate)
+    return after
+
+
+def meta_gradient(
+    network: nn.Module, batch: Episodes, *, track: bool = False, **options: Any
+) -> MetaGradient:
+    """The gradient of MAML or FOMAML."""
+
+    def adapt(weights: Weights, x: Tensor, y: Tensor) -> Iterator[Weights]:
+        yield adapted(network, weights, x, y, **options, differentiate=True)
+
+    return inner_loop.meta_gradient(
+        network, batch, adapt, batch_norm=options["batch_norm"], track=track
+    )
+
+
 one_and_several_steps = pytest.mark.parametrize("steps", [1, 3])
 
 
@@ -72,14 +105,13 @@ def test_of_maml_is_the_slope_of_the_loss_that_a_test_would_see(
         with torch.no_grad():
             for parameter_name, p in network.named_parameters():
                 p.add_(direction[parameter_name], alpha=offset)
-        scores = predict_along(
-            network,
-            batch.support_x,
-            batch.support_y,
-            batch.query_x,
-            curve=(steps,),
-            lr=LR,
-            batch_norm=mode,
+
+        def adaptation(x: Tensor, y: Tensor) -> Iterator[Weights]:
+            start, options = per_task(network, len(x)), {"second_order": False, "batch_norm": mode}
+            yield adapted(network, start, x, y, steps=steps, lr=LR, **options)
+
+        scores = scores_along(
+            network, batch.support_x, batch.support_y, batch.query_x, adaptation, mode
         )
         return task_losses(scores[:, 0], batch.query_y).mean()
 
@@ -102,10 +134,11 @@ def test_of_fomaml_is_the_slope_of_the_loss_at_the_adapted_weights(
         random_direction(network),
         {"steps": steps, "lr": LR, "second_order": False, "batch_norm": mode},
     )
-    adapted = adapt(network, per_task(network, TASKS), batch.support_x, batch.support_y, **options)
+    start = per_task(network, TASKS)
+    after = adapted(network, start, batch.support_x, batch.support_y, **options)
 
     def loss_beside_the_adapted(offset: float) -> Tensor:
-        weights = {key: w + offset * direction[key] for key, w in adapted.items()}
+        weights = {key: w + offset * direction[key] for key, w in after.items()}
         return task_losses(
             query_outputs(network, weights, batch.support_x, batch.query_x, mode), batch.query_y
         ).mean()
@@ -179,7 +212,7 @@ def test_does_not_depend_on_how_many_tasks_run_together(
     network, batch = make_network(name), random_episodes(name, 5)
     options = {"steps": 2, "lr": LR, "second_order": True, "batch_norm": mode}
     usual = meta_gradient(network, batch, **options)
-    monkeypatch.setitem(inner_loop.NUMBERS_AT_ONCE, "cpu", at_once * batch.support_x[0].numel())
+    monkeypatch.setitem(outputs.NUMBERS_AT_ONCE, "cpu", at_once * batch.support_x[0].numel())
     changed = meta_gradient(network, batch, **options)
     assert relative_error(changed.gradient, usual.gradient) < ROUNDING
     assert changed.loss == pytest.approx(float(usual.loss), rel=ROUNDING)
@@ -218,8 +251,7 @@ def test_a_step_is_one_of_adam_along_the_gradient_written_out(name: str, engine:
     state, adam = method.init(network, None, None), torch.optim.Adam(reference.parameters())
     for i, rate in enumerate([1.0, 0.5, 0.25]):
         batch = random_episodes("mlp", TASKS, seed=i)
-        state.rate = rate
-        method.step(state, batch)
+        method.step(state, batch, Moment(rate=rate))
         for p, g in zip(
             reference.parameters(),
             written_out(reference, batch, steps=2, second_order=name == "maml"),
@@ -238,7 +270,7 @@ def test_clip_bounds_every_element_of_the_gradient() -> None:
     ).gradient
     bound = float(torch.cat([g.flatten().abs() for g in gradient.values()]).median())
     state = make_method("maml", inner_lr=LR, clip=bound).init(network, None, None)
-    make_method("maml", inner_lr=LR, clip=bound).step(state, batch)
+    make_method("maml", inner_lr=LR, clip=bound).step(state, batch, Moment())
     # Adam's first moment after one step
     seen = {
         name: state.optimizer.state[p]["exp_avg"] / 0.1 for name, p in network.named_parameters()
@@ -260,7 +292,7 @@ def test_running_statistics_do_not_depend_on_how_many_tasks_run_together(
         random_episodes("conv4 max", TASKS),
     )
     options = {"steps": 1, "lr": LR, "second_order": True, "batch_norm": mode, "track": True}
-    monkeypatch.setitem(inner_loop.NUMBERS_AT_ONCE, "cpu", at_once)
+    monkeypatch.setitem(outputs.NUMBERS_AT_ONCE, "cpu", at_once)
     meta_gradient(ours, batch, **options)
     higher_engine.meta_gradient(theirs, batch, **options)
     assert relative_error(list(ours.buffers()), list(theirs.buffers())) < ROUNDING

@@ -1,4 +1,4 @@
-"""The network that is told amplitude and phase."""
+"""The network whose inputs say amplitude and phase."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from few_shot import make_cell, make_method, part, reproducible, run
+from few_shot import make_cell, make_method, part, reproducible, run, with_head
 
 from metabench.datasets.sinusoid import Sinusoid, SinusoidSettings
 from metabench.experiment.sources import EpisodeStream
+from metabench.methods.method import Moment
 from metabench.methods.oracle import Oracle
 from metabench.models.mlp import MLP
 from metabench.tasks.episodes import Episodes, EpisodeShape, Examples, Task
@@ -18,9 +19,9 @@ from metabench.tasks.episodes import Episodes, EpisodeShape, Examples, Task
 SHAPE: dict[str, Any] = {"shots": 10, "query_shots": 10}
 
 
-def told_episodes(count: int) -> Episodes:
+def privileged_episodes(count: int) -> Episodes:
     stream = EpisodeStream(
-        Sinusoid(SinusoidSettings()).telling(),
+        Sinusoid(SinusoidSettings()).privileged(),
         {},
         "test",
         EpisodeShape(None, 3, 5),
@@ -30,10 +31,13 @@ def told_episodes(count: int) -> Episodes:
     return stream.episodes(0, count, torch.device("cpu"))
 
 
+TASK = Task("regression", (3,), 1)
+
+
 def test_answers_with_what_the_network_makes_of_each_query_whatever_the_support_set() -> None:
     network, batch, method = (
-        MLP(MLP.Settings(init="default"), Task("regression", (3,), 1)),
-        told_episodes(4),
+        with_head(MLP(MLP.Settings(init="default"), TASK), TASK),
+        privileged_episodes(4),
         make_method("oracle"),
     )
     scores = method.predict(
@@ -50,16 +54,16 @@ def test_answers_with_what_the_network_makes_of_each_query_whatever_the_support_
     assert not scores.requires_grad
 
 
-def test_it_is_told_in_training_and_in_test(
+def test_its_inputs_are_privileged_in_training_and_in_test(
     omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every y is the sine of the amplitude and phase beside x."""
     met: list[tuple[torch.Tensor, torch.Tensor]] = []
     step, predict = Oracle.step, Oracle.predict
 
-    def watched_step(self: Oracle, state: Any, batch: Examples) -> Any:
+    def watched_step(self: Oracle, state: Any, batch: Examples, moment: Moment) -> Any:
         met.append((batch.x, batch.y))
-        return step(self, state, batch)
+        return step(self, state, batch, moment)
 
     def watched_predict(
         self: Oracle, state: Any, support_x: torch.Tensor, support_y: torch.Tensor, *rest: Any
@@ -86,11 +90,13 @@ def test_a_fit_comes_again_to_the_bit_and_says_what_it_took(omniglot_folder: Pat
 
 
 def test_it_meets_the_same_waves_as_everybody(omniglot_folder: Path) -> None:
-    (told,), (other,) = (run(make_cell(name), data=omniglot_folder) for name in ("oracle", "maml"))
-    assert told.arrays["result/truth"].tobytes() == other.arrays["result/truth"].tobytes()
+    (privileged,), (other,) = (
+        run(make_cell(name), data=omniglot_folder) for name in ("oracle", "maml")
+    )
+    assert privileged.arrays["result/truth"].tobytes() == other.arrays["result/truth"].tobytes()
 
 
-def test_it_leaves_behind_who_is_not_told(omniglot_folder: Path) -> None:
+def test_it_leaves_behind_who_has_no_privilege(omniglot_folder: Path) -> None:
     tables = {
         "train": {**SHAPE, "iterations": 500, "tasks_per_batch": 10},
         "validate": {**SHAPE, "every": 250, "episodes": 20},

@@ -20,14 +20,15 @@ from few_shot import (
 )
 from torch import Tensor
 
-from metabench.methods import inner_loop
-from metabench.methods.method import TRANSDUCTIVE, BatchNormMode, Method, State
+from metabench.methods import outputs
+from metabench.methods.method import TRANSDUCTIVE, BatchNormMode, Method, Moment, State
 from metabench.models.layers import BatchNorm2d
 from metabench.tasks.episodes import Episodes
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "maml": {"inner_lr": 0.05, "test_steps": 3, "curve": (0, 1, 3)},
     "fomaml": {"inner_lr": 0.05, "test_steps": 2},
+    "anil": {"inner_lr": 0.05, "test_steps": 3, "curve": (0, 1, 3)},
     "protonet": {},
     "scratch": {"rates": (0.01,), "steps": (0, 1, 3)},
     "reptile": {"inner_lr": 0.01, "test_steps": 3, "test_batch": 4},
@@ -58,8 +59,10 @@ def registered(name: str) -> str:
 
 def prepared(name: str) -> tuple[Method, State]:
     """A method and its state on a small convolutional network."""
-    method = make_method(registered(name), **SETTINGS[name])
-    return method, method.init(make_network("conv4 max"), None, torch.Generator())
+    method, network = make_method(registered(name), **SETTINGS[name]), make_network("conv4 max")
+    if registered(name) == "protonet":
+        network = network.body
+    return method, method.init(network, None, torch.Generator())
 
 
 def predict(method: Method, state: State, batch: Episodes, mode: BatchNormMode) -> Tensor:
@@ -127,7 +130,7 @@ def test_episodes_never_meet(
     method, state = prepared(name)
     batch, others = random_episodes("conv4 max", 4), random_episodes("conv4 max", 4, seed=1)
     alone = torch.cat([predict(method, state, some_episodes(batch, [i]), mode) for i in range(4)])
-    monkeypatch.setitem(inner_loop.NUMBERS_AT_ONCE, "cpu", at_once)
+    monkeypatch.setitem(outputs.NUMBERS_AT_ONCE, "cpu", at_once)
     for order in ([0, 1, 2, 3], [3, 1, 0, 2]):
         torch.testing.assert_close(
             predict(method, state, some_episodes(batch, order), mode),
@@ -177,7 +180,7 @@ def test_permuting_queries_permutes_predictions(name: str, mode: BatchNormMode) 
     )
 
 
-@pytest.mark.parametrize("name", ["maml", "fomaml", "protonet"])
+@pytest.mark.parametrize("name", ["maml", "fomaml", "anil", "protonet"])
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "running"])
 def test_each_training_task_moves_running_statistics_once(name: str, mode: BatchNormMode) -> None:
     """So 0.9 of what was there is left after each."""
@@ -186,7 +189,7 @@ def test_each_training_task_moves_running_statistics_once(name: str, mode: Batch
     means = [
         value.fill_(1e9) for key, value in state.named_buffers() if key.endswith("running_mean")
     ]
-    method.step(state, random_episodes("conv4 max", 3))
+    method.step(state, random_episodes("conv4 max", 3), Moment())
     for mean in means:
         assert mean.numpy() == pytest.approx(1e9 * 0.9**3, rel=1e-6)
 
@@ -221,4 +224,4 @@ def test_what_does_not_train_or_adapt_says_so(name: str) -> None:
     )
     if not method.trains:
         with pytest.raises(TypeError, match="does not train"):
-            method.step(state, random_episodes("conv4 max", 1))
+            method.step(state, random_episodes("conv4 max", 1), Moment())

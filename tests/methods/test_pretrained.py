@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from metabench import registry
 from metabench.cells import Cell
-from metabench.methods.method import BatchNormMode, State
+from metabench.methods.method import BatchNormMode, Moment, State
 from metabench.methods.pretrained import Pretrained
 from metabench.models.layers import BatchNorm2d, Linear
 from metabench.tasks.episodes import Examples
@@ -53,7 +53,7 @@ def network_of_training(name: str) -> nn.Module:
 def plain(network: nn.Module, name: str) -> nn.Sequential:
     """The same network in plain layers of torch, its head the last of them."""
     if name == "mlp":
-        return copy.deepcopy(nn.Sequential(*network.body, network.head))
+        return copy.deepcopy(nn.Sequential(*network.body.layers, network.head))
     return textbook_conv4(network, name.split()[1])
 
 
@@ -75,10 +75,9 @@ def test_trains_as_any_network_is_trained(name: str) -> None:
     network, method = network_of_training(name), make_method("pretrained", outer_lr=0.02)
     theirs, state = plain(network, name).train(), method.init(network, None, torch.Generator())
     optimizer = torch.optim.Adam(theirs.parameters(), lr=0.01)
-    state.rate = 0.5
     for seed in range(3):
         batch = examples(name, seed)
-        result = method.step(state, batch)
+        result = method.step(state, batch, Moment(rate=0.5))
         scores = theirs(batch.x)
         loss = loss_of(scores, batch.y)
         optimizer.zero_grad()
@@ -277,9 +276,9 @@ def test_it_trains_on_training_classes_alone(
     def numbers(x: Tensor) -> np.ndarray:
         return (x[..., 0, 0, 0] * 255 + 256 * x[..., 0, 0, 1] * 255).round().long().numpy()
 
-    def watched_step(self: Pretrained, state: State, batch: Examples) -> Any:
+    def watched_step(self: Pretrained, state: State, batch: Examples, moment: Moment) -> Any:
         trained.append(np.stack((numbers(batch.x) // PER_CLASS, batch.y.numpy())))
-        return step(self, state, batch)
+        return step(self, state, batch, moment)
 
     def watched_predict(self: Pretrained, state: State, *episode: Any) -> Tensor:
         tested.append(

@@ -20,8 +20,7 @@ from few_shot import (
 )
 from torch import Tensor, nn
 
-from metabench.methods.method import BatchNormMode
-from metabench.methods.protonet import PrototypicalNetworks
+from metabench.methods.method import BatchNormMode, Moment
 from metabench.tasks.episodes import Episodes
 
 EPISODES = 3
@@ -30,7 +29,7 @@ EPISODES = 3
 def embedder() -> tuple[nn.Module, nn.Sequential]:
     """The network of the tests, and its body in plain layers."""
     network = make_network("conv4 max")
-    return network, textbook_conv4(network, "max")[:-1]
+    return network.body, textbook_conv4(network, "max")[:-1]
 
 
 def log_probabilities(support_z: Tensor, query_z: Tensor) -> Tensor:
@@ -80,8 +79,8 @@ def test_a_step_is_one_of_adam_along_the_gradient_written_out(mode: BatchNormMod
     loss.backward()
     method = make_method("protonet", train_batch_norm=mode)
     state = method.init(network, None, None)
-    result = method.step(state, batch)
-    first_moments = [state.optimizer.state[p]["exp_avg"] / 0.1 for p in network.body.parameters()]
+    result = method.step(state, batch, Moment())
+    first_moments = [state.optimizer.state[p]["exp_avg"] / 0.1 for p in network.parameters()]
     assert result.loss == pytest.approx(loss.item(), rel=1e-12)
     assert relative_error(first_moments, [p.grad for p in body.parameters()]) < 1e-9
 
@@ -89,17 +88,18 @@ def test_a_step_is_one_of_adam_along_the_gradient_written_out(mode: BatchNormMod
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "running"])
 def test_the_gradient_is_the_slope_of_the_loss(mode: BatchNormMode) -> None:
     """In every mode, against central differences through `predict`."""
-    network, batch, h = make_network("conv4 max"), random_episodes("conv4 max", EPISODES), 1e-6
+    network = make_network("conv4 max").body
+    batch, h = random_episodes("conv4 max", EPISODES), 1e-6
     method = make_method("protonet", train_batch_norm=mode)
     weights, direction = (
-        {name: p.detach().clone() for name, p in network.body.named_parameters()},
-        random_direction(network.body),
+        {name: p.detach().clone() for name, p in network.named_parameters()},
+        random_direction(network),
     )
 
     def loss(offset: float) -> float:
         state = method.init(network, None, None)
         with torch.no_grad():
-            for name, p in network.body.named_parameters():
+            for name, p in network.named_parameters():
                 p.copy_(weights[name] + offset * direction[name])
         scores = method.predict(state, batch.support_x, batch.support_y, batch.query_x, mode)[:, 0]
         return float(F.cross_entropy(scores.flatten(0, 1), batch.query_y.flatten()))
@@ -107,10 +107,9 @@ def test_the_gradient_is_the_slope_of_the_loss(mode: BatchNormMode) -> None:
     difference = (loss(h) - loss(-h)) / (2 * h)
     loss(0.0)
     state = method.init(network, None, None)
-    method.step(state, batch)
+    method.step(state, batch, Moment())
     gradient = {
-        name: state.optimizer.state[p]["exp_avg"] / 0.1
-        for name, p in network.body.named_parameters()
+        name: state.optimizer.state[p]["exp_avg"] / 0.1 for name, p in network.named_parameters()
     }
     assert slope(gradient, direction) == pytest.approx(
         difference, rel=0, abs=1e-7 * length(gradient)
@@ -125,9 +124,7 @@ def test_the_distance_is_squared_and_euclidean() -> None:
         torch.tensor([[0, 1]]),
         torch.tensor([[[1.0]]]),
     )
-    scores = PrototypicalNetworks(PrototypicalNetworks.Settings()).compare(support, labels, query)[
-        0, 0
-    ]
+    scores = make_method("protonet").compare(None, support, labels, query)[0, 0]
     assert scores[0] - scores[1] == 3.0
 
 
@@ -136,12 +133,12 @@ def test_prototypes_follow_the_labels_not_the_order() -> None:
     support, query = torch.randn(1, 6, 5, generator=rng), torch.randn(1, 4, 5, generator=rng)
     labels, order = torch.tensor([[0, 0, 1, 1, 2, 2]]), [5, 0, 3, 1, 4, 2]
     torch.testing.assert_close(
-        method.compare(support[:, order], labels[:, order], query),
-        method.compare(support, labels, query),
+        method.compare(None, support[:, order], labels[:, order], query),
+        method.compare(None, support, labels, query),
     )
 
 
 def test_the_head_is_left_out() -> None:
-    network = make_network("conv4 max")
-    state = make_method("protonet").init(network, None, None)
-    assert {id(p) for p in state.parameters()} == {id(p) for p in network.body.parameters()}
+    model, method = make_network("conv4 max").body, make_method("protonet")
+    state = method.init(method.network(model, None), None, None)
+    assert {id(p) for p in state.parameters()} == {id(p) for p in model.parameters()}

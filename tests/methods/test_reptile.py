@@ -30,8 +30,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from metabench.methods import inner_loop
-from metabench.methods.method import StepResult
+from metabench.methods import outputs
+from metabench.methods.method import Moment, StepResult
 from metabench.methods.reptile import Reptile, ReptileState, mini_batches
 from metabench.models.layers import BatchNorm2d
 from metabench.tasks.episodes import Episodes
@@ -141,8 +141,7 @@ def trained_with(
     rng, results = torch.Generator().manual_seed(5), []
     for seed in (0, 1):
         batch = random_episodes(name, TASKS, seed=seed)
-        state.rate = epsilon / method.settings.outer_lr
-        ours = method.step(state, batch)
+        ours = method.step(state, batch, Moment(rate=epsilon / method.settings.outer_lr))
         results.append(
             (
                 ours,
@@ -216,7 +215,7 @@ def test_tests_as_the_authors_do(name: str, optimizer: str, size: int | None) ->
 @both_optimizers
 def test_a_test_episode_leaves_the_state_as_it_was(name: str, optimizer: str) -> None:
     method, state = begin(name, optimizer, test_steps=3)
-    method.step(state, random_episodes(name, 2))
+    method.step(state, random_episodes(name, 2), Moment())
     before, drawn = fingerprint(state), state.generator.get_state()
     batch = random_episodes(name, 2, seed=1)
     method.predict(
@@ -228,7 +227,7 @@ def test_a_test_episode_leaves_the_state_as_it_was(name: str, optimizer: str) ->
 
 def test_second_moments_go_on_into_test_episodes() -> None:
     method, state = begin("mlp", test_steps=3)
-    method.step(state, random_episodes("mlp", 2))
+    method.step(state, random_episodes("mlp", 2), Moment())
     batch = random_episodes("mlp", 2, seed=1)
     kept = method.predict(state, batch.support_x, batch.support_y, batch.query_x, None)
     for buffer in state.buffers():
@@ -243,8 +242,7 @@ def moved(
 ) -> list[Tensor]:
     """Where one outer iteration leads from the initial weights."""
     method, state = begin(name, optimizer, **settings)
-    state.rate = epsilon
-    method.step(state, batch)
+    method.step(state, batch, Moment(rate=epsilon))
     return [p.detach().clone() for p in state.model.parameters()]
 
 
@@ -266,7 +264,8 @@ def test_the_outer_rate_is_the_way_gone_towards_the_mean(
 def test_the_loss_on_the_task_falls(optimizer: str) -> None:
     """The sign is right."""
     method, state = begin("mlp", optimizer)
-    losses = [float(method.step(state, random_episodes("mlp", 1)).loss) for _ in range(4)]
+    batch = random_episodes("mlp", 1)
+    losses = [float(method.step(state, batch, Moment()).loss) for _ in range(4)]
     assert losses == sorted(losses, reverse=True)
 
 
@@ -314,7 +313,7 @@ def test_how_many_tasks_run_together_changes_nothing(
 ) -> None:
     batch = random_episodes(name, 4)
     usual = moved(name, optimizer, batch, 1.0, inner_batch=4)
-    monkeypatch.setitem(inner_loop.NUMBERS_AT_ONCE, "cpu", at_once)
+    monkeypatch.setitem(outputs.NUMBERS_AT_ONCE, "cpu", at_once)
     assert relative_error(moved(name, optimizer, batch, 1.0, inner_batch=4), usual) < ROUNDING
 
 
@@ -324,7 +323,7 @@ def test_running_statistics_move_once_a_task_in_its_last_step(optimizer: str) ->
     norms = [layer for layer in state.model.modules() if isinstance(layer, BatchNorm2d)]
     for norm in norms:
         norm.running_mean.fill_(1e9)
-    method.step(state, random_episodes("conv4 max", TASKS))
+    method.step(state, random_episodes("conv4 max", TASKS), Moment())
     for norm in norms:
         assert norm.running_mean.numpy() == pytest.approx(1e9 * 0.9**TASKS, rel=1e-6)
 
@@ -396,7 +395,7 @@ def test_a_fit_comes_again_to_the_bit_and_says_what_it_took(
 def test_kept_weights_hold_all_that_training_and_test_go_on_from() -> None:
     (method, state), (_, loaded) = (begin("conv4 max", test_steps=2) for _ in range(2))
     batch = random_episodes("conv4 max", 2)
-    method.step(state, batch)
+    method.step(state, batch, Moment())
     loaded.load_state_dict(state.state_dict())
     scores = [
         method.predict(at, batch.support_x, batch.support_y, batch.query_x, "running")
@@ -405,7 +404,7 @@ def test_kept_weights_hold_all_that_training_and_test_go_on_from() -> None:
     assert torch.equal(*scores)
     loaded.generator.set_state(state.generator.get_state())
     for at in (state, loaded):
-        method.step(at, batch)
+        method.step(at, batch, Moment())
     assert fingerprint(state) == fingerprint(loaded)
 
 

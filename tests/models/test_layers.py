@@ -128,7 +128,7 @@ def test_running_statistics_of_packed_tasks_equal_a_loop_over_tasks() -> None:
 def test_convolution_of_packed_tasks_equals_a_loop_over_tasks(stride: int) -> None:
     tasks = 3
     layer, x, weight = (
-        Conv2d(2, 5, stride).double(),
+        Conv2d(2, 5, 3, stride, padding=1, bias=False).double(),
         images(tasks, 4, 2, 7, 7),
         images(tasks, 5, 2, 3, 3, seed=1),
     )
@@ -169,6 +169,7 @@ def test_recorded_statistics_are_those_of_the_recorded_batch_alone() -> None:
     layer = norm_layer(4, pool=False)
     with normalising(layer, "batch", record=True):
         layer(images(5, 4, 6, 6, seed=9))  # an episode before
+    with normalising(layer, "batch", record=True):
         expected = layer(images(5, 4, 6, 6))
     layer(images(5, 4, 6, 6, seed=2))  # not recorded
     with normalising(layer, "recorded"):
@@ -182,7 +183,7 @@ def test_recorded_statistics_are_forgotten_after_use() -> None:
         layer(images(5, 4, 6, 6))
     with normalising(layer, "recorded"):
         layer(images(5, 4, 6, 6, seed=2))
-    assert layer.recorded is None
+    assert not layer.recorded
     with (
         normalising(layer, "recorded"),
         pytest.raises(RuntimeError, match="before any were recorded"),

@@ -5,7 +5,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from few_shot import NETWORKS, make_network, random_episodes, relative_error, textbook_conv4
+from few_shot import (
+    NETWORKS,
+    make_network,
+    random_episodes,
+    relative_error,
+    textbook_conv4,
+    with_head,
+)
 from torch import nn
 from torch.func import functional_call
 
@@ -59,7 +66,8 @@ def test_conv4_has_the_features_and_weights_of_the_papers(
 ) -> None:
     """Omniglot: 64 features (Vinyals, Snell) or 64 x 2 x 2 (Finn); mini-ImageNet with 32 filters:
     32 x 5 x 5."""
-    network = Conv4(Conv4.Settings(**settings), Task("classification", image, 5))
+    task = Task("classification", image, 5)
+    network = with_head(Conv4(Conv4.Settings(**settings), task), task)
     filters = settings.get("filters", 64)
     assert network.head.in_features == features
     assert network.body(torch.zeros(2, *image)).shape == (2, features)
@@ -74,14 +82,16 @@ def test_conv4_refuses_images_that_pooling_would_use_up() -> None:
 
 def test_the_sinusoid_network_has_the_size_of_the_paper() -> None:
     """1-40-40-1: 1,761 weights."""
-    network = MLP(MLP.Settings(), Task("regression", (1,), 1))
+    task = Task("regression", (1,), 1)
+    network = with_head(MLP(MLP.Settings(), task), task)
     assert sum(p.numel() for p in network.parameters()) == 1761
 
 
 def test_truncated_normal_weights_are_within_two_deviations_and_biases_zero() -> None:
-    network = MLP(MLP.Settings(hidden=(200, 200)), Task("regression", (1,), 1))
+    task = Task("regression", (1,), 1)
+    network = with_head(MLP(MLP.Settings(hidden=(200, 200)), task), task)
     assert all((p == 0).all() for name, p in network.named_parameters() if name.endswith("bias"))
-    weight = network.body.linear1.weight
+    weight = network.body.layers.linear1.weight
     assert weight.abs().max() <= 0.02
     # of a normal cut at two deviations: 0.880 of the full one
     assert weight.std().item() == pytest.approx(0.0088, rel=0.02)
@@ -91,7 +101,7 @@ def test_truncated_normal_weights_are_within_two_deviations_and_biases_zero() ->
 def test_networks_split_into_body_and_head_and_say_what_they_are(name: str) -> None:
     network, x = make_network(name), random_episodes(name, 1).query_x[0]
     assert torch.equal(network.head(network.body(x)), network(x))
-    model = type(network)
+    model = type(network.body)
     assert model.has_batch_norm(model.Settings()) == any(
         "running_mean" in key for key, _ in network.named_buffers()
     )

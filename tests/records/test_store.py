@@ -25,6 +25,7 @@ from metabench.records import (
     RecordStore,
     plain,
     read_cells,
+    write_cells,
 )
 
 CELL = "0123456789ab" + "c" * 52
@@ -222,14 +223,14 @@ def test_a_finished_record_without_its_arrays_is_damaged(
 
 
 @pytest.mark.parametrize(
-    "old", [b"0.5", b'"completed"', b'"schema": 2', b'"seed": 0', b'"arrays": "']
+    "old", [b"0.5", b'"completed"', b'"schema": 3', b'"seed": 0', b'"arrays": "']
 )
 def test_a_record_that_was_changed_is_told(store: RecordStore, old: bytes) -> None:
     path = store.write(STEM, a_record(score=0.5), {"result/scores": np.ones(3)})
     new = {
         b"0.5": b"0.6",
         b'"completed"': b'"diverged"',
-        b'"schema": 2': b'"schema": 1',
+        b'"schema": 3': b'"schema": 1',
         b'"seed": 0': b'"seed":  0',
         b'"arrays": "': b'"arrays": "0',
     }
@@ -384,23 +385,19 @@ ENTRY = {
             "is not a cells.json that this metabench can read",
         ),
         (
-            json.dumps({"schema": CELLS_SCHEMA, "reference": "maml"}),
+            json.dumps({"schema": 1, "reference": "maml"}),
             "is damaged: cells is not as it should be",
         ),
         (
-            json.dumps({"schema": CELLS_SCHEMA, "reference": "maml", "cells": [3]}),
+            json.dumps({"schema": 1, "reference": "maml", "cells": [3]}),
             "cells\\[0\\] is not as it should be",
         ),
         (
-            json.dumps(
-                {"schema": CELLS_SCHEMA, "reference": "maml", "cells": [{**ENTRY, "stem": None}]}
-            ),
+            json.dumps({"schema": 1, "reference": "maml", "cells": [{**ENTRY, "stem": None}]}),
             "stem is not as it should be",
         ),
         (
-            json.dumps(
-                {"schema": CELLS_SCHEMA, "reference": "maml", "cells": [{**ENTRY, "group": "maml"}]}
-            ),
+            json.dumps({"schema": 1, "reference": "maml", "cells": [{**ENTRY, "group": "maml"}]}),
             "cells\\[0\\].group is not as it should be",
         ),
     ],
@@ -415,14 +412,18 @@ def test_a_run_folder_that_does_not_list_its_cells_is_told(
 
 
 def test_cells_that_are_listed_are_read(tmp_path: Path) -> None:
-    described = {
-        "schema": CELLS_SCHEMA,
-        "reference": "maml",
-        "cells": [ENTRY],
-        "written_by": "a later version",
-    }
-    (tmp_path / "cells.json").write_text(json.dumps(described))
-    assert read_cells(tmp_path) == described
+    described = {"reference": "maml", "written_by": "a later version"}
+    entries = [ENTRY, {**ENTRY, "target": {"score": 0.5, "higher_is_better": False}}]
+    write_cells(tmp_path, described, entries)
+    assert read_cells(tmp_path) == {"schema": CELLS_SCHEMA, **described, "cells": entries}
+
+
+def test_cells_that_were_changed_are_told(tmp_path: Path) -> None:
+    write_cells(tmp_path, {"reference": "maml"}, [ENTRY])
+    path = tmp_path / "cells.json"
+    path.write_text(path.read_text().replace('"reference": "maml"', '"reference": "fomaml"'))
+    with pytest.raises(FolderError, match=r"cells\.json: is damaged: it is not what was written"):
+        read_cells(tmp_path)
 
 
 def test_a_file_in_place_of_a_run_folder_is_told(tmp_path: Path) -> None:

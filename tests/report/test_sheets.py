@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 from synthetic_run import Synthetic, images, waves
 
+from metabench import registry
 from metabench.report.blocks import blocks_of
 from metabench.report.sheets import sheets_of
-from metabench.tables import load, rows, shown
+from metabench.tables import kept, load, rows, shown
 
 WAVES = {
     "ways": None,
@@ -30,10 +31,11 @@ def sheets(folder):
     return sheets_of(run, blocks_of(run))
 
 
-def rewrite(folder, stem, arrays):
-    """Give the records whose names begin with `stem` other arrays."""
+def rewrite(folder, stem, arrays, within="figures"):
+    """Give the records whose names begin with `stem` other arrays, as records of before figures had
+    names kept them."""
     for path in folder.glob(f"records/{stem}*.npz"):
-        np.savez(path, **{f"figures/{name}": array for name, array in arrays.items()})
+        np.savez(path, **{f"{within}/{name}": array for name, array in arrays.items()})
 
 
 def picture(drawing):
@@ -44,7 +46,7 @@ def picture(drawing):
 def test_a_sheet_of_images_shows_the_pixels_of_the_record(tmp_path):
     (sheet,) = sheets(Synthetic(**IMAGES).write(tmp_path / "run"))
     support, maml, protonet = sheet.panels
-    assert (support.mark, maml.name, protonet.name, sheet.seed, sheet.images) == (
+    assert (support.mark, maml.name, protonet.name, sheet.seed, sheet.wide) == (
         None,
         "maml",
         "protonet",
@@ -108,7 +110,7 @@ def test_the_prediction_is_that_of_the_step_that_counts(tmp_path):
         ).write(tmp_path / change.__name__)
         rewrite(folder, "maml", kept)
         run = load(folder)
-        (one,) = shown(run, run.groups["block"][0])
+        (one,) = shown(run, run.groups["block"][0])[0].kept
         assert (one.steps, one.final) == ((0, 1, 2, 5), 2)
         assert sheets(folder)[0].panels[1].caption == "40 of 40 shown are right"
 
@@ -188,6 +190,50 @@ def test_a_prediction_that_is_no_number_or_far_away_spoils_no_drawing(tmp_path):
     )
 
 
+def test_an_array_beyond_the_bounds_is_not_read(tmp_path, monkeypatch):
+    folder = Synthetic(**IMAGES | {"algorithms": ("maml",)}, seeds=(0,)).write(tmp_path / "run")
+    assert len(sheets(folder)) == 1
+    largest = max(array.nbytes for array in images(5, 1, 6, 0).values())
+    monkeypatch.setattr(kept, "BYTES", largest)
+    assert sheets(folder) == []
+
+
+SPOTS = """
+import numpy as np
+from metabench.figures import Drawing, Figure
+
+class Spots(Figure):
+    "How many queries were right."
+    name, parts = "spots", ("right",)
+    def select(self, draw): return draw
+    def keep(self, episodes, predicted): return {"right": np.array([1.0])}
+    def fits(self, kept): return kept["right"].shape == (1,)
+    def alike(self, one, other): return True
+    def legend(self, canvas): return "Spots " + canvas.symbol("M0 0h9v9z")
+    def draw(self, canvas, kept):
+        for one in kept:
+            with canvas.plots(1, 1) as (figure, axes):
+                axes[0, 0].plot(one["right"], color=canvas.colour(one.group))
+                yield Drawing(one.group, "spots", canvas.svg(figure, one.group, "Spots", "one"))
+"""
+
+
+def test_a_figure_of_a_project_is_drawn_from_what_records_keep_under_its_name(tmp_path):
+    """One class and one line in `benchmark.toml`: nothing else names it."""
+    (tmp_path / "spotted.py").write_text(SPOTS)
+    registry.use_plugins({"figures": {"spots": "spotted:Spots"}}, tmp_path)
+    try:
+        folder = Synthetic(**IMAGES).write(tmp_path / "run")
+        rewrite(folder, "maml", {"right": np.array([1.0])}, "figures/spots")
+        rewrite(folder, "protonet", {"right": np.array([1.0, 2.0])}, "figures/spots")
+        (sheet,) = sheets(folder)
+        assert [(panel.name, panel.caption) for panel in sheet.panels] == [("maml", "spots")]
+        assert sheet.legend.startswith("Spots <svg")
+    finally:
+        registry.use_plugins({}, tmp_path)
+    assert sheets(folder) == []  # nobody knows any more how to draw it
+
+
 def test_a_damaged_archive_shows_nothing(tmp_path):
     folder = Synthetic(**IMAGES).write(tmp_path / "run")
     for path in folder.glob("records/*.npz"):
@@ -217,7 +263,7 @@ def test_groups_of_one_algorithm_are_named_apart(tmp_path):
     (folder / "cells.json").write_text(json.dumps(described | {"cells": twins}))
     run = load(folder)
     (block,) = blocks_of(run)
-    names = [group["name"] for group in block.groups]
+    names = [group.name for group in block.groups]
     assert names[:3] == [
         "maml · support plus one · own steps",
         "maml · query · 1 step",

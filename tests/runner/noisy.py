@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from metabench.datasets.sinusoid import Sinusoid
 from metabench.methods.fomaml import FOMAML
-from metabench.methods.method import Method, State, StepResult
+from metabench.methods.method import Method, Moment, State, StepResult
 from metabench.models.mlp import MLP
 from metabench.tasks.episodes import Draw, Episodes
 
@@ -53,15 +53,14 @@ class Noisy(FOMAML):
             next(state.parameters()).add_(0.1 * self._noise(state))
         return state
 
-    def step(self, state: State, batch: Episodes) -> StepResult:
+    def step(self, state: State, batch: Episodes, moment: Moment) -> StepResult:
         self._steps += 1
         kills = KILLS.read_text().split() if KILLS.exists() else []
         if kills and self._steps > int(kills[0]):
             KILLS.write_text("\n".join(kills[1:]))
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().step(
-            state, replace(batch, support_y=batch.support_y + 0.1 * self._noise(state))
-        )
+        noisy = replace(batch, support_y=batch.support_y + 0.1 * self._noise(state))
+        return super().step(state, noisy, moment)
 
     def candidates(self) -> Sequence[Method]:
         first, second = (
@@ -106,6 +105,9 @@ class Dropping(MLP):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.body.append(nn.Dropout(0.2))
+        self.layers.append(nn.Dropout(0.2))
+
+    def initialise(self, network: nn.Module) -> None:
+        super().initialise(network)
         with torch.no_grad():
-            self.head.bias.add_(sum(map(noise, ("python", "numpy", "torch"))))
+            network.head.bias.add_(sum(map(noise, ("python", "numpy", "torch"))))

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -128,19 +129,28 @@ def test_a_second_run_is_refused_and_told_who_is_at_work(shared_workshop: Worksh
     assert "running" not in shared_workshop.command("status", "held").stdout
 
 
-def test_stale_records_want_a_decision(
-    shared_workshop: Workshop, reference: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def of_another_plugin(record: dict[str, Any]) -> None:
+    """Let a record say that the plugin's source was another."""
+    conditions = record["provenance"]["conditions"]
+    conditions["sources"]["misbehaving.py"] = "0" * 12
+    conditions["conditions_digest"] = "f" * 64
+
+
+def test_stale_records_want_a_decision(shared_workshop: Workshop, reference: Path) -> None:
     out = shared_workshop.folder / "stale"
     shutil.copytree(reference, out)
+    for path in out.glob("records/*.json"):
+        rewrite(path, of_another_plugin)
     before = footprints(out)
-    monkeypatch.setattr("metabench.provenance.environment.sources_digest", lambda _=(): "f" * 64)
     with pytest.raises(
         StaleError,
-        match=rf"{2 * FITS} of {2 * FITS} cells .* \(sources \w{{12}} -> ffffffffffff\).*--stale "
-        rf"keep.*--stale rerun",
+        match=rf"{2 * FITS} of {2 * FITS} cells .* \(misbehaving\.py changed \({2 * FITS} cells\)\)"
+        r".*--stale keep.*--stale rerun",
     ):
         shared_workshop.run("slow", out=out)
+    told = shared_workshop.command("status", str(out)).stdout
+    assert f"{2 * FITS} of {2 * FITS} cells done, {2 * FITS} of them stale" in told
+    assert f"stale because: misbehaving.py changed ({2 * FITS} cells)" in told
     kept = shared_workshop.run("slow", out=out, stale="keep")
     assert (kept.stale, kept.finished, kept.exit_status) == (2 * FITS, 0, 0)
     assert footprints(out) == before

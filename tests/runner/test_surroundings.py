@@ -69,8 +69,8 @@ def test_another_checkout_in_the_current_folder_trains_nothing(workshop: Worksho
         workshop.folder / "metabench",
         ignore=shutil.ignore_patterns("__pycache__"),
     )
-    source = workshop.folder / "metabench" / "methods" / "inner_loop.py"
-    source.write_text(source.read_text().replace("w - lr * g", "w - 7 * lr * g"))
+    source = workshop.folder / "metabench" / "methods" / "update_rules.py"
+    source.write_text(source.read_text().replace("w - rate(", "w - 7 * rate("))
     assert (
         script(
             workshop.folder, "run", "plain", "--out", "beside", "--no-report", "--device", "cpu"
@@ -94,8 +94,8 @@ def test_no_thread_of_a_plugin_is_waited_for(workshop: Workshop) -> None:
 @pytest.mark.parametrize("limit", ["RLIMIT_FSIZE, (0, 0)", "RLIMIT_NOFILE, (3, 3)"])
 def test_a_fit_that_lowers_its_own_limits_fails_alone(limit: str, workshop: Workshop) -> None:
     step = (
-        "    def step(self, state, batch):\n        "
-        f"resource.setrlimit(resource.{limit})\n        return super().step(state, batch)\n"
+        "    def step(self, *arguments):\n        "
+        f"resource.setrlimit(resource.{limit})\n        return super().step(*arguments)\n"
     )
     odd(workshop, "import resource\n")
     with (workshop.folder / "odd.py").open("a") as file:

@@ -14,7 +14,6 @@ from metabench.stats import (
     holm,
     judge,
     judge_all,
-    mean_interval,
     paired_t_test,
     t_band,
     t_interval,
@@ -111,10 +110,6 @@ def test_family_carries_its_size_into_p_and_power():
         one.sd * detectable_effect(10, alpha=0.025)
     )
     assert corrected.detectable_difference > alone.detectable_difference
-
-
-def test_mean_interval():
-    assert mean_interval([(0.1, 0.3), (0.2, 0.6)]) == pytest.approx((0.15, 0.45))
 
 
 def test_a_paired_contrast_is_the_paired_t_interval():

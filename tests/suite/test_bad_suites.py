@@ -18,8 +18,9 @@ from suite_project import GOOD, load, write_suite
 
 from metabench.errors import ConfigError
 from metabench.suite import load_suite, suite_names
-from metabench.suite.document import read_document, toml_text
+from metabench.suite.document import read_document
 from metabench.suite.project import load_project
+from metabench.suite.toml import toml_text
 
 # what is wrong: (what is replaced in the good suite, by what, what the message must say)
 BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -292,6 +293,16 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "train.iterations = 2000",
         'train.schedule = "cosine"\ntrain.step_factor = 0.1',
         ("[[override]] train.step_factor = 0.1", 'is for schedule = "step"'),
+    ),
+    "floor of a constant rate": (
+        "iterations = 1000\n",
+        "iterations = 1000\nschedule_floor = 0.1\n",
+        ("[train] schedule_floor = 0.1", "is for a rate that falls"),
+    ),
+    "floor above the top": (
+        "iterations = 1000\n",
+        'iterations = 1000\nschedule = "linear"\nschedule_floor = 1.5\n',
+        ("[train] schedule_floor = 1.5", "at most 1"),
     ),
     "axis of another schedule": (
         '"train.tasks_per_batch" = [4, 8]',
@@ -592,8 +603,20 @@ def test_says_what_is_wrong_with_a_large_suite_within_seconds(tmp_path: Path, na
     assert len(message) < 10_000
 
 
-@pytest.mark.parametrize("kind", ["loop", "dangling", "pipe", "device", "folder", "bytes"])
-def test_what_is_no_file_is_no_suite_and_in_nobodys_way(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("loop", "odd.toml in suites/ is a link to odd.toml, where no file is"),
+        ("dangling", "odd.toml in suites/ is a link to nowhere, where no file is"),
+        ("pipe", "odd.toml in suites/ is another file, and a suite is a TOML file"),
+        ("device", "odd.toml in suites/ is another file, and a suite is a TOML file"),
+        ("folder", "odd.toml in suites/ is a folder, and a suite is a TOML file"),
+        ("bytes", "no such suite; there are x in suites/"),
+    ],
+)
+def test_what_is_no_file_is_no_suite_and_in_nobodys_way(
+    tmp_path: Path, kind: str, says: str
+) -> None:
     write_suite(tmp_path, GOOD)
     odd = tmp_path / "suites" / "odd.toml"
     make: dict[str, Callable[[], object]] = {
@@ -608,8 +631,13 @@ def test_what_is_no_file_is_no_suite_and_in_nobodys_way(tmp_path: Path, kind: st
     project = load_project(tmp_path)
     assert suite_names(project) == ["x"]
     assert load_suite("x", project).name == "x"
-    with pytest.raises(ConfigError, match=r"there are x in suites/|a suite is a TOML file"):
+    with pytest.raises(ConfigError) as caught:
         load_suite("odd", project)
+    assert str(caught.value) == f"'odd': {says}"
+    if kind != "bytes":
+        by_path = says.removeprefix("odd.toml in suites/ ")
+        with pytest.raises(ConfigError, match=rf"^'suites/odd.toml': {by_path}$"):
+            load_suite("suites/odd.toml", project)
 
 
 @pytest.mark.parametrize(
@@ -741,7 +769,7 @@ def test_a_target_that_only_regression_can_reach_is_good_there(tmp_path: Path) -
         "[grid]\nalgorithms = 'maml'\ndatasets = 'sinusoid'\nshots = 5\nseeds = "
         "2\n[train]\niterations = 5\n[validate]\ntarget = 1.5"
     )
-    assert {cell.fit.validate.target for cell in load(tmp_path, text).cells} == {1.5}
+    assert {cell.target for cell in load(tmp_path, text).cells} == {1.5}
 
 
 def test_ways_of_training_where_all_is_regression(tmp_path: Path) -> None:

@@ -17,12 +17,13 @@ from suite_project import GOOD, load
 
 from metabench import registry
 from metabench.cells import Cell, Evaluate, Fit, Part, Train, Validate
+from metabench.errors import ConfigError
 from metabench.identity import canonical, digest, without_defaults
 from metabench.registry.settings import make_part
-from metabench.suite.document import toml_text
 from metabench.suite.layers import RECIPE_TABLES
 from metabench.suite.parsing import keys
 from metabench.suite.schema import TABLE_OF
+from metabench.suite.toml import toml_text
 
 FIT = Fit(
     "maml",
@@ -197,28 +198,39 @@ def test_seeds_move_the_id(field: str) -> None:
 @pytest.mark.parametrize("section", RECIPES)
 def test_every_recipe_key_can_be_said(section: str) -> None:
     fields = {field.name for field in dataclasses.fields(RECIPES[section])}
-    assert set(keys(RECIPE_TABLES[section])) == fields - (
-        {"ways", "shots"} if section == "evaluate" else set()
-    )
+    assert set(keys(RECIPE_TABLES[section])) == {
+        "evaluate": fields - {"ways", "shots"},
+        "validate": fields | {"target"},
+    }.get(section, fields)
 
 
 @pytest.mark.parametrize(
     ("section", "key"),
-    [(section, key) for section, table in RECIPE_TABLES.items() for key in keys(table)],
+    [
+        (section, key)
+        for section, table in RECIPE_TABLES.items()
+        for key in keys(table)
+        if key != "target"
+    ],
 )
 def test_every_key_of_the_recipe_moves_the_id(tmp_path: Path, section: str, key: str) -> None:
     default = {field.name: field.default for field in dataclasses.fields(RECIPES[section])}[key]
     value = "other" if key == "on" else another(get_type_hints(RECIPES[section])[key], default)
-    value = {"batch_norm": "support", "target": 0.5}.get(key, value)
+    # of which Omniglot has enough drawings
+    possible = {"batch_norm": "support", "shots": 2, "query_shots": 3}
+    value = possible.get(key, value)
     recipe = (
         {**BASE["train"], "schedule": "step"}
-        if key in ("step_every", "step_factor")
+        if key in ("step_every", "step_factor", "schedule_floor")
         else BASE["train"]
     )
     budget = {} if key in ("tasks", "seconds") else recipe
     # which alone may be trained with other ways
     method = {"grid": [{**BASE["grid"][0], "algorithms": ["protonet"]}]} if key == "ways" else {}
-    base, moved = ({**BASE, "train": budget, "datasets": ELSEWHERE, **method} for _ in range(2))
+    few = {"evaluate": {"episodes": 50}} if key == "sampling" else {}
+    base, moved = (
+        {**BASE, "train": budget, "datasets": ELSEWHERE, **method, **few} for _ in range(2)
+    )
     base["train"] = recipe
     moved[section] = {**moved.get(section, {}), key: value}
     before, after = cell_of(tmp_path, base), cell_of(tmp_path, moved)
@@ -229,7 +241,7 @@ def test_every_key_of_the_recipe_moves_the_id(tmp_path: Path, section: str, key:
 
 SETTINGS = [
     (group, name, field.name)
-    for group in registry.GROUPS
+    for group in TABLE_OF
     for name in registry.names(group)
     for field in dataclasses.fields(registry.get(group, name).Settings)
     if (name, field.name) != ("nearest", "test_batch_norm")  # which has one value
@@ -249,8 +261,9 @@ def test_every_setting_moves_the_id(
     said = {**together, key: other}
     regression = name in ("sinusoid", "mlp", "oracle")
     dataset = name if group == "datasets" else "sinusoid" if regression else "omniglot"
+    algorithm = name if group == "methods" else "maml"
     grid = {
-        "algorithms": name if group == "methods" else "maml",
+        "algorithms": list(dict.fromkeys([algorithm, "maml"])),  # which heeds [train]
         "datasets": dataset,
         "shots": 1,
         "seeds": 1,
@@ -265,8 +278,8 @@ def test_every_setting_moves_the_id(
 
 @pytest.mark.parametrize("key", ["ways", "shots"])
 def test_shape_of_the_episodes_moves_the_id(tmp_path: Path, key: str) -> None:
-    larger = {**BASE, "grid": [{**BASE["grid"][0], key: 6}]}
-    assert cell_of(tmp_path, larger).id != cell_of(tmp_path, BASE).id
+    other = {**BASE, "grid": [{**BASE["grid"][0], key: 3}]}
+    assert cell_of(tmp_path, other).id != cell_of(tmp_path, BASE).id
 
 
 def test_fits_are_shared_where_training_is_the_same(tmp_path: Path) -> None:
@@ -275,6 +288,112 @@ def test_fits_are_shared_where_training_is_the_same(tmp_path: Path) -> None:
     assert len({cell.fit.id for cell in load(tmp_path, text).cells}) == 2
     text = text.replace("[train]\n", f"[validate]\n{shapes}[train]\n{shapes}")
     assert len({cell.fit.id for cell in load(tmp_path, text).cells}) == 1
+
+
+def test_a_target_that_is_noted_moves_no_id(tmp_path: Path) -> None:
+    aimed = cell_of(tmp_path, {**BASE, "validate": {"target": 0.5}})
+    assert (aimed.id, aimed.target) == (cell_of(tmp_path, BASE).id, 0.5)
+
+
+UNREAD: dict[str, tuple[dict[str, Any], dict[str, dict[str, Any]]]] = {
+    "the training of a method that does not train": (
+        {"algorithms": ["scratch", "maml"]},
+        {
+            "train": {"seconds": 3, "tasks_per_batch": 7, "shots": 3, "query_shots": 4}
+            | {"schedule": "cosine"},
+            "validate": {"every": 3, "patience": 2, "select": "last", "shots": 4, "target": 0.5},
+        },
+    ),
+    "the validation of a method that chooses nothing": (
+        {"algorithms": ["nearest", "maml"]},
+        {"validate": {"episodes": 3, "query_shots": 7}, "train": {"tasks": 8}},
+    ),
+    "the model of a method without a network": (
+        {"algorithms": ["nearest", "maml"], "models": "conv4"},
+        {"models": {"conv4": {"filters": 8}}},
+    ),
+    "batch normalisation of a method without a network": (
+        {"algorithms": ["nearest", "maml"]},
+        {"evaluate": {"batch_norm": ["query", "support"]}},
+    ),
+    "steps of the test where none are taken": (
+        {"algorithms": ["protonet", "maml"]},
+        {"evaluate": {"steps": 3}},
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNREAD)
+def test_what_nothing_reads_moves_no_id(tmp_path: Path, what: str) -> None:
+    changed, said = UNREAD[what]
+    grid = {key: value for key, value in {**BASE["grid"][0], **changed}.items() if value}
+    base = {**BASE, "grid": [grid]}
+    before, after = cell_of(tmp_path, base), cell_of(tmp_path, {**base, **said})
+    assert (after.id, after.fit.id) == (before.id, before.fit.id)
+
+
+def test_steps_of_a_schedule_belong_to_a_schedule_in_steps(tmp_path: Path) -> None:
+    """The suite cannot say them in vain; its project can."""
+    before = cell_of(tmp_path, BASE)
+    (tmp_path / "benchmark.toml").write_text("[train]\nstep_every = 3\nstep_factor = 0.3\n")
+    assert cell_of(tmp_path, BASE).id == before.id
+    stepped = {**BASE, "train": {**BASE["train"], "schedule": "step"}}
+    heeded = cell_of(tmp_path, stepped)
+    (tmp_path / "benchmark.toml").unlink()
+    assert cell_of(tmp_path, stepped).id != heeded.id
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "section", "said"),
+    [
+        ("scratch", "validate", {"episodes": 7}),
+        ("scratch", "validate", {"query_shots": 7}),
+        ("scratch", "models", {"conv4": {"filters": 8}}),
+        ("nearest", "evaluate", {"episodes": 7}),
+        ("nearest", "datasets", {"omniglot": {"split": "random"}}),
+    ],
+)
+def test_what_a_method_that_does_not_train_reads_moves_its_id(
+    tmp_path: Path, algorithm: str, section: str, said: dict[str, Any]
+) -> None:
+    base = {**BASE, "grid": [{**BASE["grid"][0], "algorithms": [algorithm, "maml"]}]}
+    assert cell_of(tmp_path, base).id != cell_of(tmp_path, {**base, section: said}).id
+
+
+def test_a_cell_stands_at_every_point_that_does_not_reach_it(tmp_path: Path) -> None:
+    grid = {
+        "algorithms": ["protonet", "scratch", "nearest"],
+        "datasets": ["glyphs"],
+        "models": ["conv4", "wide"],
+        "ways": 5,
+        "shots": 1,
+        "seeds": 1,
+        "axes": {"train.iterations": [10, 20]},
+    }
+    suite = {"grid": [grid], "models": {"wide": {"model": "conv4", "filters": 96}}}
+    cells = load(tmp_path, toml_text(suite)).cells
+    assert len(cells) == 12
+    ids = {
+        name: {cell.id for cell in cells if cell.labels["algorithm"] == name}
+        for name in ("protonet", "scratch", "nearest")
+    }
+    assert {name: len(found) for name, found in ids.items()} == {
+        "protonet": 4,
+        "scratch": 2,
+        "nearest": 1,
+    }
+
+
+@pytest.mark.parametrize("group", ["models", "datasets", "algorithms"])
+def test_two_labels_for_one_thing_are_still_refused(tmp_path: Path, group: str) -> None:
+    """Not where a cell is one because its method does not read what differs."""
+    names = {"models": "conv4", "datasets": "glyphs", "algorithms": "protonet"}
+    grid = {key: [name] for key, name in names.items()} | {"ways": 5, "shots": 1, "seeds": 1}
+    grid[group] = [*grid[group], "twin"]
+    kind = {"algorithms": "method"}.get(group, group[:-1])
+    suite = {**BASE, "grid": [grid], group: {"twin": {kind: names[group]}}}
+    with pytest.raises(ConfigError, match="two names for the same cell"):
+        load(tmp_path, toml_text(suite))
 
 
 def test_without_defaults_keeps_what_has_no_default() -> None:

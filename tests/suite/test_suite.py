@@ -15,9 +15,10 @@ from suite_project import GOOD, load, write_suite
 from metabench.cells import Cell, Part
 from metabench.errors import ConfigError
 from metabench.suite import Suite, every_suite, load_suite, parse_seeds, suite_names
-from metabench.suite.document import Document, read_document, toml_text, toml_value
+from metabench.suite.document import Document, read_document
 from metabench.suite.networks import misfit
 from metabench.suite.project import load_project
+from metabench.suite.toml import toml_text, toml_value
 
 ROOT = Path(__file__).parents[2]
 GRID = '[grid]\nalgorithms = "maml"\ndatasets = "omniglot"\nways = 5\nshots = 1\nseeds = 1\n'
@@ -103,7 +104,8 @@ def test_quoted_dotted_keys_are_nested_ones(tmp_path: Path) -> None:
 def test_overrides_reach_what_they_name_and_nothing_else(tmp_path: Path) -> None:
     for cell in load(tmp_path, GOOD).cells:
         meant = cell.labels["algorithm"] == "maml" and cell.evaluate.ways == 20
-        assert cell.fit.train.iterations == (2000 if meant else 1000)
+        trains = cell.fit.method.name != "scratch"
+        assert cell.fit.train.iterations == (2000 if meant else 1000 if trains else None)
         assert cell.fit.method.settings.get("inner_lr") == (
             None if cell.fit.method.name in ("protonet", "scratch") else 0.1 if meant else 0.01
         )
@@ -153,12 +155,9 @@ def test_batch_norm_is_the_methods_unless_said(tmp_path: Path) -> None:
         "running",
         "query",
     ]
-    text = (
-        text.replace('"omniglot"', '"sinusoid"')
-        .replace("ways = 5\n", "")
-        .replace('["maml", "protonet"]', '"maml"')
-    )
-    assert only_cell(load(tmp_path, text)).evaluate.batch_norm is None
+    text += '\n[[grid]]\nalgorithms = "maml"\ndatasets = "sinusoid"\nshots = 10\nseeds = 1\n'
+    suite = load(tmp_path, text.replace("[grid]", "[[grid]]", 1))
+    assert [cell.evaluate.batch_norm for cell in suite.cells][3:] == [None]
 
 
 def test_lists_in_evaluate_share_a_fit(tmp_path: Path) -> None:
@@ -232,9 +231,9 @@ def test_each_network_is_made_once_before_anything_runs(
 ) -> None:
     made: list[tuple[str, str, object]] = []
 
-    def spy(model: Part, dataset: Part, ways: int | None, told: bool) -> str:
+    def spy(model: Part, dataset: Part, ways: int | None, privileged: bool) -> str:
         made.append((model.name, dataset.name, ways))
-        return misfit(model, dataset, ways, told)
+        return misfit(model, dataset, ways, privileged)
 
     monkeypatch.setattr("metabench.suite.networks.misfit", spy)
     load(tmp_path, GOOD)
@@ -252,7 +251,9 @@ def test_profile(tmp_path: Path) -> None:
     text = GOOD.replace("train.iterations = 10\n", "train.iterations = 10\nseeds = 1\n")
     suite = load(tmp_path, text, profile="short")
     assert suite.name == "x-short"
-    assert {(cell.fit.train.iterations, cell.fit.seed) for cell in suite.cells} == {(10, 0)}
+    assert {cell.fit.seed for cell in suite.cells} == {0}
+    iterations = {cell.labels["algorithm"]: cell.fit.train.iterations for cell in suite.cells}
+    assert iterations == {"maml": 10, "maml_5": 10, "protonet": 10, "scratch": None}
     with pytest.raises(
         ConfigError, match=r"no profile 'shrt'; there are short \(did you mean 'short'\?\)"
     ):
@@ -435,7 +436,9 @@ def test_resolved_suite_expands_to_the_same_cells_without_project_and_profile(
     )
     suite = load(
         tmp_path,
-        GOOD.replace("train.iterations = 10\n", "train.iterations = 10\nseeds = [4]\n"),
+        GOOD.replace("train.iterations = 10\n", "train.iterations = 10\nseeds = [4]\n").replace(
+            "episodes = 200", "episodes = 20"
+        ),
         profile=profile,
     )
     again = load(tmp_path_factory.mktemp("elsewhere"), suite.resolved)

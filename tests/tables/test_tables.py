@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from synthetic_run import Synthetic, fail, troubled
+from synthetic_run import Synthetic, fail, reached, troubled
 
 from metabench.errors import FolderError, RecordError, UnwritableError
 from metabench.report.answer import headline
@@ -67,11 +67,11 @@ def test_an_oracle_leads_nothing_and_is_in_no_tally(tmp_path):
     folder = Synthetic(algorithms=("maml", "fomaml", "oracle"), shots=(1,)).write(tmp_path / "run")
     described = json.loads((folder / "cells.json").read_text())
     for entry in described["cells"]:
-        entry["told"] = entry["labels"]["algorithm"] == "oracle"
+        entry["privileged"] = entry["labels"]["algorithm"] == "oracle"
     (folder / "cells.json").write_text(json.dumps(described))
     run = load(folder)
     maml, fomaml, oracle = rows(run.groups)
-    assert [maml["told"], oracle["told"]] == [False, True]
+    assert [maml["privileged"], oracle["privileged"]] == [False, True]
     assert [maml["leads"], fomaml["leads"], oracle["leads"]] == [
         maml["score"] > fomaml["score"],
         maml["score"] < fomaml["score"],
@@ -80,7 +80,7 @@ def test_an_oracle_leads_nothing_and_is_in_no_tally(tmp_path):
     (block,) = blocks_of(run)
     assert "oracle" not in " ".join(headline([block], "maml"))
     # in the table it stands all the same
-    assert [row["algorithm"] for row in block.comparisons] == ["fomaml", "oracle"]
+    assert [row.group.algorithm for row in block.comparisons] == ["fomaml", "oracle"]
 
 
 def test_families_are_blocks_and_size_is_as_declared(tmp_path):
@@ -276,16 +276,12 @@ def test_no_control_characters_reach_the_tables(tmp_path):
 
 
 def test_iterations_to_target_only_where_all_reached_it(tmp_path):
-    def never(record):
-        record["result"]["iterations_to_target"] = None
-
-    def early(record):
-        record["result"]["iterations_to_target"] = 500
-
     everyone = {
-        (algorithm, 1, seed): early for algorithm in ("maml", "fomaml") for seed in range(5)
+        (algorithm, 1, seed): reached(500) for algorithm in ("maml", "fomaml") for seed in range(5)
     }
-    run = load(one_block(change=everyone | {("fomaml", 1, 2): never}).write(tmp_path / "run"))
+    run = load(
+        one_block(change=everyone | {("fomaml", 1, 2): reached(None)}).write(tmp_path / "run")
+    )
     maml, fomaml = rows(run.groups)
     assert (maml["iterations_to_target"], maml["target_reached"], maml["target_of"]) == (500, 5, 5)
     assert (fomaml["iterations_to_target"], fomaml["target_reached"], fomaml["target_of"]) == (
@@ -307,7 +303,7 @@ def test_one_seed_and_nothing(tmp_path):
     run = load(nothing.write(tmp_path / "nothing"))
     assert [row["score"] for row in rows(run.groups)] == [None, None]
     assert curves(run).bands.empty
-    assert environment(run).empty
+    assert environment(run) == []
 
 
 def test_curves(tmp_path):
@@ -340,7 +336,7 @@ def test_environment_lists_every_value(tmp_path):
         record["provenance"]["cpu"] = "Another"
 
     run = load(one_block(change={("maml", 1, 0): other_machine}).write(tmp_path / "run"))
-    facts = [(row["value"], row["cells"]) for row in rows(environment(run)) if row["key"] == "cpu"]
+    facts = [(fact.value, fact.cells) for fact in environment(run) if fact.key == "cpu"]
     assert sorted(facts) == [("Another", 1), ("Imaginary Epyc 9999", 9)]
 
 

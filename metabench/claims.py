@@ -1,0 +1,107 @@
+"""Claims: hypotheses about the group table that a suite fixes before there is any data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from metabench.identity import canonical
+from metabench.quantities import BY_NAME, CLAIMED, Quantity
+
+Region = tuple[float, float]
+
+BOUNDS: Mapping[str, Callable[..., Region]] = {
+    "ratio_below": lambda limit: (-math.inf, limit),
+    "ratio_above": lambda limit: (limit, math.inf),
+    "difference_above": lambda limit: (limit, math.inf),
+    "difference_below": lambda limit: (-math.inf, limit),
+    "between": lambda low, high: (low, high),
+    "equivalent_within": lambda margin: (-margin, margin),
+}
+"""Bound -> the region that the ratio or the difference lies in if the claim is true."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A hypothesis about the group table: `metric` of the algorithm `of`, against something, within
+    a bound.
+
+    Attributes
+    ----------
+    id, says, source
+        A short name, the hypothesis in words, and where it comes from.
+    metric
+        The name of a quantity that claims may use.
+    of
+        The algorithm that the claim is about.
+    against
+        Another algorithm, or a number; None for the published figure (`published`).
+    where
+        Coordinates of the groups that it is about; without any it must hold in every group.
+    versus_where
+        The claim is that the difference where `where` holds, less that where `versus_where` holds
+        too, is within the bound.
+    bound, limits
+        One of `BOUNDS`, and its number (for `between`: both).
+    """
+
+    id: str
+    says: str
+    source: str
+    metric: str
+    of: str
+    against: str | float | None
+    published: bool
+    where: Mapping[str, Any]
+    versus_where: Mapping[str, Any] | None
+    bound: str
+    limits: tuple[float, ...]
+
+    @property
+    def quantity(self) -> Quantity:
+        """What it is about."""
+        return BY_NAME[self.metric]
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether the bound is on a ratio, and not on a difference."""
+        return self.bound.startswith("ratio")
+
+    @property
+    def region(self) -> Region:
+        """Where the ratio or the difference lies if the claim is true."""
+        return BOUNDS[self.bound](*self.limits)
+
+
+def read_claim(said: Mapping[str, Any]) -> Claim | None:
+    """Return the claim that a table of a `cells.json` makes, which may have been edited by hand or
+    come from a later metabench; None where it is no claim that is known here."""
+    try:
+        claim = Claim(
+            id=str(said.get("id")),
+            says=str(said.get("says")),
+            source=str(said.get("source") or ""),
+            metric=said["metric"],
+            of=said["of"],
+            against=said.get("against"),
+            published=bool(said.get("published")),
+            where=said["where"],
+            versus_where=said.get("versus_where"),
+            bound=said["bound"],
+            limits=tuple(map(float, said["limits"])),
+        )
+        low, high = claim.region
+        whole = (
+            low < high
+            and bool(canonical(dict(said)))
+            and isinstance(claim.where, dict)
+            and isinstance(claim.versus_where, dict | None)
+            and isinstance(claim.of, str)
+            and (claim.published or isinstance(claim.against, str | int | float))
+            and claim.metric in CLAIMED
+        )
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return claim if whole else None

@@ -1,0 +1,120 @@
+"""What the gradient-based methods share: they adapt weights to each support set, step by step, and
+score its queries by them."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from metabench.methods.inner_loop import descend, scores_along, support_loss
+from metabench.methods.method import BatchNormMode, Method, Moment, State
+from metabench.methods.outputs import Weights, per_task, query_scores
+from metabench.methods.update_rules import Rule
+
+Adapted = Literal["head", "all"]
+PartName = Literal["body", "head"]
+
+
+class GradientBasedMethod(Method):
+    """A method that adapts weights to each support set by steps of gradient descent. A subclass
+    says how: by a `rule`, or by `adapt` as a whole.
+
+    Its `Settings` have `test_steps` and `curve`, or it says otherwise what these are.
+    """
+
+    kinds = frozenset({"classification", "regression"})
+    adapts = True
+
+    @property
+    def test_steps(self) -> int:
+        steps: int = self.settings.test_steps
+        return steps
+
+    @property
+    def curve(self) -> tuple[int, ...]:
+        said = self.settings.curve or self.usual_curve
+        return tuple(sorted({*said, self.test_steps}))
+
+    @property
+    def usual_curve(self) -> Sequence[int]:
+        """Numbers of steps up to `test_steps` that are scored where the settings name none."""
+        return range(self.test_steps + 1)
+
+    @property
+    def adapted(self) -> Adapted:
+        """What is adapted: all weights, or the head alone, on features computed once."""
+        return "all"
+
+    def candidates(self) -> Sequence[Method]:
+        """Nothing to choose; and validation needs one point of the curve alone."""
+        return (type(self)(dataclasses.replace(self.settings, curve=(self.test_steps,))),)
+
+    def at_steps(self, steps: int) -> Method:
+        return type(self)(dataclasses.replace(self.settings, test_steps=steps))
+
+    @abstractmethod
+    def rule(self, state: State, moment: Moment | None = None) -> Rule:
+        """How a step of adaptation moves the weights, at a moment of training or (None) in test."""
+
+    def start(self, state: State, network: nn.Module, y: Tensor) -> Weights:
+        """The weights ``[T, ...]`` from which `network` (or its head) is adapted to T tasks with
+        labels `y`."""
+        return per_task(network, len(y))
+
+    def adapt(
+        self,
+        state: State,
+        network: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        batch_norm: BatchNormMode | None,
+    ) -> Iterator[Weights]:
+        """Adapt `network` to T support sets in test; yield its weights at each point of `curve`."""
+        loss = support_loss(network, x, y, batch_norm)
+        return descend(self.start(state, network, y), loss, self.rule(state), self.curve)
+
+    def predict(
+        self,
+        state: State,
+        support_x: Tensor,
+        support_y: Tensor,
+        query_x: Tensor,
+        batch_norm: BatchNormMode | None,
+    ) -> Tensor:
+        network = state.model
+        if self.adapted == "head":
+            # what is adapted on stays as it is: one pass through the body is enough
+            support_x, query_x = _features(part(state, "body"), support_x, query_x, batch_norm)
+            network, batch_norm = part(state, "head"), None
+
+        def adaptation(x: Tensor, y: Tensor) -> Iterator[Weights]:
+            return self.adapt(state, network, x, y, batch_norm)
+
+        return scores_along(network, support_x, support_y, query_x, adaptation, batch_norm)
+
+    def adapted_weights(self, state: State, ways: int | None) -> int:
+        moved = state.model if self.adapted == "all" else part(state, "head")
+        return sum(p.numel() for p in moved.parameters())
+
+
+def part(state: State, name: PartName) -> nn.Module:
+    """The body or the head of the network."""
+    found = getattr(state.model, name)
+    assert isinstance(found, nn.Module)
+    return found
+
+
+def _features(
+    body: nn.Module, support_x: Tensor, query_x: Tensor, batch_norm: BatchNormMode | None
+) -> tuple[Tensor, Tensor]:
+    """Features ``[E, N*K, F]`` and ``[E, N*Q, F]``. A support set is normalised by itself, unless
+    running statistics are: as in any inner loop."""
+    alone: BatchNormMode = "running" if batch_norm == "running" else "query"
+    weights = per_task(body, len(support_x))
+    return query_scores(body, weights, support_x, support_x, alone), query_scores(
+        body, weights, support_x, query_x, batch_norm
+    )

@@ -1,0 +1,345 @@
+"""Which sources a fit uses, and what they say: the modules that its parts import, one after the
+other, and a digest of each over its syntax tree.
+
+Nothing is imported to find out. Comments, docstrings and the words of what is raised shape no
+number, and do not count; a module that another one imports within a function does.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+OWN = "metabench"
+PAGE = f"{OWN}.experiment.fit"
+"""The experiment on one page, which every fit uses."""
+
+HARMLESS = {
+    OWN: "the door for notebooks, which nothing here passes",
+    f"{OWN}.bounds": "what a suite may say",
+    f"{OWN}.errors": "what is told of errors",
+    f"{OWN}.experiment.measure": "time and memory",
+    f"{OWN}.experiment.returned": "checks what plugins return, and changes nothing",
+    f"{OWN}.io.*": "files, and what is read from them within bounds",
+    f"{OWN}.provenance.*": "where numbers come from",
+    f"{OWN}.records.*": "the format of what is kept",
+    f"{OWN}.registry": "names of classes",
+    f"{OWN}.registry.blame": "whose fault an error is",
+    f"{OWN}.registry.contract": "what a class must have",
+    f"{OWN}.stats": "names of statistics; those that a fit uses count as modules of their own",
+    f"{OWN}.stats.contrasts": "statistics over runs",
+    f"{OWN}.stats.paired": "statistics over runs",
+    f"{OWN}.stats.power": "statistics over runs",
+    f"{OWN}.terminal.*": "what a terminal shows, and signals",
+    f"{OWN}.text": "what a terminal shows",
+}
+"""Modules that fits load and that shape no number, and why; `.*` is a package with all in it."""
+
+DIGITS = 12
+"""Hex digits of a file's digest."""
+
+_DATA = re.compile(r"[\w.-]{1,80}\.(?:json|csv|txt|toml)")
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+
+Stamp = tuple[int, int]
+
+
+class Import(NamedTuple):
+    """One import statement: `from module import names`, `level` packages further up."""
+
+    level: int
+    module: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a module's source says.
+
+    Attributes
+    ----------
+    digest
+        Of its syntax tree.
+    imports
+        Its import statements.
+    data
+        Names of data files that stand in it.
+    """
+
+    digest: str
+    imports: tuple[Import, ...]
+    data: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a fit uses.
+
+    Attributes
+    ----------
+    files
+        Digests by file, named from the folder of its topmost package: `metabench/cells.py`.
+    packages
+        What plugins among them import from elsewhere, as it is imported.
+    """
+
+    files: dict[str, str]
+    packages: tuple[str, ...]
+
+
+def sources_of(targets: Iterable[str], project: Path | None = None) -> Sources:
+    """Find the sources that a fit uses.
+
+    Parameters
+    ----------
+    targets
+        `module:Class` of its parts.
+    project
+        Folder of the project: what its plugins import from there counts as theirs.
+
+    Raises
+    ------
+    OSError
+        A source cannot be read.
+    """
+    roots = [PAGE, *(target.partition(":")[0] for target in targets)]
+    walk = _Walk({root.partition(".")[0] for root in roots}, project)
+    for root in roots:
+        walk.follow(root)
+    return Sources(dict(sorted(walk.files.items())), tuple(sorted(walk.packages)))
+
+
+def is_harmless(module: str) -> bool:
+    """Whether a module of this package shapes no number."""
+    packages = (name.removesuffix(".*") for name in HARMLESS if name.endswith(".*"))
+    return module in HARMLESS or any(
+        module == package or module.startswith(f"{package}.") for package in packages
+    )
+
+
+def hold_imported() -> None:
+    """Keep what the sources of this package's modules say that this process has imported by now,
+    for it and its children: an edit after that changes nothing of what they run."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name.partition(".")[0] == OWN and file and not is_harmless(name):
+            path = Path(file)
+            _held.setdefault(path, _read(path))
+
+
+_held: dict[Path, Source] = {}
+
+
+class _Walk:
+    """From module to module, along their imports."""
+
+    def __init__(self, tops: set[str], project: Path | None) -> None:
+        self.files: dict[str, str] = {}
+        self.packages: set[str] = set()
+        self._tops = tops
+        self._project = project.resolve() if project else None
+        self._seen: set[str] = set()
+        self._places: dict[str, tuple[Path | None, Sequence[str]]] = {}
+
+    def follow(self, module: str) -> None:
+        """Take a module, the packages that it lies in, and whatever they import."""
+        waiting = [module]
+        while waiting:
+            name = waiting.pop()
+            if name in self._seen:
+                continue
+            self._seen.add(name)
+            if is_harmless(name) or (file := self._file(name)) is None:
+                continue
+            waiting += name.rpartition(".")[:1] if "." in name else ()
+            source = _held.get(file) or _read(file)
+            is_package = file.name == "__init__.py"
+            told = name.replace(".", "/")
+            self.files[f"{told}/__init__.py" if is_package else f"{told}.py"] = source.digest
+            folder = told if is_package else told.rpartition("/")[0]
+            for data in _beside(file, source.data):
+                self.files[f"{folder}/{data}".lstrip("/")] = _digest_of(file.parent / data)
+            for found in _absolute(source.imports, name, is_package):
+                if self._is_followed(found):
+                    waiting.append(found)
+                elif name.partition(".")[0] != OWN:
+                    self.packages |= {found.partition(".")[0]} - sys.stdlib_module_names
+
+    def _is_followed(self, module: str) -> bool:
+        """Whether a module is this package's, a plugin's, or of the project."""
+        top = module.partition(".")[0]
+        if top in self._tops or top == OWN:
+            return True
+        if top in sys.stdlib_module_names or self._project is None:
+            return False
+        file, places = self._place(top)
+        where = file or next(iter(map(Path, places)), None)
+        return (
+            where is not None
+            and where.is_relative_to(self._project)
+            and _INSTALLED.isdisjoint(where.parts)
+        )
+
+    def _file(self, module: str) -> Path | None:
+        """The source of a module; None where there is none of that name."""
+        top, *rest = module.split(".")
+        file, places = self._place(top)
+        if not rest:
+            return file
+        for place in places:
+            base = Path(place, *rest)
+            for source in (base / "__init__.py", base.with_name(f"{base.name}.py")):
+                if source.is_file():
+                    return source
+        return None
+
+    def _place(self, top: str) -> tuple[Path | None, Sequence[str]]:
+        """The source of a topmost module or package, and where its submodules lie."""
+        if top not in self._places:
+            try:
+                spec = importlib.util.find_spec(top)
+            except (ImportError, ValueError):
+                spec = None
+            file = Path(spec.origin) if spec and spec.origin and spec.has_location else None
+            self._places[top] = (
+                file if file and file.suffix == ".py" else None,
+                list((spec and spec.submodule_search_locations) or ()),
+            )
+        return self._places[top]
+
+
+def _absolute(imports: Iterable[Import], module: str, is_package: bool) -> Iterator[str]:
+    """The modules that import statements may mean; what they import from one may be one itself."""
+    for level, name, names in imports:
+        if level:
+            parts = module.split(".")
+            above = parts[: len(parts) - level + is_package]
+            base = ".".join([*above, *([name] if name else [])])
+        else:
+            base = name
+        if not base:
+            continue
+        yield base
+        yield from (f"{base}.{inner}" for inner in names)
+
+
+def _beside(file: Path, names: Iterable[str]) -> Iterator[str]:
+    """Those of the named data files that lie beside a source, or one folder below."""
+    for name in names:
+        found = [file.parent / name, *file.parent.glob(f"*/{name}")]
+        yield from (path.relative_to(file.parent).as_posix() for path in found if path.is_file())
+
+
+def _stamp(file: Path) -> Stamp:
+    found = file.stat()
+    return found.st_mtime_ns, found.st_size
+
+
+def _read(file: Path) -> Source:
+    return _read_at(file, _stamp(file))
+
+
+@lru_cache(maxsize=4096)
+def _read_at(file: Path, stamp: Stamp) -> Source:
+    """The source as it is in this state of its file; one that is no Python counts by its bytes."""
+    content = file.read_bytes()
+    reader = _Reader()
+    try:
+        reader.read(ast.parse(content))
+    except (SyntaxError, ValueError, RecursionError):
+        return Source(_short_digest(content), (), ())
+    text = "".join(reader.text).encode()
+    return Source(_short_digest(text), tuple(reader.imports), tuple(sorted(reader.data)))
+
+
+def _digest_of(file: Path) -> str:
+    return _digest_at(file, _stamp(file))
+
+
+@lru_cache(maxsize=4096)
+def _digest_at(file: Path, stamp: Stamp) -> str:
+    return _short_digest(file.read_bytes())
+
+
+def _short_digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:DIGITS]
+
+
+class _Reader:
+    """Reads a syntax tree: what it says, in one form under every version of Python, and what is
+    imported in it.
+
+    What is empty, where something stands and how it was written is left out: new versions of Python
+    add fields of these kinds.
+    """
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.imports: list[Import] = []
+        self.data: set[str] = set()
+
+    def read(self, node: ast.AST, *, raised: bool = False) -> None:
+        """Read a node and all below it; of what is `raised` the words do not count."""
+        match node:
+            case ast.Import():
+                self.imports += [Import(0, alias.name, ()) for alias in node.names]
+            case ast.ImportFrom():
+                names = tuple(alias.name for alias in node.names)
+                self.imports.append(Import(node.level, node.module or "", names))
+            case ast.Raise():
+                raised = True
+            case ast.JoinedStr() if raised:
+                return
+            case ast.Constant(value=str(text)):
+                if raised:
+                    return
+                if _DATA.fullmatch(text):
+                    self.data.add(text)
+        self.text.append(f"{type(node).__name__}(")
+        for name in node._fields:
+            if name not in _UNREAD and (value := getattr(node, name, None)) is not None:
+                self._read_field(name, value, raised)
+        self.text.append(")")
+
+    def _read_field(self, name: str, value: object, raised: bool) -> None:
+        if isinstance(value, list):
+            if items := list(_telling(value)):
+                self.text.append(f"{name}=[")
+                for item in items:
+                    self._read_value(item, raised)
+                self.text.append("]")
+        else:
+            self.text.append(f"{name}=")
+            self._read_value(value, raised)
+
+    def _read_value(self, value: object, raised: bool) -> None:
+        if isinstance(value, ast.AST):
+            self.read(value, raised=raised)
+        else:  # ascii: what is printable depends on the version
+            is_long = type(value) is int and value.bit_length() > _LONG
+            self.text.append(f"{value:x}," if is_long else f"{value!a},")
+
+
+_UNREAD = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
+_LONG = 10_000
+"""Bits of a number that is not written in decimal digits: Python refuses thousands of those."""
+
+
+def _telling(items: Iterable[object]) -> Iterator[object]:
+    """The items of a list without docstrings, `pass`, and imports for a type checker alone."""
+    for item in items:
+        match item:
+            case ast.Expr(value=ast.Constant(value=str())) | ast.Pass():
+                pass
+            case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
+                yield from _telling(item.orelse)
+            case _:
+                yield item

@@ -1,0 +1,288 @@
+"""Every number that a record can hold, once: its name, its unit, which way is better, where it
+comes from, how a group of seeds sums it up, how it is shown, and whether claims may use it.
+
+Tables, CSV files, claims and the report read `TABLE`. A further number is one entry here and the
+line that computes it where a fit runs; what needs a number by name imports its constant, so that a
+wrong name is an error of import and not a missing column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Record = Mapping[str, Any]
+Kind = Literal["score", "learning", "size", "spent", "time", "memory"]
+Over = Literal["scored", "interval", "mean", "highest", "shared", "reached"]
+
+COLUMNS: Mapping[Over, Mapping[str, str]] = {
+    "scored": {"value": "{}", "sd": "{}_sd", "low": "{}_low", "high": "{}_high"},
+    "interval": {"value": "{}", "sd": "{}_sd", "low": "{}_low", "high": "{}_high"},
+    "mean": {"value": "{}"},
+    "highest": {"value": "{}"},
+    "shared": {"value": "{}"},
+    "reached": {"reached": "target_reached", "of": "target_of", "value": "{}"},
+}
+"""How a group sums a number up -> what there is of it, and the columns that hold that.
+
+`scored`: mean and t interval over the cells that have one, diverged ones at chance among them.
+`interval`: the same over completed cells. `mean` and `highest`: of completed cells. `shared`: what
+all finished cells were given. `reached`: the mean where every finished cell has one, and how many
+have; leaving out those that have none would flatter.
+"""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number of a record.
+
+    Attributes
+    ----------
+    name
+        Its column in the tables.
+    kind
+        What it is about: times and memory are compared on one machine only.
+    value
+        From a record, and beside it the `target` that its run declares, to the number; None where
+        nothing says it.
+    unit
+        `seconds`, `bytes`, `iterations`, `steps` ...; empty for that of the score.
+    better
+        Which way is better; `score` for that of the score, None where neither is.
+    over
+        How a group of cells that differ in seed sums it up (see `COLUMNS`); None where it does not.
+    heading, note
+        Of its column in the report's table of costs, and in small print below; without a heading it
+        has none there.
+    under
+        The name of the quantity in whose column it stands in small print.
+    meaning
+        What it is, in a sentence for the report, where its heading does not say.
+    claims
+        Whether claims and comparisons may be about it.
+    """
+
+    name: str
+    kind: Kind
+    value: Callable[[Record], float | None]
+    unit: str = ""
+    better: Literal["higher", "lower", "score"] | None = None
+    over: Over | None = None
+    heading: str = ""
+    note: str = ""
+    under: str = ""
+    meaning: str = ""
+    claims: bool = False
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """What a group knows of it -> the column that holds it."""
+        return {
+            part: column.format(self.name)
+            for part, column in (COLUMNS[self.over] if self.over else {}).items()
+        }
+
+    @property
+    def is_cost(self) -> bool:
+        """Whether it depends on the machine."""
+        return self.kind in ("time", "memory")
+
+    @property
+    def label(self) -> str:
+        """Its name in words: `seconds per task`."""
+        return self.name.replace("_", " ")
+
+
+def at(path: str) -> Callable[[Record], float | None]:
+    """Return what reads the number at a dotted path of a record; None where none stands there."""
+    keys = path.split(".")
+
+    def value(record: Record) -> float | None:
+        found: Any = record
+        for key in keys:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        is_number = isinstance(found, int | float) and not isinstance(found, bool)
+        return found if is_number else None
+
+    return value
+
+
+def _end_of_interval(place: Literal[0, 1]) -> Callable[[Record], float | None]:
+    """An end of the interval over the test episodes of the one model."""
+
+    def value(record: Record) -> float | None:
+        ends: list[float | None] = record["result"].get("interval") or []
+        return ends[place] if len(ends) == 2 else None
+
+    return value
+
+
+def _gain(record: Record) -> float | None:
+    """Score after the first adaptation step less that before any; None where the curve has no
+    points at 0 and 1."""
+    curve = record["result"].get("adaptation") or {}
+    steps, scores = (curve.get("steps") or [])[:2], (curve.get("score") or [])[:2]
+    if steps != [0, 1] or len(scores) < 2 or None in scores:
+        return None
+    return float(scores[1] - scores[0])
+
+
+def _iterations_to_target(record: Record) -> float | None:
+    """The first validated iteration whose score reached the target; None where none did, and where
+    there is no target."""
+    target, curve = record.get("target") or {}, record["result"].get("validation") or {}
+    if (wanted := target.get("score")) is None:
+        return None
+    sign = 1 if target["higher_is_better"] else -1
+    points = zip(*(curve.get(key) or [] for key in ("iteration", "score", "loss")), strict=False)
+    return next(
+        (
+            iteration
+            for iteration, score, loss in points
+            if None not in (score, loss) and sign * score >= sign * wanted
+        ),
+        None,
+    )
+
+
+def _seconds(name: str, *, claims: bool = False, **shown: str) -> Quantity:
+    return Quantity(
+        name,
+        "time",
+        at(f"measured.{name}"),
+        unit="seconds",
+        better="lower",
+        over="mean",
+        claims=claims,
+        **shown,
+    )
+
+
+def _peak(memory: str, phase: str, *, claims: bool = False, **shown: str) -> Quantity:
+    return Quantity(
+        f"peak_{memory}_bytes_{phase}",
+        "memory",
+        at(f"measured.peak_{memory}_bytes.{phase}"),
+        unit="bytes",
+        better="lower",
+        over="highest",
+        claims=claims,
+        **shown,
+    )
+
+
+SCORE = Quantity("score", "score", at("result.score"), better="score", over="scored", claims=True)
+EPISODE_LOW = Quantity("episode_low", "score", _end_of_interval(0), over="mean")
+EPISODE_HIGH = Quantity("episode_high", "score", _end_of_interval(1), over="mean")
+"""Ends of the typical interval of one model over its own test episodes: how far these pin down a
+given model, and nothing about another seed."""
+ITERATIONS = Quantity(
+    "iterations", "learning", at("result.iterations"), unit="iterations", over="mean"
+)
+TARGET = Quantity("target", "learning", at("target.score"), over="shared")
+ITERATIONS_TO_TARGET = Quantity(
+    "iterations_to_target",
+    "learning",
+    _iterations_to_target,
+    unit="iterations",
+    better="lower",
+    over="reached",
+    heading="To target",
+    note="iterations",
+    meaning="Iterations until the validation score reached the suite's target, as a mean where all "
+    "seeds did. Where some did not, only how many: their mean would flatter.",
+    claims=True,
+)
+GAIN = Quantity("gain_first_step", "learning", _gain, better="score", over="interval", claims=True)
+WEIGHTS_TRAINED = Quantity(
+    "weights_trained",
+    "size",
+    at("result.weights.trained"),
+    unit="weights",
+    over="highest",
+    heading="Weights trained",
+)
+TRAINING_SECONDS = _seconds("training_seconds", heading="Training", claims=True)
+PEAK_RESIDENT = _peak("resident", "training", heading="Resident", note="peak", claims=True)
+PEAK_GPU = _peak("gpu_allocated", "training", heading="GPU", note="peak", claims=True)
+
+TABLE: tuple[Quantity, ...] = (
+    SCORE,
+    EPISODE_LOW,
+    EPISODE_HIGH,
+    Quantity("episodes_tested", "score", at("result.episodes"), unit="episodes"),
+    ITERATIONS,
+    Quantity("best_iteration", "learning", at("result.best_iteration"), unit="iterations"),
+    TARGET,
+    ITERATIONS_TO_TARGET,
+    GAIN,
+    Quantity("chosen_step", "learning", at("result.choice.step"), unit="steps"),
+    WEIGHTS_TRAINED,
+    Quantity(
+        "weights_adapted",
+        "size",
+        at("result.weights.adapted"),
+        unit="weights",
+        over="highest",
+        heading="adapted to a task",
+        under="weights_trained",
+    ),
+    Quantity(
+        "tasks_spent",
+        "spent",
+        at("result.spent.tasks"),
+        unit="tasks",
+        over="mean",
+        heading="Training tasks",
+    ),
+    Quantity(
+        "images_spent",
+        "spent",
+        at("result.spent.images"),
+        unit="images",
+        over="mean",
+        heading="images or points",
+        under="tasks_spent",
+    ),
+    Quantity(
+        "gradient_evaluations_spent",
+        "spent",
+        at("result.spent.gradient_evaluations"),
+        unit="evaluations",
+        over="mean",
+        heading="Gradient evaluations",
+    ),
+    _seconds("seconds_per_iteration", heading="Iteration", claims=True),
+    _seconds(
+        "seconds_per_task",
+        heading="Task",
+        meaning="Seconds of an iteration over its number of tasks, which puts batches of different "
+        "sizes on one scale.",
+        claims=True,
+    ),
+    _seconds(
+        "seconds_per_episode",
+        heading="Test episode",
+        meaning="The time of the whole test over its number of episodes: where a method embeds "
+        "each image once for all of them, that cost is shared out, and an episode met alone would "
+        "take longer.",
+        claims=True,
+    ),
+    TRAINING_SECONDS,
+    _seconds("validation_seconds"),
+    _seconds("test_seconds"),
+    _seconds("wall_seconds", heading="Whole fit", claims=True),
+    PEAK_RESIDENT,
+    _peak("resident", "test"),
+    PEAK_GPU,
+    _peak("gpu_allocated", "test"),
+    _peak("gpu_reserved", "training"),
+    _peak("gpu_reserved", "test"),
+    Quantity("workers", "time", at("measured.workers"), unit="fits at once"),
+)
+"""All of them, in the order of their columns."""
+
+BY_NAME: Mapping[str, Quantity] = {quantity.name: quantity for quantity in TABLE}
+CLAIMED: tuple[str, ...] = tuple(quantity.name for quantity in TABLE if quantity.claims)
+"""Names of those that a claim may be about."""

@@ -1,0 +1,382 @@
+"""The rows of the tables: what each has, by name and type, and the columns that users meet it in.
+
+All arithmetic happens on these; the data frames of a run, and its CSV files, are made of them last.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from metabench.quantities import SCORE, TABLE, Quantity
+from metabench.stats import Verdict
+
+Scalar = str | int | float | bool | None
+Columns = dict[str, Any]
+"""A row as the data frames have it."""
+
+VARIANT = ("model", "batch_norm", "steps")
+"""Coordinates in which several groups of one algorithm may differ on the same data, the weightier
+first."""
+
+METRIC = ("metric_name", "unit", "higher_is_better", "chance")
+"""Columns that say what a score is."""
+
+Comparing = Literal["better", "worse", "not separated", "descriptive", "untested"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a score is: its name and unit, which way is better, and what a guess would score."""
+
+    name: str
+    unit: str
+    higher_is_better: bool
+    chance: float | None = None
+
+    def scale(self, scores: Iterable[float]) -> tuple[float, float]:
+        """Return the least and the greatest that a score can be: 0 and 1 of a fraction; 0 and no
+        end of an error, unless one of these `scores` is below."""
+        if self.unit == "fraction":
+            return 0.0, 1.0
+        is_error = not self.higher_is_better and min(scores, default=-1.0) >= 0
+        return (0.0 if is_error else -math.inf), math.inf
+
+    def columns(self) -> Columns:
+        """By the names of `METRIC`."""
+        return dict(
+            zip(METRIC, (self.name, self.unit, self.higher_is_better, self.chance), strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a group makes of a number of its cells.
+
+    Attributes
+    ----------
+    value
+        Mean or highest (see `quantities.COLUMNS`); None where there is nothing to sum up.
+    low, high
+        The interval over seeds; None where there can be none.
+    sd
+        Standard deviation over seeds.
+    reached, of
+        How many of the finished cells have the number, where that can be an outcome.
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    sd: float | None = None
+    reached: int | None = None
+    of: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """Where a row stands in the grid.
+
+    Attributes
+    ----------
+    group, block
+        Digests of the coordinates without the seed, and of those of the data alone.
+    place
+        The coordinates that cells of a group share, by name; lists and tables as canonical text.
+    metric
+        What its score is.
+    privileged
+        Whether the inputs of its algorithm say what defines a task.
+    """
+
+    group: str
+    block: str
+    place: Mapping[str, Scalar]
+    metric: Metric
+    privileged: bool
+
+    @property
+    def algorithm(self) -> str:
+        """The entry of the suite."""
+        return str(self.place.get("algorithm"))
+
+    def at(self, coordinates: Iterable[str]) -> Columns:
+        """Return the values of these coordinates, None for one that it lacks."""
+        return {key: self.place.get(key) for key in coordinates}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellRow(Placed):
+    """One cell.
+
+    Attributes
+    ----------
+    cell, fit, seed, stem
+        As in `cells.json`.
+    outcome
+        "missing" or "damaged" where there is no record to read; `error_type` and `error_message`
+        say why.
+    transductive
+        Whether the queries of a test episode informed each other.
+    stopped
+        What ended the training.
+    numbers
+        The value of each quantity that its record has.
+    made_on
+        Digests of the data that it trained and was tested on; None without a record.
+    machine
+        What it ran on and how: all that costs depend on. None without a record.
+    """
+
+    cell: str
+    fit: str
+    seed: int
+    stem: str
+    outcome: str
+    error_type: str | None = None
+    error_message: str | None = None
+    transductive: bool | None = None
+    stopped: str | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    made_on: tuple[str | None, str | None] | None = None
+    machine: str | None = None
+
+    def __getitem__(self, quantity: Quantity) -> float | None:
+        """Return what it has of a quantity."""
+        return self.numbers.get(quantity.name)
+
+    @staticmethod
+    def names(places: Sequence[str]) -> list[str]:
+        """Columns of the table."""
+        return [
+            *("cell", "fit", "group", "block", *places, "seed", *METRIC, "stem", "outcome"),
+            *("transductive", "stopped"),
+            *(quantity.name for quantity in TABLE),
+            *("error_type", "error_message"),
+        ]
+
+    def columns(self) -> Columns:
+        """By the names of the table's columns."""
+        return {**vars(self), **self.place, **self.metric.columns(), **self.numbers}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupRow(Placed):
+    """Cells that differ in seed alone.
+
+    Attributes
+    ----------
+    seeds, completed, diverged, failed, missing
+        How many there are, and what became of them.
+    scored
+        How many have a score.
+    leads
+        Whether it has the best mean of its block, among those without privileged inputs.
+    is_reference
+        Whether it is of the algorithm that the suite declared the others are tested against.
+    transductive
+        As of its cells.
+    summaries
+        What it makes of each quantity.
+    machine
+        What its completed cells ran on; None where that was not one and the same.
+    caveats, cost_caveats
+        What to know before relying on scores, and on times and memory.
+    """
+
+    seeds: int
+    completed: int
+    diverged: int
+    failed: int
+    missing: int
+    scored: int
+    leads: bool
+    is_reference: bool
+    transductive: bool | None
+    summaries: Mapping[str, Summary]
+    machine: str | None
+    caveats: str
+    cost_caveats: str | None
+
+    def __getitem__(self, quantity: Quantity) -> Summary:
+        """Return what it makes of a quantity."""
+        return self.summaries.get(quantity.name, Summary())
+
+    @property
+    def score(self) -> Summary:
+        """Its score."""
+        return self[SCORE]
+
+    @staticmethod
+    def names(places: Sequence[str]) -> list[str]:
+        """Columns of the table."""
+        return [
+            *("group", "block", *places, *METRIC),
+            *("seeds", "completed", "diverged", "failed", "missing", "scored"),
+            *("leads", "privileged", "is_reference", "transductive"),
+            *(column for quantity in TABLE for column in quantity.columns.values()),
+            *("machine", "caveats", "cost_caveats"),
+        ]
+
+    def columns(self) -> Columns:
+        """By the names of the table's columns."""
+        numbers = {
+            column: getattr(self[quantity], part)
+            for quantity in TABLE
+            for part, column in quantity.columns.items()
+        }
+        return {**vars(self), **self.place, **self.metric.columns(), **numbers}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRow:
+    """One group against the reference's on the same data.
+
+    Attributes
+    ----------
+    group, reference
+        The two.
+    family, family_size
+        The declared comparisons that p was corrected for.
+    pairs
+        Seeds for which both have a score, on the same data.
+    difference, low, high, sd
+        Mean difference, group minus reference, in the metric's unit, with its interval.
+    ahead
+        Share of seeds with the group better, ties counting half.
+    correlation
+        Of the pairs.
+    t, df, p, p_holm
+        Of the paired t-test.
+    d_z, d_z_corrected
+        The difference in standard deviations of the differences; the second free of its bias.
+    detectable_difference
+        Smallest true difference that so many seeds find.
+    verdict
+        What came of it; it knows which way is better.
+    method, caveats
+        What was computed, and what to know before relying on it.
+    time_ratio, time_ratio_low, time_ratio_high
+        Geometric mean of the training time over the reference's; `cost_caveats` says why there is
+        none.
+    """
+
+    group: GroupRow
+    reference: GroupRow
+    family: str | None = None
+    family_size: int | None = None
+    pairs: int = 0
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    sd: float | None = None
+    ahead: float | None = None
+    correlation: float | None = None
+    t: float | None = None
+    df: int | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    d_z: float | None = None
+    d_z_corrected: float | None = None
+    detectable_difference: float | None = None
+    verdict: Comparing
+    method: str | None = None
+    caveats: str
+    time_ratio: float | None = None
+    time_ratio_low: float | None = None
+    time_ratio_high: float | None = None
+    cost_caveats: str | None = None
+
+    @property
+    def metric(self) -> Metric:
+        """What is compared."""
+        return self.group.metric
+
+    @staticmethod
+    def names(data: Sequence[str]) -> list[str]:
+        """Columns of the table; `data` are the coordinates of the data."""
+        found = [
+            one.name for one in fields(ComparisonRow) if one.name not in ("group", "reference")
+        ]
+        return [
+            *("block", *METRIC[:3], "seeds", "group", "algorithm", "privileged", *VARIANT, *data),
+            *(f"reference_{key}" for key in ("group", "algorithm", *VARIANT)),
+            *found,
+        ]
+
+    def columns(self) -> Columns:
+        """By the names of the table's columns."""
+        reference = {"group": self.reference.group, **self.reference.place}
+        return {
+            **self.group.columns(),
+            **{f"reference_{key}": value for key, value in reference.items()},
+            **{
+                key: value for key, value in vars(self).items() if key not in ("group", "reference")
+            },
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimRow:
+    """A claim of the suite in one of the settings that it is about.
+
+    Attributes
+    ----------
+    id, says, source, post_hoc, metric, of, against, bound
+        What it says, as `cells.json` has it.
+    verdict
+        What came of the whole claim.
+    group
+        The group of its algorithm; None where the claim is about none.
+    estimate, low, high, unit
+        The ratio or difference found, with its interval.
+    bound_low, bound_high
+        Where it should lie; None for no end.
+    seeds
+        How many went in.
+    group_verdict
+        What came of it here.
+    method, caveats
+        What was computed, and what to know; why, where nothing was judged.
+    """
+
+    id: str | None = None
+    says: str | None = None
+    source: str | None = None
+    post_hoc: bool | None = None
+    verdict: Verdict = "not judged"
+    metric: str | None = None
+    of: str | None = None
+    against: str | float | None = None
+    bound: str | None = None
+    group: GroupRow | None = None
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    unit: str | None = None
+    bound_low: float | None = None
+    bound_high: float | None = None
+    seeds: int | None = None
+    group_verdict: Verdict
+    method: str | None = None
+    caveats: str
+
+    @staticmethod
+    def names(data: Sequence[str]) -> list[str]:
+        """Columns of the table; `data` are the coordinates of the data."""
+        all_of_it = [one.name for one in fields(ClaimRow)]
+        at = all_of_it.index("group")
+        return [*all_of_it[:at], "group", "block", *VARIANT, *data, *all_of_it[at + 1 :]]
+
+    def columns(self) -> Columns:
+        """By the names of the table's columns."""
+        if self.group is None:
+            return vars(self)
+        return {
+            **self.group.place,
+            **vars(self),
+            "group": self.group.group,
+            "block": self.group.block,
+        }

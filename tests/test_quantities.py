@@ -1,0 +1,83 @@
+"""The table of quantities: whole, and light to import."""
+
+import subprocess
+import sys
+
+import pytest
+from synthetic_run import Synthetic
+
+from metabench.claims import BOUNDS, Claim
+from metabench.quantities import BY_NAME, CLAIMED, TABLE, Quantity, at
+from metabench.tables import load
+from metabench.tables.typed_rows import CellRow, GroupRow
+
+
+def test_no_two_quantities_share_a_name_or_a_column() -> None:
+    columns = [column for one in TABLE for column in one.columns.values()]
+    assert len(BY_NAME) == len(TABLE)
+    assert len(set(columns)) == len(columns)
+
+
+def test_whatever_a_claim_may_use_is_summed_up_by_groups_and_has_a_better_way() -> None:
+    assert all(BY_NAME[name].over and BY_NAME[name].better for name in CLAIMED)
+
+
+def test_what_stands_in_small_print_stands_under_something() -> None:
+    assert all(BY_NAME[one.under].heading for one in TABLE if one.under)
+
+
+def test_neither_torch_nor_pandas_is_needed_to_know_them() -> None:
+    script = (
+        "import sys, metabench.quantities, metabench.claims, metabench.published, "
+        "metabench.figures.waves, metabench.figures.images; "
+        "sys.exit(str({'torch', 'pandas', 'matplotlib', 'PIL'} & {*sys.modules}))"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert found.stderr.strip() == "set()"
+
+
+@pytest.mark.parametrize("there", [None, "7", True, [7], {"b": 7}])
+def test_what_is_no_number_is_not_read(there: object) -> None:
+    assert at("a.b")({"a": {"b": there}}) is None
+    assert at("a.b")({"a": there}) == (7 if there == {"b": 7} else None)
+
+
+def test_a_further_quantity_is_one_entry(tmp_path, monkeypatch) -> None:
+    """Its columns stand in the tables, with mean and interval over seeds."""
+    f1 = Quantity("macro_f1", "score", at("result.macro_f1"), "fraction", "higher", "interval")
+    for module in ("typed_rows", "cells", "groups"):
+        monkeypatch.setattr(f"metabench.tables.{module}.TABLE", (*TABLE, f1))
+
+    def scored(value):
+        return lambda record: record["result"].update(macro_f1=value)
+
+    change = {("maml", 1, seed): scored(0.1 * seed) for seed in range(5)}
+    run = load(Synthetic(algorithms=("maml",), shots=(1,), change=change).write(tmp_path / "run"))
+    assert run.cells["macro_f1"].tolist() == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
+    (row,) = run.groups.to_dict("records")
+    assert row["macro_f1"] == pytest.approx(0.2)
+    assert row["macro_f1_low"] < 0.2 < row["macro_f1_high"]
+
+
+def test_rows_have_the_columns_that_they_name(tmp_path) -> None:
+    run = load(Synthetic(seeds=(0, 1), shots=(1,)).write(tmp_path / "run"))
+    rows, data = run.rows, list(next(iter(run.blocks.values())))
+    assert {*CellRow.names(run.places)} >= {*run.rows.cells[0].place}
+    for found, names in (
+        (rows.cells, CellRow.names(run.places)),
+        (rows.groups, GroupRow.names(run.places)),
+        (rows.comparisons, rows.comparisons[0].names(data)),
+    ):
+        assert len(names) == len(set(names))
+        known = {key for row in found for key in row.columns()}
+        # of a cell a quantity, of a place a coordinate, may be unknown
+        assert {*names} - known <= {*BY_NAME, "steps", "reference_steps"}
+
+
+def test_every_bound_is_a_region() -> None:
+    for bound in BOUNDS:
+        limits = (1.0, 2.0) if bound == "between" else (1.0,)
+        claim = Claim("c", "", "", "score", "maml", 0.5, False, {}, None, bound, limits)
+        low, high = claim.region
+        assert low < high
+        assert claim.is_ratio == bound.startswith("ratio")
