@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from annotated_types import Gt
 from torch import Tensor
 
-from metabench.methods.metric_based import MetricMethod, MetricState
+from metabench.plugins import MetricMethod, MetricState
 
 
 class CosinePrototypes(MetricMethod):

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from metabench.datasets.dataset import Dataset, Split
-from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Task
+from metabench.plugins import Dataset, Draw, Episodes, EpisodeShape, Split, Task
 
 
 class Lines(Dataset):

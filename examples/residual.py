@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from metabench.tasks.episodes import Task
+from metabench.plugins import Task
 
 
 class Block(nn.Module):

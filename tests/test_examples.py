@@ -1,12 +1,16 @@
 """The examples that the README tells newcomers to begin from: small, and they run."""
 
+import importlib
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from metabench import tables
 from metabench.records import RecordStore
+from metabench.testing import check_dataset, check_method, check_model
 from metabench.verbs.run import run_project
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -17,7 +21,7 @@ def test_examples_are_of_a_page() -> None:
         assert len(file.read_text().splitlines()) <= 60, file
 
 
-def test_a_method_a_dataset_and_a_model_of_ones_own_run_beside_the_built_in_ones(
+def test_methods_a_dataset_and_a_model_of_ones_own_run_beside_the_built_in_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = shutil.copytree(
@@ -31,13 +35,32 @@ def test_a_method_a_dataset_and_a_model_of_ones_own_run_beside_the_built_in_ones
     )
     monkeypatch.chdir(project)
     summary = run_project(None, workers=1)
-    assert (summary.exit_status, summary.finished) == (0, 5)
+    assert (summary.exit_status, summary.finished) == (0, 6)
     groups = tables.load(summary.folder).groups.set_index(["algorithm", "model"])
     assert groups.loc[("cosine", "conv4"), "score"] > 0.25  # chance is 0.2
     assert groups.loc[("maml", "mlp"), "score"] < 100
+    assert groups.loc[("sign_maml", "mlp"), "score"] < 100
     assert groups.loc[("maml", "residual"), "score"] > 0.1
     ways = {
         record["labels"]["model"]: record["provenance"]["network"]
         for record in RecordStore(summary.folder).scan().records.values()
     }
     assert ways["residual"] == {"tasks": "packed", "why": None}
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "check"),
+    [
+        ("cosine", "CosinePrototypes", check_method),
+        ("sign_maml", "SignMAML", check_method),
+        ("lines", "Lines", check_dataset),
+        ("residual", "SmallResidual", check_model),
+    ],
+)
+def test_the_examples_pass_the_checks_and_use_the_door_alone(
+    module: str, name: str, check: Callable[[type], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    check(getattr(importlib.import_module(module), name))
+    source = (EXAMPLES / f"{module}.py").read_text()
+    assert set(re.findall(r"from metabench(\S*) import", source)) == {".plugins"}
