@@ -57,7 +57,7 @@ class UnwritableError(FolderError):
 
 
 class StartError(MetabenchError):
-    """Processes that run fits cannot be started here."""
+    """Fits cannot be run here: no process can be started, or torch cannot be imported."""
 
 
 class StaleError(MetabenchError):

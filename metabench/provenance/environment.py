@@ -83,11 +83,18 @@ def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
 
 
 def provenance(device: str, project: Path) -> dict[str, Any]:
-    """Where numbers come from, as far as it holds for a whole run: versions, commit, machine.
-    Conditions and times are added per fit."""
+    """Where numbers come from, as far as it can be known before a fit: version, commit, machine."""
+    return {"metabench": version(), **commit(project), **machine(device)}
+
+
+def version() -> str | None:
+    """Of this package, as it is installed; None where it is not."""
+    return _version("metabench")
+
+
+def machine(device: str) -> dict[str, Any]:
+    """What is true of the place where a fit runs: versions of libraries, and the hardware."""
     return {
-        "metabench": _version("metabench"),
-        **commit(project),
         "python": platform.python_version(),
         "libraries": {name: version for name in LIBRARIES if (version := _version(name))},
         "cuda": _cuda_version(),

@@ -23,7 +23,7 @@ from metabench.runner.forecast import iterations_of
 from metabench.runner.plan import PlannedCell
 
 if TYPE_CHECKING:
-    from metabench.runner.run import Resources
+    from metabench.runner.resources import Resources
     from metabench.suite import Suite
     from metabench.suite.project import Project
 

@@ -1,124 +1,35 @@
-"""Runs what a suite lacks: plan, refuse or go on, one process a fit, a record for every cell, a
+"""Runs what a suite lacks: plan, refuse or go on, its fits on an engine, a record for every cell, a
 summary."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metabench.cells import Fit
-from metabench.errors import ConfigError, RecordError
 from metabench.identity import digest
 from metabench.provenance import environment
-from metabench.records import FINISHED
 from metabench.runner.data import refuse_changed_data
 from metabench.runner.describe import (
     declaration_of,
-    failed_result,
-    metric_of,
     name_of,
-    record_of,
-    score_lines,
-    score_text,
 )
+from metabench.runner.engine import engine_for
 from metabench.runner.folder import RunFolder
+from metabench.runner.following import Following, RunSummary
 from metabench.runner.forecast import Clock, History
-from metabench.runner.messages import Advanced, Ended, Failure, Job, Started, Wrote
+from metabench.runner.messages import Job
 from metabench.runner.plan import Conditions, Plan, PlannedCell, Stale, fits_with_weights, survey
-from metabench.runner.pool import Pool
-from metabench.runner.progress import Display, display_for
+from metabench.runner.progress import display_for
+from metabench.runner.resources import Resources
 
 if TYPE_CHECKING:
     from metabench.suite import Suite
     from metabench.suite.project import Project
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A fit without a result: what it is called, how many of its cells are lost, why, and where its
-    log lies, if it has said anything."""
-
-    name: str
-    cells: int
-    failure: Failure
-    log: Path | None
-
-
-@dataclass
-class RunSummary:
-    """What a run came to: cells written now (`finished`), found done before (`kept`), stale ones
-    let count, and the fits that failed."""
-
-    folder: Path
-    finished: int = 0
-    kept: int = 0
-    stale: int = 0
-    missing: int = 0
-    seconds: float = 0.0
-    failed: list[Failed] = field(default_factory=list)
-
-    @property
-    def exit_status(self) -> int:
-        """0 where every selected cell has a result, else 3."""
-        return 3 if self.failed or self.missing else 0
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a run may use: one entry of `devices` for each fit at once, and the threads of each."""
-
-    devices: tuple[str, ...]
-    threads: int
-
-    @property
-    def device(self) -> str:
-        """Kind of device, the same for all fits."""
-        return self.devices[0].partition(":")[0]
-
-    def __str__(self) -> str:
-        several = "s" if self.threads > 1 else ""
-        return f"{len(self.devices)} at once on {self.device}, {self.threads} thread{several} each"
-
-
-def resources(device: str, workers: int, threads: int) -> Resources:
-    """Settle what a run may use.
-
-    Parameters
-    ----------
-    device
-        `auto` (CUDA where there is any), `cpu`, `cuda` (every GPU) or `cuda:N`.
-    workers
-        Fits at once, 0 for as many as fit: cores by threads on a CPU, one a GPU on CUDA.
-
-    Raises
-    ------
-    ConfigError
-        There is no such device.
-    """
-    if device == "cpu":
-        return Resources(("cpu",) * (workers or max(1, environment.cores() // threads)), threads)
-    import torch
-
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "auto" and not found:
-        return resources("cpu", workers, threads)
-    kind, _, number = device.partition(":")
-    if kind not in ("auto", "cuda") or (number and not number.isdecimal()):
-        raise ConfigError(f"--device {device}: expected auto, cpu, cuda or cuda:N")
-    gpus = [f"cuda:{index}" for index in range(found)]
-    chosen = [gpu for gpu in gpus if not number or gpu == f"cuda:{int(number)}"]
-    if not chosen:
-        raise ConfigError(
-            f"--device {device}: torch finds {', '.join(gpus) or 'no GPU'} here; `metabench "
-            "doctor` says more"
-        )
-    return Resources(tuple(chosen[: workers or None]), threads)
 
 
 def run_suite(
@@ -153,6 +64,7 @@ def run_suite(
         A record could not be written; what was finished before is safe.
     """
     began = time.monotonic()
+    engine = engine_for(using, timeout)
     folder = RunFolder(out or project.reports / suite.name)
     with folder.locked():
         folder.refuse_other_suite(suite.name)
@@ -182,143 +94,10 @@ def run_suite(
                 for fit, cells in fits
             }
             clock = Clock(jobs, len(using.devices), expected)
-            with (
-                Pool(using.devices, using.threads, timeout) as pool,
-                display_for(len(jobs), clock) as display,
-            ):
-                _follow(pool, jobs, folder, display, summary, fail_fast)
+            with display_for(len(jobs), clock) as display, engine:
+                Following(folder, display, summary).follow(engine, jobs, fail_fast=fail_fast)
     summary.seconds = time.monotonic() - began
     return summary
-
-
-def _follow(
-    pool: Pool,
-    jobs: Sequence[Job],
-    folder: RunFolder,
-    display: Display,
-    summary: RunSummary,
-    fail_fast: bool,
-) -> None:
-    """Pass on what happens, and write the records of cells whose fit came to nothing."""
-    running: dict[str, Job] = {}
-    wrote: dict[str, dict[str, Wrote]] = {job.fit.id: {} for job in jobs}
-    for event in pool.run(jobs):
-        match event:
-            case None:
-                display.tick()
-            case job, Started():
-                running[job.fit.id] = job
-                display.clock.start(job)
-                display.started(job)
-                folder.tell_running([job.name for job in running.values()])
-            case job, Advanced() as message:
-                display.clock.advance(job, message)
-                display.advanced(job, message)
-            case job, Wrote() as message:
-                wrote[job.fit.id][message.cell] = message
-            case job, Ended() as message:
-                del running[job.fit.id]
-                log = _log_of(job)
-                lost = (
-                    _record_failure(
-                        job, message.failure, message.seconds, log, wrote[job.fit.id], folder
-                    )
-                    if message.failure
-                    else 0
-                )
-                summary.finished += len(job.cells) - lost
-                summary.missing -= len(job.cells)
-                display.clock.end(job, message.seconds, finished=message.failure is None)
-                display.ended(job, message, _results(job, wrote[job.fit.id]))
-                folder.tell_running([job.name for job in running.values()])
-                if message.failure:
-                    forget_checkpoint(job, message.failure)
-                    summary.failed.append(Failed(job.name, lost, message.failure, log))
-                    if fail_fast:
-                        return
-
-
-def _record_failure(
-    job: Job,
-    failure: Failure,
-    seconds: float,
-    log: Path | None,
-    wrote: Mapping[str, Wrote],
-    folder: RunFolder,
-) -> int:
-    """Write a record of the failure, after `seconds`, for every cell without a result; return how
-    many there are."""
-    error = {"type": failure.type, "message": failure.message, "traceback": failure.traceback}
-    ended = datetime.now(UTC)
-    times = {
-        "started": (ended - timedelta(seconds=seconds)).isoformat(),
-        "ended": ended.isoformat(),
-        "log": log.name if log else None,
-    }
-    measured = {"wall_seconds": seconds, "workers": job.workers}
-    lost = [
-        (cell, stem)
-        for cell, stem in job.cells
-        if cell.id not in wrote and not _is_written(folder, stem, job)
-    ]
-    for cell, stem in lost:
-        folder.store.write(
-            stem,
-            record_of(
-                cell,
-                failed_result(failure.outcome, error),
-                measured,
-                {**job.provenance_of(cell), **times},
-            ),
-        )
-    return len(lost)
-
-
-def forget_checkpoint(job: Job, failure: Failure) -> None:
-    """Delete the checkpoint of a fit that raised: what it raised over may lie in there.
-
-    One that was killed, or ran out of time or memory, goes on from it in the next run; so does one
-    whose data is missing.
-    """
-    if failure.outcome == "failed" and failure.type != "DataError":
-        with suppress(OSError):
-            job.checkpoint.unlink(missing_ok=True)
-
-
-def _log_of(job: Job) -> Path | None:
-    """The log of a fit that has ended; one in which nothing stands is deleted."""
-    with suppress(OSError):
-        if job.log.stat().st_size:
-            return job.log
-        job.log.unlink()
-    return None
-
-
-def _is_written(folder: RunFolder, stem: str, job: Job) -> bool:
-    """Whether a child that was killed has written this record, and died before it could say so."""
-    path = folder.store.path(stem)
-    if not path.exists():
-        return False
-    try:
-        record = folder.store.load(path)
-    except RecordError:  # the record of the failure takes its place
-        return False
-    return (
-        record["result"].get("outcome") in FINISHED
-        and record["provenance"].get("run") == job.provenance["run"]
-    )
-
-
-def _results(job: Job, wrote: Mapping[str, Wrote]) -> str:
-    """The scores of a fit's cells in one line."""
-    told = []
-    for cell, _ in job.cells:
-        if message := wrote.get(cell.id):
-            text = score_text(metric_of(cell), message.score)
-            told.append(
-                (cell, text if message.outcome == "completed" else f"{message.outcome}, {text}")
-            )
-    return score_lines(told)
 
 
 def _jobs(
@@ -333,7 +112,8 @@ def _jobs(
 ) -> list[Job]:
     run = f"{datetime.now(UTC).isoformat(timespec='milliseconds')}-{os.getpid()}"
     facts = {
-        **environment.provenance(using.device, project.root),
+        **environment.commit(project.root),
+        "metabench": environment.version(),
         "run": run,
         "declaration_digest": digest(declaration_of(suite, project.confidence)),
     }

@@ -20,7 +20,7 @@ from metabench.runner.describe import name_of
 from metabench.runner.forecast import History, duration
 from metabench.runner.plan import STATES, Conditions, Plan, PlannedCell, fits_with_weights, survey
 from metabench.runner.probe import probe
-from metabench.runner.run import Resources
+from metabench.runner.resources import Resources
 from metabench.suite import Suite
 from metabench.suite.project import Project
 from metabench.text import one_line

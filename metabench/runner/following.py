@@ -1,0 +1,190 @@
+"""What becomes of the jobs of a run: started in their order on an engine, shown, written down where
+they fail, and summed up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from metabench.errors import RecordError
+from metabench.records import FINISHED
+from metabench.runner.describe import failed_result, metric_of, record_of, score_lines, score_text
+from metabench.runner.engine import Engine
+from metabench.runner.folder import RunFolder
+from metabench.runner.messages import Advanced, Ended, Event, Failure, Job, Placed, Started, Wrote
+from metabench.runner.progress import Display
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A fit without a result: what it is called, how many of its cells are lost, why, and where its
+    log lies, if it has said anything."""
+
+    name: str
+    cells: int
+    failure: Failure
+    log: Path | None
+
+
+@dataclass
+class RunSummary:
+    """What a run came to: cells written now (`finished`), found done before (`kept`), stale ones
+    let count, and the fits that failed."""
+
+    folder: Path
+    finished: int = 0
+    kept: int = 0
+    stale: int = 0
+    missing: int = 0
+    seconds: float = 0.0
+    failed: list[Failed] = field(default_factory=list)
+
+    @property
+    def exit_status(self) -> int:
+        """0 where every selected cell has a result, else 3."""
+        return 3 if self.failed or self.missing else 0
+
+
+@dataclass
+class _Known:
+    """What a job has told so far: where it runs, and the cells that it has written."""
+
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    wrote: dict[str, Wrote] = field(default_factory=dict)
+
+
+class Following:
+    """Follows the jobs of a run.
+
+    Parameters
+    ----------
+    folder
+        Where records of failures go.
+    display
+        Is shown everything.
+    summary
+        Is kept up to date.
+    """
+
+    def __init__(self, folder: RunFolder, display: Display, summary: RunSummary) -> None:
+        self._folder = folder
+        self._display = display
+        self._summary = summary
+        self._running: dict[str, Job] = {}
+        self._known: dict[str, _Known] = {}
+
+    def follow(self, engine: Engine, jobs: Sequence[Job], *, fail_fast: bool) -> None:
+        """See all jobs to their end; with `fail_fast` up to the first failure."""
+        waiting = list(jobs)
+        while waiting or self._running:
+            while waiting and len(self._running) < engine.slots:
+                engine.start(waiting.pop(0), self._tell)
+                if fail_fast and self._summary.failed:
+                    return
+            engine.wait()
+            if fail_fast and self._summary.failed:
+                return
+            self._display.tick()
+
+    def _tell(self, job: Job, event: Event) -> None:
+        match event:
+            case Started():
+                self._running[job.fit.id] = job
+                self._known[job.fit.id] = _Known()
+                self._display.clock.start(job)
+                self._display.started(job)
+                self._folder.tell_running([job.name for job in self._running.values()])
+            case Placed():
+                self._known[job.fit.id].machine = event.machine
+            case Advanced():
+                self._display.clock.advance(job, event)
+                self._display.advanced(job, event)
+            case Wrote():
+                self._known[job.fit.id].wrote[event.cell] = event
+            case Ended():
+                del self._running[job.fit.id]
+                self._end(job, event, self._known.pop(job.fit.id))
+                self._folder.tell_running([job.name for job in self._running.values()])
+
+    def _end(self, job: Job, event: Ended, known: _Known) -> None:
+        failure, summary = event.failure, self._summary
+        lost = 0 if failure is None else self._record(job, failure, event, known)
+        summary.finished += len(job.cells) - lost
+        summary.missing -= len(job.cells)
+        self._display.clock.end(job, event.seconds, finished=failure is None)
+        self._display.ended(job, event, _results(job, known.wrote))
+        if failure is not None:
+            forget_checkpoint(job, failure)
+            summary.failed.append(Failed(job.name, lost, failure, event.log))
+
+    def _record(self, job: Job, failure: Failure, event: Ended, known: _Known) -> int:
+        """Write a record of the failure for every cell without a result; return how many there
+        are."""
+        error = {"type": failure.type, "message": failure.message, "traceback": failure.traceback}
+        ended = datetime.now(UTC)
+        provenance = {
+            **job.provenance,
+            **known.machine,
+            "started": (ended - timedelta(seconds=event.seconds)).isoformat(),
+            "ended": ended.isoformat(),
+            "log": event.log.name if event.log else None,
+        }
+        measured = {"wall_seconds": event.seconds, "workers": job.workers}
+        lost = [
+            (cell, stem)
+            for cell, stem in job.cells
+            if cell.id not in known.wrote and not self._is_written(stem, job)
+        ]
+        for cell, stem in lost:
+            self._folder.store.write(
+                stem,
+                record_of(
+                    cell,
+                    failed_result(failure.outcome, error),
+                    measured,
+                    {**provenance, "conditions": job.conditions[cell.id]},
+                ),
+            )
+        return len(lost)
+
+    def _is_written(self, stem: str, job: Job) -> bool:
+        """Whether a fit that was killed has written this record, and ended before it could say
+        so."""
+        path = self._folder.store.path(stem)
+        if not path.exists():
+            return False
+        try:
+            record = self._folder.store.load(path)
+        except RecordError:  # the record of the failure takes its place
+            return False
+        return (
+            record["result"].get("outcome") in FINISHED
+            and record["provenance"].get("run") == job.provenance["run"]
+        )
+
+
+def forget_checkpoint(job: Job, failure: Failure) -> None:
+    """Delete the checkpoint of a fit that raised: what it raised over may lie in there.
+
+    One that was killed, or ran out of time or memory, goes on from it in the next run; so does one
+    whose data is missing.
+    """
+    if failure.outcome == "failed" and failure.type != "DataError":
+        with suppress(OSError):
+            job.checkpoint.unlink(missing_ok=True)
+
+
+def _results(job: Job, wrote: Mapping[str, Wrote]) -> str:
+    """The scores of a fit's cells in one line."""
+    told = []
+    for cell, _ in job.cells:
+        if message := wrote.get(cell.id):
+            text = score_text(metric_of(cell), message.score)
+            told.append(
+                (cell, text if message.outcome == "completed" else f"{message.outcome}, {text}")
+            )
+    return score_lines(told)
