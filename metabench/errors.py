@@ -60,6 +60,14 @@ class StartError(MetabenchError):
     """Fits cannot be run here: no process can be started, or torch cannot be imported."""
 
 
+class DivergedError(MetabenchError):
+    """The training of a fit whose weights alone are wanted diverged, so that there are none."""
+
+
+class NeedError(MetabenchError):
+    """A fit that another one needs has left no weights."""
+
+
 class StaleError(MetabenchError):
     """Records were made under other conditions, and the user has not said what to do about them."""
 

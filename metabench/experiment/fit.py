@@ -15,7 +15,7 @@ import itertools
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +27,12 @@ import torch
 from metabench import registry
 from metabench.cells import Cell, Fit, Part, Train, Validate
 from metabench.datasets.dataset import Dataset, Split
-from metabench.errors import DataError
+from metabench.errors import DataError, DivergedError
 from metabench.experiment.checkpoints import Checkpoint, Cost, Origin
 from metabench.experiment.evaluation import Choice, Evaluation, choose, evaluate, figures_of
 from metabench.experiment.measure import MemoryPeaks
-from metabench.experiment.outcome import arrays_of, measured_of, result_of
+from metabench.experiment.needs import finished_needs
+from metabench.experiment.outcome import arrays_of, diverged_words, measured_of, result_of
 from metabench.experiment.returned import (
     broken,
     checked_arrays,
@@ -79,13 +80,14 @@ class CellOutcome:
 @dataclass(frozen=True)
 class Fitted:
     """What the cells of a fit share once its weights are there. `dataset` is that of training and
-    validation."""
+    validation, `needs` says in provenance which weights of other fits were taken."""
 
     method: Method
     state: State
     dataset: Dataset
     trained: Trained
     device: torch.device
+    needs: Mapping[str, Any]
 
 
 def run_fit(
@@ -97,6 +99,7 @@ def run_fit(
     workers: int,
     progress: Callable[[Progress], None],
     keeping: Keeping = NOTHING_KEPT,
+    tests: bool = True,
 ) -> Iterator[CellOutcome]:
     """Run the fit that `cells` share, then each of them.
 
@@ -110,9 +113,15 @@ def run_fit(
         How many fits run at once (recorded beside the times).
     keeping
         Where the fit may find its weights or its checkpoint, and leaves them.
+    tests
+        Whether the cells are wanted; otherwise it is over with the training.
 
     Raises
     ------
+    DivergedError
+        The weights alone are wanted, and there are none.
+    NeedError
+        A fit that this one needs has left no weights.
     DataError
         Data is missing, or cannot fill the episodes.
     """
@@ -129,7 +138,7 @@ def run_fit(
     progress(Progress("load", 0, None))
     method = make_method(fit.method)
     dataset = open_dataset(fit.dataset, data, method.told)
-    test_datasets, missing = open_test_datasets(cells, dataset, data, method.told)
+    test_datasets, missing = open_test_datasets(cells if tests else (), dataset, data, method.told)
     state = initial_state(fit, method, dataset, where)
 
     memory = MemoryPeaks(where)
@@ -145,16 +154,23 @@ def run_fit(
         if weights is not None
         else None
     )
+    needs: dict[str, Any] = {}
     if trained is None:
+        needs = take_needs(fit, method, state, dataset, data, keeping)
+        origin = dataclasses.replace(origin, provenance={**origin.provenance, **needs})
         checkpoint = keeping.checkpoint(origin, cost) if method.trains else None
         with phase(state, fit.root_seed, "training", fit=fit.id):
             training = train_fit(cells[0], method, state, dataset, where, progress, checkpoint)
         trained = Trained(training, checkpoint.cost if checkpoint else cost(), workers)
         if weights is not None and training.stopped != "diverged":
             keep_weights(weights, state, trained, origin)
-    let_go_of_training(state, where)
+    if not tests:
+        if trained.training.stopped == "diverged":
+            raise DivergedError(diverged_words(trained.training))
+        return
+    let_go_of_training(method, state, where)
 
-    fitted = Fitted(method, state, dataset, trained, where)
+    fitted = Fitted(method, state, dataset, trained, where, needs)
     weighed = state_digest(state)
     for cell, test_dataset in test_datasets:
         with phase(state, fit.root_seed, "choice", cell=cell.id):
@@ -202,11 +218,13 @@ def run_cell(
     provenance: dict[str, Any] = {
         "data_digest": checked_content(test_dataset),
         "training_data_digest": checked_content(fitted.dataset),
+        **fitted.needs,
     }
     if trained.provenance is not None:
         made_on = {name: trained.provenance.get(name) for name in ("cpu", "gpu", "driver")}
         provenance |= {
             "weights": "kept",
+            **{key: trained.provenance[key] for key in ("needs",) if key in trained.provenance},
             "training_conditions": trained.provenance.get("conditions"),
             "training_machine": made_on,
         }
@@ -260,9 +278,31 @@ def _seed_noise(state: State, cell: Cell) -> None:
         )
 
 
-def let_go_of_training(state: State, device: torch.device) -> None:
+def take_needs(
+    fit: Fit, method: Method, state: State, dataset: Dataset, data: Path, keeping: Keeping
+) -> dict[str, Any]:
+    """Hand a method the fits that it needs; return what provenance says of them."""
+    if not fit.needs:
+        return {}
+    device = next((p.device for p in state.parameters()), torch.device("cpu"))
+
+    def build(need: Fit) -> tuple[Method, Dataset, State]:
+        other = make_method(need.method)
+        same = need.dataset.identity() == fit.dataset.identity() and other.told == method.told
+        its = dataset if same else open_dataset(need.dataset, data, other.told)
+        return other, its, initial_state(need, other, its, device)
+
+    finished, facts = finished_needs(fit, build, keeping)
+    with global_stream(fit.root_seed, "needs", fit=fit.id):
+        method.take(state, finished)
+    return {"needs": facts}
+
+
+def let_go_of_training(method: Method, state: State, device: torch.device) -> None:
     """Free what training alone needed, so that the memory peak of the test is its own."""
     state.optimizer = None
+    if method.trains:
+        state.needed = {}
     if device.type == "cuda":
         torch.cuda.empty_cache()
 

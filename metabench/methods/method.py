@@ -4,7 +4,7 @@ command line."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -37,6 +37,9 @@ class State(nn.Module):
         The outer optimiser, or None for a method that does not train.
     generator
         Of the noise of training, or None for a method without any.
+    needed
+        Role -> the finished fit that plays it, for a method that `needs` any. No part of what is
+        kept, and gone once a training is over.
     rate
         Factor on the outer learning rate, set by the training loop before each step: the schedule
         is not the method's business.
@@ -52,7 +55,16 @@ class State(nn.Module):
         self.model = model
         self.optimizer = optimizer
         self.generator = generator
+        self.needed: dict[str, Finished] = {}
         self.rate = 1.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A fit that is over, as one that needs it meets it: its method, and its state, frozen."""
+
+    method: Method
+    state: State
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,9 @@ class Method(ABC):
     chooses_step
         Whether the number of adaptation steps is chosen on validation; otherwise it is
         `test_steps`.
+    needs
+        Role -> what the method must be of a fit that this one needs, `Method` where any will do.
+        The suite says which algorithm plays it.
     version
         Raised whenever the same settings come to mean other numbers.
     Settings
@@ -99,6 +114,7 @@ class Method(ABC):
     fixed_ways: ClassVar[bool] = True
     adapts: ClassVar[bool] = False
     chooses_step: ClassVar[bool] = False
+    needs: ClassVar[Mapping[str, type[Any]]] = {}
     version: ClassVar[int] = 1
     Settings: ClassVar[type[Any]]
 
@@ -140,6 +156,15 @@ class Method(ABC):
         `task` is that of the training episodes, or, for a method that trains on examples,
         `Dataset.training_task`.
         """
+
+    def take(self, state: State, needed: Mapping[str, Finished]) -> None:
+        """Take what the fits that it `needs` have come to, after `init` and before anything else.
+
+        Unless said otherwise they are at hand as `state.needed`: a method that trains has them
+        until its training is over, one that does not in its test. What the test of a method that
+        trains wants of them must go to parameters or buffers that `init` has made.
+        """
+        state.needed = dict(needed)
 
     def step(self, state: State, batch: Any) -> StepResult:
         """Do one outer iteration on a batch of training data (`Episodes`, or `Examples` where the

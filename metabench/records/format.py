@@ -74,6 +74,7 @@ RECORD = {
         "conditions": {"*": SCALAR},
         "training_conditions": {"*": SCALAR},
         "training_machine": {"*": str},
+        "needs": {"*": {"fit": str, "weights": str, "conditions_digest": str}},
     },
 }
 """A record. What a reader computes with or takes apart stands here."""

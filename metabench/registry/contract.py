@@ -63,6 +63,13 @@ ATTRIBUTES: Mapping[str, Mapping[str, _Value]] = {
         "fixed_ways": _FLAG,
         "adapts": _FLAG,
         "chooses_step": _FLAG,
+        "needs": _Value(
+            "a table of roles, each with the class that a method must be to play it",
+            lambda value: (
+                isinstance(value, Mapping)
+                and all(_is_text(role) and isinstance(kind, type) for role, kind in value.items())
+            ),
+        ),
     },
     "datasets": {
         "version": _VERSION,
@@ -86,6 +93,7 @@ HOOKS: Mapping[str, Mapping[str, int]] = {
     "methods": {
         "init": 3,
         "step": 2,
+        "take": 2,
         "predict": 5,
         "candidates": 0,
         "at_steps": 1,

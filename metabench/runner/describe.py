@@ -68,21 +68,27 @@ def failed_result(outcome: str, error: Mapping[str, Any]) -> dict[str, Any]:
 
 def config_of(cell: Cell) -> dict[str, Any]:
     """Everything that shapes the numbers of a cell, defaults included."""
-    fit, evaluate = cell.fit, cell.evaluate
+    evaluate = cell.evaluate
     return {
-        "fit": {
-            "method": _part(fit.method),
-            "model": _part(fit.model),
-            "dataset": _part(fit.dataset),
-            "train": dataclasses.asdict(fit.train),
-            "validate": dataclasses.asdict(fit.validate),
-            "seed": fit.seed,
-            "root_seed": fit.root_seed,
-        },
+        "fit": _config_of_fit(cell.fit),
         "evaluate": {
             **dataclasses.asdict(dataclasses.replace(evaluate, on=None)),
             "on": _part(evaluate.on) if evaluate.on else None,
         },
+    }
+
+
+def _config_of_fit(fit: Fit) -> dict[str, Any]:
+    needs = {role: _config_of_fit(need) for role, need in fit.needs.items()}
+    return {
+        "method": _part(fit.method),
+        "model": _part(fit.model),
+        "dataset": _part(fit.dataset),
+        "train": dataclasses.asdict(fit.train),
+        "validate": dataclasses.asdict(fit.validate),
+        "seed": fit.seed,
+        "root_seed": fit.root_seed,
+        **({"needs": needs} if needs else {}),
     }
 
 
@@ -165,14 +171,18 @@ def _part(part: Part) -> dict[str, Any]:
 
 
 def plugin_targets(fit: Fit, on: Part | None = None) -> tuple[str, ...]:
-    """The `module:Class` of every part of a fit that comes from outside of this package, and of the
-    dataset that it is tested `on`."""
+    """The `module:Class` of every part of a fit, and of those that it needs, that comes from
+    outside of this package, and of the dataset that it is tested `on`."""
     from metabench import registry
 
     parts = [
-        ("methods", fit.method.name),
-        ("models", fit.model.name),
-        ("datasets", fit.dataset.name),
+        (group, part.name)
+        for one in fit.family()
+        for group, part in (
+            ("methods", one.method),
+            ("models", one.model),
+            ("datasets", one.dataset),
+        )
     ]
     parts += [("datasets", on.name)] if on else []
     targets = {registry.target(group, name) for group, name in parts}  # type: ignore[arg-type]

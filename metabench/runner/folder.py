@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from metabench.io.untrusted import read_json
 from metabench.records import (
     CELLS_SCHEMA,
     CHECKPOINTS,
+    WEIGHTS,
     RecordStore,
     plain,
     read_cells,
@@ -137,14 +138,25 @@ class RunFolder:
         )
         write_text(self.path / "suite.toml", suite.resolved)
 
-    def sweep_checkpoints(self, plan: Plan) -> None:
-        """Delete the checkpoints of fits whose cells are all done; those of fits that the suite
-        does not have now may be wanted again."""
+    def sweep_checkpoints(self, plan: Plan, needed: Container[str] = ()) -> None:
+        """Delete the checkpoints of fits whose cells are all done and which are not `needed`; those
+        of fits that the suite does not have now may be wanted again."""
         cells = (*plan.cells, *plan.others)
         pending = {planned.cell.fit.id for planned in cells if planned.state != "done"}
         for fit in {planned.cell.fit.id for planned in cells} - pending:
+            if fit in needed:
+                continue
             with suppress(OSError):
                 (self.path / CHECKPOINTS / f"{fit}.safetensors").unlink(missing_ok=True)
+
+    def drop_weights(self, fits: Iterable[str]) -> None:
+        """Delete the weights of these fits."""
+        folder = self.path / WEIGHTS
+        for fit in fits:
+            with suppress(OSError):
+                (folder / f"{fit}.safetensors").unlink(missing_ok=True)
+        with suppress(OSError):  # others are in there
+            folder.rmdir()
 
     def refuse_other_suite(self, name: str) -> None:
         """Raise FolderError where the folder holds the run of another suite: their reports would

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from metabench.errors import RecordError
-from metabench.records import FINISHED
+from metabench.records import FINISHED, WEIGHTS
 from metabench.runner.describe import failed_result, metric_of, record_of, score_lines, score_text
 from metabench.runner.engine import Engine
 from metabench.runner.folder import RunFolder
@@ -76,19 +76,41 @@ class Following:
         self._summary = summary
         self._running: dict[str, Job] = {}
         self._known: dict[str, _Known] = {}
+        self._pending: dict[str, Job] = {}
+        self._failures: dict[str, str] = {}
 
     def follow(self, engine: Engine, jobs: Sequence[Job], *, fail_fast: bool) -> None:
         """See all jobs to their end; with `fail_fast` up to the first failure."""
         waiting = list(jobs)
-        while waiting or self._running:
-            while waiting and len(self._running) < engine.slots:
-                engine.start(waiting.pop(0), self._tell)
+        self._pending = {job.fit.id: job for job in jobs}
+        while self._pending:
+            while len(self._running) < engine.slots and (job := self._next(waiting)) is not None:
+                if failure := self._failed_need(job):
+                    self._tell(job, Ended(failure, 0.0))
+                else:
+                    engine.start(job, self._tell)
                 if fail_fast and self._summary.failed:
                     return
             engine.wait()
             if fail_fast and self._summary.failed:
                 return
             self._display.tick()
+
+    def _next(self, waiting: list[Job]) -> Job | None:
+        """Take the first job whose needs have come to an end; None where there is none now."""
+        for place, job in enumerate(waiting):
+            if self._pending.keys().isdisjoint(job.needs.values()):
+                return waiting.pop(place)
+        return None
+
+    def _failed_need(self, job: Job) -> Failure | None:
+        """Why a job has not what it needs: weights that are there are good for it, whatever the
+        test of their fit came to."""
+        for role, fit in job.needs.items():
+            if not (job.folder / WEIGHTS / f"{fit}.safetensors").exists():
+                why = self._failures.get(fit, "its training diverged")
+                return Failure("needs_failed", "NeedError", f"{role}: {why}")
+        return None
 
     def _tell(self, job: Job, event: Event) -> None:
         match event:
@@ -106,18 +128,22 @@ class Following:
             case Wrote():
                 self._known[job.fit.id].wrote[event.cell] = event
             case Ended():
-                del self._running[job.fit.id]
-                self._end(job, event, self._known.pop(job.fit.id))
+                self._running.pop(job.fit.id, None)
+                self._pending.pop(job.fit.id)
+                self._end(job, event, self._known.pop(job.fit.id, _Known()))
                 self._folder.tell_running([job.name for job in self._running.values()])
 
     def _end(self, job: Job, event: Ended, known: _Known) -> None:
         failure, summary = event.failure, self._summary
         lost = 0 if failure is None else self._record(job, failure, event, known)
-        summary.finished += len(job.cells) - lost
-        summary.missing -= len(job.cells)
+        if job.tests:
+            summary.finished += len(job.cells) - lost
+            summary.missing -= len(job.cells)
         self._display.clock.end(job, event.seconds, finished=failure is None)
-        self._display.ended(job, event, _results(job, known.wrote))
+        results = _results(job, known.wrote) if job.tests else "weights for other fits"
+        self._display.ended(job, event, results)
         if failure is not None:
+            self._failures[job.fit.id] = f"{job.name}: {failure.outcome}: {failure.line}"
             forget_checkpoint(job, failure)
             summary.failed.append(Failed(job.name, lost, failure, event.log))
 
@@ -136,7 +162,7 @@ class Following:
         measured = {"wall_seconds": event.seconds, "workers": job.workers}
         lost = [
             (cell, stem)
-            for cell, stem in job.cells
+            for cell, stem in (job.cells if job.tests else ())
             if cell.id not in known.wrote and not self._is_written(stem, job)
         ]
         for cell, stem in lost:

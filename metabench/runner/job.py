@@ -7,7 +7,7 @@ import errno
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,9 @@ from metabench.errors import (
     TRACEBACK,
     ConfigError,
     DataError,
+    DivergedError,
     MetabenchError,
+    NeedError,
     PluginError,
     UnwritableError,
     message_of,
@@ -36,6 +38,12 @@ if TYPE_CHECKING:
 _OWN_LIMITS = (errno.EMFILE, errno.EFBIG)
 """What keeps this process from writing, and perhaps no other: a plugin that leaves files open, or
 that lowers its limits."""
+
+_OUTCOMES: Mapping[type[BaseException], str] = {
+    DivergedError: "diverged",
+    NeedError: "needs_failed",
+}
+"""What an error of ours means for a fit, where that is not that it failed."""
 
 PROGRESS_INTERVAL = 0.2
 """Seconds between two reports of progress within a phase."""
@@ -76,6 +84,8 @@ def run_job(job: Job, device: str, tell: Callable[[Event], None], log: Path | No
         every=job.checkpoint_seconds,
         provenance={**known, "conditions": dict(job.fit_conditions)},
         stale=job.any_weights,
+        needs=job.folder / WEIGHTS,
+        conditions_of_needs=job.conditions_of_needs,
     )
     outcomes = experiment.run_fit(
         [cell for cell, _ in job.cells],
@@ -85,6 +95,7 @@ def run_job(job: Job, device: str, tell: Callable[[Event], None], log: Path | No
         workers=job.workers,
         progress=Throttled(tell),
         keeping=keeping,
+        tests=job.tests,
     )
     for outcome in outcomes:
         _write(job, outcome, known, log)
@@ -144,11 +155,14 @@ def failure_of(error: BaseException, job: Job) -> Failure:
         raise UnwritableError(str(error)) from error
     if is_disk_full(error):
         raise UnwritableError(f"the disk is full: {message_of(error)}") from error
-    outcome = "out_of_memory" if _is_out_of_memory(error) else "failed"
+    outcome = next(
+        (name for kind, name in _OUTCOMES.items() if isinstance(error, kind)),
+        "out_of_memory" if _is_out_of_memory(error) else "failed",
+    )
     message = message_of(error)
     if not isinstance(error, MetabenchError) or isinstance(error, PluginError):
         message = f"{message}\n{_culprit(error, job)}".strip("\n")
-    trace = None if isinstance(error, DataError) else traceback_of(error)
+    trace = None if isinstance(error, (DataError, *_OUTCOMES)) else traceback_of(error)
     return Failure(outcome, type(error).__name__, message, trace)
 
 
@@ -160,11 +174,10 @@ def traceback_of(error: BaseException) -> str:
 def _culprit(error: BaseException, job: Job) -> str:
     from metabench.registry import accused
 
-    fit = job.fit
     parts: list[tuple[Group, str]] = [
-        ("methods", fit.method.name),
-        ("models", fit.model.name),
-        ("datasets", fit.dataset.name),
+        *(("methods", fit.method.name) for fit in job.fit.family()),
+        *(("models", fit.model.name) for fit in job.fit.family()),
+        *(("datasets", fit.dataset.name) for fit in job.fit.family()),
         *(("datasets", cell.evaluate.on.name) for cell, _ in job.cells if cell.evaluate.on),
     ]
     try:

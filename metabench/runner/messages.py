@@ -50,6 +50,12 @@ class Job:
         Whether there are weights, so that nothing is expected to be trained.
     checkpoint_seconds
         Between two checkpoints; 0 for none.
+    tests
+        Whether the cells are to be run; otherwise the weights alone are wanted, by other fits.
+    needs
+        Role -> the id of the fit of the same run, or an earlier one, whose weights play it;
+    conditions_of_needs
+        of each of those, by its id.
     """
 
     fit: Fit
@@ -69,6 +75,9 @@ class Job:
     any_weights: bool = False
     evaluates: bool = False
     checkpoint_seconds: float = 0.0
+    tests: bool = True
+    needs: Mapping[str, str] = field(default_factory=dict)
+    conditions_of_needs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def checkpoint(self) -> Path:

@@ -23,7 +23,16 @@ from metabench.runner.folder import RunFolder
 from metabench.runner.following import Following, RunSummary
 from metabench.runner.forecast import Clock, History
 from metabench.runner.messages import Job
-from metabench.runner.plan import Conditions, Plan, PlannedCell, Stale, fits_with_weights, survey
+from metabench.runner.needs import needed_by, wanted
+from metabench.runner.plan import (
+    Conditions,
+    Plan,
+    PlannedCell,
+    Stale,
+    fits_with_weights,
+    survey,
+    with_needs,
+)
 from metabench.runner.progress import display_for
 from metabench.runner.resources import Resources
 
@@ -75,7 +84,6 @@ def run_suite(
         folder.describe(suite, project.confidence)
         for line in (*plan.damaged, *plan.remarks):
             print(f"warning: {line}")
-        folder.sweep_checkpoints(plan)
         kept = fits_with_weights(
             suite,
             folder.store,
@@ -83,6 +91,9 @@ def run_suite(
             conditions,
             any_conditions=stale == "keep",
         )
+        fits = with_needs(suite, fits, kept)
+        needs = needed_by(fit for fit, _ in fits)
+        folder.sweep_checkpoints(plan, needs)
         jobs = _jobs(fits, kept, folder, suite, project, using, conditions, stale)
         summary = _summary(folder, plan, fits)
         print(_opening(suite, folder, plan, jobs, using), flush=True)
@@ -96,6 +107,8 @@ def run_suite(
             clock = Clock(jobs, len(using.devices), expected)
             with display_for(len(jobs), clock) as display, engine:
                 Following(folder, display, summary).follow(engine, jobs, fail_fast=fail_fast)
+        if not suite.keep_weights:
+            folder.drop_weights(needs)
     summary.seconds = time.monotonic() - began
     return summary
 
@@ -110,6 +123,7 @@ def _jobs(
     conditions: Conditions,
     stale: Stale | None,
 ) -> list[Job]:
+    needs = needed_by(fit for fit, _ in fits)
     run = f"{datetime.now(UTC).isoformat(timespec='milliseconds')}-{os.getpid()}"
     facts = {
         **environment.commit(project.root),
@@ -132,10 +146,13 @@ def _jobs(
             threads=using.threads,
             workers=len(using.devices),
             fit_conditions=conditions.fit(fit),
-            keep_weights=suite.keep_weights,
+            keep_weights=suite.keep_weights or fit.id in needs,
             any_weights=stale == "keep",
             evaluates=fit.id in kept,
             checkpoint_seconds=project.checkpoint_seconds,
+            tests=cells[0].state != "needed",
+            needs={role: need.id for role, need in wanted(fit, kept)},
+            conditions_of_needs={need.id: conditions.fit(need) for _, need in wanted(fit, kept)},
         )
         for fit, cells in fits
     ]
@@ -145,7 +162,7 @@ def _summary(
     folder: RunFolder, plan: Plan, fits: Sequence[tuple[Fit, list[PlannedCell]]]
 ) -> RunSummary:
     """Before anything has run: all that is to be run is missing."""
-    missing = sum(len(cells) for _, cells in fits)
+    missing = sum(planned.state != "needed" for _, cells in fits for planned in cells)
     stale = (
         plan.counts["stale"]
         if not any(planned.state == "stale" for _, cells in fits for planned in cells)
@@ -160,6 +177,8 @@ def _opening(
     counts = ", ".join(f"{number} {state}" for state, number in plan.counts.items() if number)
     kept = sum(job.evaluates for job in jobs)
     of_these = f" ({kept} of them from kept weights)" if kept else ""
+    alone = sum(not job.tests for job in jobs)
+    of_these += f" ({alone} of them for others)" if alone else ""
     return (
         f"{suite.name}: {len(plan.cells)} cells ({counts}); {len(jobs)} fits to "
         f"run{of_these}, {using}; in {folder.path}"

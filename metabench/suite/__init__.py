@@ -51,6 +51,8 @@ class Suite:
         Whether the run folder keeps the weights of every fit.
     cells
         The whole suite, in the order to run: by seed, then point of the grid, then algorithm.
+    needed
+        For each fit that others need and none of the cells is of, a cell as it would be tested.
     selected
         Ids of the cells that are wanted now (`--only`, `--seeds`); all, unless restricted.
     claims
@@ -75,6 +77,7 @@ class Suite:
     claims: tuple[Claim, ...]
     resolved: str
     source: str
+    needed: tuple[Cell, ...] = ()
 
     @property
     def algorithms(self) -> tuple[str, ...]:
@@ -130,7 +133,7 @@ def load_suite(
         )
     layers = suite_layers(document, table, project, profile)
     profile_seeds = table.profiles[profile].seeds if profile is not None else None
-    cells = Expansion(document, table, layers, profile_seeds).cells()
+    cells, needed = Expansion(document, table, layers, profile_seeds).cells()
     reference = _reference(document, table, cells)
     return Suite(
         name=name,
@@ -146,6 +149,7 @@ def load_suite(
         claims=make_claims(document, table.claims, cells),
         resolved=_resolved(document, layers, reference, profile, profile_seeds),
         source=document.text,
+        needed=needed,
     )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from reprlib import repr as shortened
-from typing import Any
+from typing import Any, NamedTuple
 
 from metabench.cells import Cell, Evaluate, Fit, Part
 from metabench.errors import ConfigError, PluginError, nearest
@@ -31,11 +31,20 @@ from metabench.suite.layers import (
     resolve_recipe,
     values,
 )
+from metabench.suite.needs import below, needed_points, refuse_bare, refuse_wrong_needs
 from metabench.suite.networks import Networks, task_of
 from metabench.suite.schema import SECTION_OF, TABLE_OF, GridTable, SuiteTable
 
 MAX_CELLS = 100_000
 SAME = "same"
+
+
+class Expanded(NamedTuple):
+    """What grids come to: their cells, each once; and for each fit that these need and none of them
+    is of, one as it would be tested."""
+
+    cells: tuple[Cell, ...]
+    needed: tuple[Cell, ...]
 
 
 @dataclass(frozen=True)
@@ -76,9 +85,9 @@ class Expansion:
             for group, named in entries.items()
         }
 
-    def cells(self) -> tuple[Cell, ...]:
+    def cells(self) -> Expanded:
         """Return every cell of the suite once: by seed, then point, then algorithm, so that a slow
-        hour touches all algorithms alike.
+        hour touches all algorithms alike; and one for each fit that is needed and has none.
 
         Raises
         ------
@@ -92,25 +101,43 @@ class Expansion:
                 (self._place_of(error.group, error.name), str(error))
             ) from error
 
-    def _cells(self) -> tuple[Cell, ...]:
+    def _cells(self) -> Expanded:
         self._check_entries()
+        refuse_wrong_needs(self.document, self.table, self.labels)
         grids = list(enumerate(self.table.grid))
         self._refuse_explosion(
             sum(math.prod(_factors(grid, self.seeds).values()) for _, grid in grids)
         )
         points = [(number, point) for number, grid in grids for point in self._points(number, grid)]
-        self._refuse_vain_layers([point for _, point in points])
+        needed = [
+            (number, other)
+            for number, point in points
+            for other in below(self.table, self.labels, point)
+        ]
+        for number, algorithm, dataset in dict.fromkeys(
+            (number, point.algorithm, point.dataset) for number, point in needed
+        ):
+            kind = get("datasets", self.labels["datasets"][dataset]).kind
+            self._refuse_pairs(number, algorithm, {dataset: kind})
+        self._refuse_vain_layers([point for _, point in (*points, *needed)])
         refuse_vain_steps(
-            self.document, (self._layers_at(number, point) for number, point in points)
+            self.document, (self._layers_at(number, point) for number, point in (*points, *needed))
         )
+        cells = self._each_once(self._at_every_seed(points))
+        fits = {cell.fit.id for cell in cells}
+        others = {cell.fit.id: cell for cell in self._at_every_seed(needed)}
+        return Expanded(cells, tuple(cell for fit, cell in others.items() if fit not in fits))
+
+    def _at_every_seed(self, points: Iterable[tuple[int, Point]]) -> list[Cell]:
+        """The cells of points, each with the number of its grid, ordered by seed."""
         cells: list[Cell] = []
         for number, point in points:
             first = self._cells_of(number, point)
             for seed in self._seeds(number):
-                fit = replace(first[0].fit, seed=seed)
+                fit = first[0].fit.at_seed(seed)
                 cells += [replace(cell, fit=fit) for cell in first]
             self._refuse_explosion(len(cells))
-        return self._each_once(sorted(cells, key=lambda cell: cell.fit.seed))
+        return sorted(cells, key=lambda cell: cell.fit.seed)
 
     def _place_of(self, group: str, name: str) -> KeyPath:
         """Where the suite names a plugin: in an entry or a grid; else it is tested on, or is the
@@ -184,6 +211,7 @@ class Expansion:
         ]
         for algorithm in grid.algorithms:
             self._refuse_pairs(number, algorithm, kinds)
+        refuse_bare(self.document, self.table, self.labels, number)
         for dataset in grid.datasets:
             for model, way, shot, axis, algorithm in itertools.product(
                 models[dataset], ways[dataset], grid.shots, axes, grid.algorithms
@@ -351,6 +379,10 @@ class Expansion:
             "datasets", point.dataset, self.labels["datasets"][point.dataset], layers
         )
         train, validate = resolve_recipe(self.document, point, layers)
+        needs = {
+            role: self._cells_of(number, other)[0].fit
+            for role, other in needed_points(self.table, self.labels, point).items()
+        }
         fit = Fit(
             point.algorithm,
             method,
@@ -360,6 +392,7 @@ class Expansion:
             validate,
             self._seeds(number)[0],
             self.table.root_seed,
+            needs,
         )
         self._refuse_other_ways(number, point, fit)
         refuse_target_out_of_reach(point, fit, layers)

@@ -1,0 +1,152 @@
+"""What algorithms of a suite need of one another: who plays which role, and whether they can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from metabench.errors import nearest
+from metabench.registry import Group, get, names
+from metabench.registry.settings import unknown_key
+from metabench.suite.document import Document, KeyPath
+from metabench.suite.layers import Point
+from metabench.suite.schema import NeedTable, SuiteTable
+
+Labels = Mapping[Group, Mapping[str, str]]
+"""For each group: label -> registered name."""
+
+
+def refuse_wrong_needs(document: Document, table: SuiteTable, labels: Labels) -> None:
+    """Refuse roles that a method does not have, or has and nobody plays; who cannot play one; and
+    algorithms that need themselves, entries that no grid uses included."""
+    problems = [
+        problem
+        for label, entry in table.algorithms.items()
+        if labels["methods"][label] in names("methods")
+        for problem in _problems(table, labels, label, entry.needs)
+    ]
+    if problems or (problems := list(_cycles(table))):
+        raise document.error(*problems)
+
+
+def refuse_bare(document: Document, table: SuiteTable, labels: Labels, grid: int) -> None:
+    """Refuse algorithms of a grid that need others and have no entry to say which."""
+    for label in table.grid[grid].algorithms:
+        if why := _is_bare(table, labels, label):
+            raise document.error((("grid", grid, "algorithms"), why))
+
+
+def needed_points(table: SuiteTable, labels: Labels, point: Point) -> dict[str, Point]:
+    """Return role -> the point of the fit that plays it: the same place under another algorithm.
+
+    Values of an axis `algorithm.KEY` are those of the algorithm that stands in the grid.
+    """
+    entry = table.algorithms.get(point.algorithm)
+    axes = {axis: value for axis, value in point.axes.items() if not axis.startswith("algorithm.")}
+    return {
+        role: replace(
+            point,
+            algorithm=need.algorithm,
+            method=labels["methods"][need.algorithm],
+            model=need.model or point.model,
+            axes=axes,
+        )
+        for role, need in (entry.needs if entry else {}).items()
+    }
+
+
+def below(table: SuiteTable, labels: Labels, point: Point) -> Iterator[Point]:
+    """Yield the points of all that a point needs, in whatever depth."""
+    for other in needed_points(table, labels, point).values():
+        yield other
+        yield from below(table, labels, other)
+
+
+def _problems(
+    table: SuiteTable, labels: Labels, label: str, needs: Mapping[str, NeedTable]
+) -> Iterator[tuple[KeyPath, str]]:
+    path: KeyPath = ("algorithms", label)
+    registered = labels["methods"][label]
+    roles: Mapping[str, type[Any]] = get("methods", registered).needs
+    if needs and not roles:
+        yield (*path, "needs"), f"'{registered}' needs no other algorithm; take it out"
+        return
+    for role in roles.keys() - needs.keys():
+        yield path, f"lacks 'needs.{role}': {_wanted(registered, role)}"
+    for role, need in needs.items():
+        where = (*path, "needs", role)
+        if role not in roles:
+            yield where, unknown_key(role, roles, f"needs of '{registered}'")
+        elif need.algorithm not in labels["methods"]:
+            known = sorted(labels["methods"])
+            yield (
+                where,
+                f"no algorithm is called '{need.algorithm}'; there are "
+                f"{', '.join(known)}{nearest(need.algorithm, known)}",
+            )
+        elif need.model is not None and need.model not in labels["models"]:
+            known = sorted(labels["models"])
+            yield (
+                where,
+                f"no model is called '{need.model}'; there are "
+                f"{', '.join(known)}{nearest(need.model, known)}",
+            )
+        elif why := _cannot_play(labels, need.algorithm, roles[role]):
+            yield where, f"{why}; {_wanted(registered, role)}"
+        elif why := _is_bare(table, labels, need.algorithm):
+            yield where, why
+
+
+def _cannot_play(labels: Labels, algorithm: str, wanted: type[Any]) -> str:
+    registered = labels["methods"][algorithm]
+    if registered not in names("methods") or issubclass(get("methods", registered), wanted):
+        return ""  # told elsewhere, or right
+    return f"'{algorithm}' is no {wanted.__name__}"
+
+
+def _wanted(registered: str, role: str) -> str:
+    """What may play a role, in words."""
+    kind = get("methods", registered).needs[role]
+    able = [name for name in names("methods") if issubclass(get("methods", name), kind)]
+    return (
+        f"'{registered}' needs an algorithm whose method is a {kind.__name__}, such as "
+        f"{', '.join(able[:5]) or 'none that is installed'}"
+    )
+
+
+def _is_bare(table: SuiteTable, labels: Labels, label: str) -> str:
+    """Why an algorithm without an entry cannot be one, or nothing."""
+    if label in table.algorithms or labels["methods"].get(label, label) not in names("methods"):
+        return ""
+    roles = get("methods", label).needs
+    return (
+        f"'{label}' needs other algorithms ({', '.join(sorted(roles))}): give it an entry, such as "
+        f'[algorithms.my_{label}] with method = "{label}" and needs.{min(roles)} = "..."'
+        if roles
+        else ""
+    )
+
+
+def _cycles(table: SuiteTable) -> Iterator[tuple[KeyPath, str]]:
+    """Find the algorithms that need themselves."""
+    for label, entry in table.algorithms.items():
+        for role, need in entry.needs.items():
+            if path := _way(table, need.algorithm, label):
+                way = " needs ".join(f"'{name}'" for name in (label, *path))
+                yield ("algorithms", label, "needs", role), f"goes round in a circle: {way}"
+
+
+def _way(table: SuiteTable, start: str, end: str) -> list[str]:
+    """The algorithms from one to another along their needs, both included; none where there is no
+    way."""
+    ways, seen = [[start]], set[str]()
+    while ways:
+        way = ways.pop()
+        if way[-1] == end:
+            return way
+        if way[-1] in seen or way[-1] not in table.algorithms:
+            continue
+        seen.add(way[-1])
+        ways += [[*way, need.algorithm] for need in table.algorithms[way[-1]].needs.values()]
+    return []
