@@ -72,8 +72,8 @@ def _problems(
     if needs and not roles:
         yield (*path, "needs"), f"'{registered}' needs no other algorithm; take it out"
         return
-    for role in roles.keys() - needs.keys():
-        yield path, f"lacks 'needs.{role}': {_wanted(registered, role)}"
+    for role in sorted(roles.keys() - needs.keys()):
+        yield path, f"lacks 'needs.{role}': '{registered}' needs {_a_kind(roles[role])} there"
     for role, need in needs.items():
         where = (*path, "needs", role)
         if role not in roles:
@@ -92,27 +92,34 @@ def _problems(
                 f"no model is called '{need.model}'; there are "
                 f"{', '.join(known)}{nearest(need.model, known)}",
             )
-        elif why := _cannot_play(labels, need.algorithm, roles[role]):
-            yield where, f"{why}; {_wanted(registered, role)}"
-        elif why := _is_bare(table, labels, need.algorithm):
+        elif (why := _cannot_play(labels, need.algorithm, registered, role)) or (
+            why := _is_bare(table, labels, need.algorithm)
+        ):
             yield where, why
 
 
-def _cannot_play(labels: Labels, algorithm: str, wanted: type[Any]) -> str:
-    registered = labels["methods"][algorithm]
-    if registered not in names("methods") or issubclass(get("methods", registered), wanted):
+def _cannot_play(labels: Labels, algorithm: str, registered: str, role: str) -> str:
+    """Why the method behind an algorithm cannot play a role, or nothing."""
+    other = labels["methods"][algorithm]
+    if other not in names("methods") or _can_play(other, registered, role):
         return ""  # told elsewhere, or right
-    return f"'{algorithm}' is no {wanted.__name__}"
-
-
-def _wanted(registered: str, role: str) -> str:
-    """What may play a role, in words."""
     kind = get("methods", registered).needs[role]
-    able = [name for name in names("methods") if issubclass(get("methods", name), kind)]
+    able = [name for name in names("methods") if _can_play(name, registered, role)]
     return (
-        f"'{registered}' needs an algorithm whose method is a {kind.__name__}, such as "
+        f"'{algorithm}' cannot play it: '{registered}' needs {_a_kind(kind)}, such as "
         f"{', '.join(able[:5]) or 'none that is installed'}"
     )
+
+
+def _can_play(other: str, registered: str, role: str) -> bool:
+    """Whether a method is what a role asks for; one that is told what defines a task is of use to
+    another such one alone."""
+    found, method = get("methods", other), get("methods", registered)
+    return issubclass(found, method.needs[role]) and found.told == method.told
+
+
+def _a_kind(kind: type[Any]) -> str:
+    return "an algorithm" + ("" if kind.__name__ == "Method" else f" with a {kind.__name__}")
 
 
 def _is_bare(table: SuiteTable, labels: Labels, label: str) -> str:
