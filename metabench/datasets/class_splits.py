@@ -28,6 +28,9 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 ROTATED: dict[str, tuple[Split, ...]] = {"none": (), "train": ("train",), "all": SPLITS}
 """The splits whose classes each value of the setting `rotations` turns."""
 
+TURNED = ("/rot090", "/rot180", "/rot270")
+"""What the name of a class ends in that is another, turned by so many degrees."""
+
 MAML_SPLIT = (1100, 100, 423)
 """Training, validation and test characters of Finn et al. 2017."""
 
@@ -118,14 +121,7 @@ def published(file: str, class_names: Sequence[str]) -> Splits:
     """
     lists = _lists(file)
     numbers = {name: number for number, name in enumerate(class_names)}
-    wanted: dict[Split, list[str]] = {
-        split: [
-            f"{group}/character{n:02d}"
-            for group, (first, last) in lists[split].items()
-            for n in range(first, last + 1)
-        ]
-        for split in SPLITS
-    }
+    wanted: dict[Split, list[str]] = {split: _members(lists[split]) for split in SPLITS}
     if absent := sorted(name for names in wanted.values() for name in names if name not in numbers):
         needed = " + ".join(f"{len(wanted[split])} {split}" for split in SPLITS)
         groups = sorted({name.split("/")[0] for name in absent})
@@ -144,6 +140,45 @@ def published_sizes(file: str) -> dict[str, int]:
     for groups in _lists(file).values():
         sizes.update({group: last - first + 1 for group, (first, last) in groups.items()})
     return dict(sizes)
+
+
+def published_names(file: str) -> list[str]:
+    """The classes of the split listed in a data file, all splits together, sorted."""
+    lists = _lists(file)
+    return sorted(name for split in SPLITS for name in _members(lists[split]))
+
+
+def sizes_of(
+    images: Mapping[str, int], splits: Splits, rotated: Sequence[Split]
+) -> dict[Split, dict[str, int]]:
+    """How many images each class of each split has.
+
+    Parameters
+    ----------
+    images
+        Of each class, before rotations.
+    splits
+        The numbers of the classes of each split.
+    rotated
+        The splits whose classes are also there turned.
+    """
+    names = list(images)
+    return {
+        split: {
+            names[number] + turn: images[names[number]]
+            for turn in ("", *(TURNED if split in rotated else ()))
+            for number in numbers.tolist()
+        }
+        for split, numbers in splits.items()
+    }
+
+
+def _members(groups: Mapping[str, tuple[int, int]]) -> list[str]:
+    return [
+        f"{group}/character{n:02d}"
+        for group, (first, last) in groups.items()
+        for n in range(first, last + 1)
+    ]
 
 
 def _lists(file: str) -> dict[Split, dict[str, tuple[int, int]]]:

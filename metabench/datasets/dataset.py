@@ -4,7 +4,7 @@ dataset."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -113,6 +113,23 @@ class Dataset(ABC):
     def content_digest(self) -> str | None:
         """SHA-256 of the loaded content (images, labels, class names), or None where nothing is
         loaded."""
+        return None
+
+    def class_sizes(self, root: Path) -> Mapping[Split, Mapping[str, int]] | None:
+        """How many examples each class of each split has, by name: for the refusal of episodes that
+        cannot be filled, before anything runs. Needs no `load`, and decodes nothing.
+
+        Returns
+        -------
+        Mapping or None
+            Of what lies in the data folder `root`; where nothing does, of what would be prepared.
+            None where there are no classes, or nobody knows.
+
+        Raises
+        ------
+        DataError
+            What lies there cannot be used; `load` says so again.
+        """
         return None
 
     @abstractmethod

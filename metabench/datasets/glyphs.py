@@ -12,7 +12,8 @@ import torch
 from annotated_types import Ge, Le
 
 from metabench.datasets.cache import Decoded, load_or_decode
-from metabench.datasets.class_splits import ROTATED, SplitSettings
+from metabench.datasets.class_splits import ROTATED, SplitSettings, sizes_of
+from metabench.datasets.dataset import Split
 from metabench.datasets.glyphs_drawing import VERSION, alphabet_size, draw_alphabet
 from metabench.datasets.images import (
     ImageDataset,
@@ -124,6 +125,12 @@ class Glyphs(ImageDataset):
             drawn.digest,
         )
         self.pool = with_rotations(pool, ROTATED[self.settings.rotations])
+
+    def class_sizes(self, root: Path) -> dict[Split, dict[str, int]]:
+        """As the settings say."""
+        names = self.settings.class_names()
+        splits, rotated = self.settings.splits_of(names), ROTATED[self.settings.rotations]
+        return sizes_of(dict.fromkeys(names, self.settings.drawers), splits, rotated)
 
     def prepare(self, root: Path) -> str:
         """Draw the glyphs and keep them in the cache, where they are not yet."""

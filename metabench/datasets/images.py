@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from metabench.datasets.class_splits import TURNED
 from metabench.datasets.dataset import Dataset, Metric, Split
 from metabench.identity import canonical
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task
@@ -114,8 +115,7 @@ def with_rotations(pool: ImagePool, splits: Sequence[Split]) -> ImagePool:
         list(pool.image_ids),
     )
     classes = {split: [numbers] for split, numbers in pool.splits.items()}
-    for quarters in (1, 2, 3):
-        suffix = f"/rot{90 * quarters:03d}"
+    for quarters, suffix in enumerate(TURNED, start=1):
         images.append(torch.rot90(pool.images[torch.from_numpy(chosen)], quarters, (1, 2)))
         labels.append(len(names) + place[pool.labels[chosen]])
         for split in splits:

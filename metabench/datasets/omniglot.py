@@ -13,6 +13,7 @@ from annotated_types import Ge, Le
 
 from metabench.datasets import class_splits
 from metabench.datasets.cache import Decoded, load_or_decode
+from metabench.datasets.dataset import Split
 from metabench.datasets.images import ImageDataset, ImagePool, too_large, with_rotations
 from metabench.datasets.omniglot_folder import (
     DRAWINGS,
@@ -100,6 +101,19 @@ class Omniglot(ImageDataset):
             read.digest,
         )
         self.pool = with_rotations(pool, class_splits.ROTATED[self.settings.rotations])
+
+    def class_sizes(self, root: Path) -> dict[Split, dict[str, int]]:
+        """Of the drawings in the data folder; of all of Omniglot where there are none.
+
+        Raises
+        ------
+        DataError
+            What is there cannot be used, or the split needs classes that are not there.
+        """
+        there = {name: len(paths) for name, paths in find_drawings(root).items()}
+        images = there or dict.fromkeys(class_splits.published_names(PUBLISHED), DRAWINGS)
+        rotated = class_splits.ROTATED[self.settings.rotations]
+        return class_splits.sizes_of(images, self._split(list(images)), rotated)
 
     def prepare(self, root: Path) -> str:
         """Download (or unpack, where the archives lie in the folder) what is missing, decode it,

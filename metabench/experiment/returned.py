@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from reprlib import repr as shortened
-from typing import Any
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from metabench.datasets.dataset import Dataset
+from metabench.datasets.dataset import Dataset, Split
 from metabench.errors import PluginError
 from metabench.methods.method import Method, State, StepResult
 from metabench.registry import registered
@@ -88,6 +88,28 @@ def checked_content(dataset: Dataset) -> str | None:
     if content is not None and not isinstance(content, str):
         raise broken(dataset, "content_digest", f"gave {_told(content)}; expected a string or None")
     return content
+
+
+def checked_class_sizes(dataset: Dataset, root: Path) -> Mapping[Split, Mapping[str, int]] | None:
+    """How many examples each class of each split has, where that is known."""
+    sizes: Any = dataset.class_sizes(root)
+    known = sizes is None or (
+        isinstance(sizes, Mapping)
+        and set(sizes) <= set(get_args(Split))
+        and all(
+            isinstance(classes, Mapping)
+            and all(isinstance(name, str) and _is_number_of(n) for name, n in classes.items())
+            for classes in sizes.values()
+        )
+    )
+    if not known:
+        raise broken(
+            dataset,
+            "class_sizes",
+            f"gave {_told(sizes)}; expected None, or split -> class -> how many examples it has, "
+            f"the splits being {', '.join(get_args(Split))}",
+        )
+    return cast("Mapping[Split, Mapping[str, int]] | None", sizes)
 
 
 def checked_telling(dataset: Dataset) -> Dataset:

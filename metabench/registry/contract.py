@@ -103,6 +103,7 @@ HOOKS: Mapping[str, Mapping[str, int]] = {
         "task": 1,
         "load": 1,
         "content_digest": 0,
+        "class_sizes": 1,
         "draw": 4,
         "draw_disjoint": 4,
         "gather": 2,

@@ -1,34 +1,34 @@
 """Suites: a TOML file, found, read, checked, and expanded to its cells. Nothing is run or written
-here, and no data is needed.
+here; where data is missing, what is published of it tells.
 
 `load_suite` is the whole interface. What a suite may say is in `schema`, how a recipe comes
-together in `layers`, how grids become cells in `grids`.
+together in `layers`, how grids become cells in `grids`, what is refused as said in vain in `vain`,
+and as impossible beside the data in `episode_shapes`.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from metabench.cells import Cell
 from metabench.errors import ConfigError, MetabenchError, nearest, some
 from metabench.suite.claims import Claim, make_claims
-from metabench.suite.document import Document, read_document, toml_text
-from metabench.suite.grids import Expansion
+from metabench.suite.document import Document, read_document
+from metabench.suite.finding import MANY, find_suite, suite_names
+from metabench.suite.grids import expand
 from metabench.suite.layers import RECIPE_TABLES, Layer, merged, suite_layers, values
 from metabench.suite.parsing import keys, normalised, parse
 from metabench.suite.project import Project
-from metabench.suite.schema import MAX_SEEDS, SuiteTable, is_name
+from metabench.suite.restrictions import parse_seeds, selected_ids
+from metabench.suite.schema import SuiteTable
+from metabench.suite.toml import toml_text
+from metabench.suite.written import Written
 from metabench.text import one_line
 
-MANY = 20
-"""Names that a message lists; more are counted."""
-
-_SEEDS = re.compile(r"(\d{1,10})(?:-(\d{1,10}))?")
+__all__ = ["Suite", "every_suite", "find_suite", "load_suite", "parse_seeds", "suite_names"]
 
 
 @dataclass(frozen=True)
@@ -119,21 +119,10 @@ def load_suite(
     path = find_suite(name_or_path, project)
     document = normalised(read_document(path))
     table = parse(document, SuiteTable)
-    if profile is not None and profile not in table.profiles:
-        known = some(table.profiles, MANY) or "none"
-        raise ConfigError(
-            f"{document.name}: there is no profile '{one_line(profile)}'; there are "
-            f"{known}{nearest(profile, table.profiles)}"
-        )
-    name = path.stem if profile is None else f"{path.stem}-{profile}"
-    if profile is not None and path.with_name(f"{name}.toml").exists():
-        raise ConfigError(
-            f"{document.name}: profile '{profile}' and the suite '{name}' would share a run "
-            "folder; rename one of them"
-        )
-    layers = suite_layers(document, table, project, profile)
+    name = _name(path, document, table, profile)
     profile_seeds = table.profiles[profile].seeds if profile is not None else None
-    cells, needed = Expansion(document, table, layers, profile_seeds).cells()
+    said = suite_layers(document, table, project, profile)
+    cells, needed, layers = expand(Written(document, table, said, project.data, profile_seeds))
     reference = _reference(document, table, cells)
     return Suite(
         name=name,
@@ -145,72 +134,12 @@ def load_suite(
         root_seed=table.root_seed,
         keep_weights=table.keep_weights,
         cells=cells,
-        selected=_selected(cells, seeds, only),
+        selected=selected_ids(cells, seeds, only),
         claims=make_claims(document, table.claims, cells),
         resolved=_resolved(document, layers, reference, profile, profile_seeds),
         source=document.text,
         needed=needed,
     )
-
-
-def find_suite(name_or_path: str | None, project: Project) -> Path:
-    """Return the file of a suite.
-
-    Raises
-    ------
-    ConfigError
-        There is none; the message lists those that there are.
-    """
-    known = suite_names(project)
-    wanted = name_or_path if name_or_path is not None else project.suite
-    there = f"there are {some(known, MANY) or 'none'} in {project.suites.name}/"
-    if wanted is None:
-        raise ConfigError(f"which suite? Name one, or set suite in benchmark.toml; {there}")
-    is_path = "/" in wanted or wanted.endswith(".toml")
-    path = Path(wanted) if is_path else project.suites / f"{wanted}.toml"
-    if name_or_path is None and is_path:
-        path = project.root / path
-    if not is_name(path.stem):
-        raise ConfigError(
-            f"'{one_line(wanted)}' cannot name a suite: use letters, digits and _ . + - only, at "
-            "most 64, with no . or - in front"
-        )
-    try:
-        found = path.is_file()
-    except OSError as error:  # without permission, or too long
-        raise ConfigError(f"'{one_line(wanted)}': cannot be read: {error.strerror}") from None
-    if not found or path.suffix != ".toml":
-        no_suite = f"no such suite; {there}{nearest(wanted, known)}"
-        why = one_line(_no_such_file(path)) if is_path else no_suite
-        raise ConfigError(f"'{one_line(wanted)}': {why}")
-    return path
-
-
-def suite_names(project: Project) -> list[str]:
-    """Return the names of the project's suites, sorted.
-
-    Raises
-    ------
-    ConfigError
-        The folder of the suites cannot be read.
-    """
-    try:
-        files = [Path(entry.name) for entry in os.scandir(project.suites) if _is_file(entry)]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise ConfigError(
-            f"{project.suites}: the suites cannot be read: {error.strerror}"
-        ) from None
-    return sorted(file.stem for file in files if file.suffix == ".toml" and is_name(file.stem))
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Whether this is a regular file; a link that leads nowhere, or round in a loop, is none."""
-    try:
-        return entry.is_file()
-    except OSError:
-        return False
 
 
 def every_suite(project: Project) -> dict[str, Suite | MetabenchError]:
@@ -225,24 +154,23 @@ def every_suite(project: Project) -> dict[str, Suite | MetabenchError]:
     return suites
 
 
-def parse_seeds(text: str) -> list[int]:
-    """Return the seeds that `0-4` or `0,2,7` names.
-
-    Raises
-    ------
-    ConfigError
-        It names none.
-    """
-    seeds: list[int] = []
-    for part in text.split(","):
-        match = _SEEDS.fullmatch(part.strip())
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
-        if not first <= last < first + MAX_SEEDS:
-            raise ConfigError(
-                f"seeds {one_line(text) or repr(text)}: expected seeds such as 0-4 or 0,2,7"
-            )
-        seeds += range(first, last + 1)
-    return sorted(set(seeds))
+def _name(path: Path, document: Document, table: SuiteTable, profile: str | None) -> str:
+    """Return the name of the suite's run folder, after seeing that there is such a profile."""
+    if profile is None:
+        return path.stem
+    if profile not in table.profiles:
+        known = some(table.profiles, MANY) or "none"
+        raise ConfigError(
+            f"{document.name}: there is no profile '{one_line(profile)}'; there are "
+            f"{known}{nearest(profile, table.profiles)}"
+        )
+    name = f"{path.stem}-{profile}"
+    if path.with_name(f"{name}.toml").exists():
+        raise ConfigError(
+            f"{document.name}: profile '{profile}' and the suite '{name}' would share a run "
+            "folder; rename one of them"
+        )
+    return name
 
 
 def _argument(path: Path, project: Project) -> str:
@@ -255,13 +183,6 @@ def _argument(path: Path, project: Project) -> str:
     return str(whole.relative_to(project.root)) if whole.is_relative_to(project.root) else str(path)
 
 
-def _no_such_file(path: Path) -> str:
-    if path.exists():
-        return f"is {'a folder' if path.is_dir() else 'another file'}, and a suite is a TOML file"
-    meant = path.with_name(f"{path.name}.toml")
-    return "no such file" + (f" (did you mean '{meant}'?)" if meant.is_file() else "")
-
-
 def _reference(document: Document, table: SuiteTable, cells: Iterable[Cell]) -> str:
     algorithms = list(dict.fromkeys(cell.labels["algorithm"] for cell in cells))
     if table.reference is None:
@@ -270,49 +191,6 @@ def _reference(document: Document, table: SuiteTable, cells: Iterable[Cell]) -> 
         there = f"there are {some(algorithms, MANY)}{nearest(table.reference, algorithms)}"
         raise document.error((("reference",), f"no algorithm of the grids; {there}"))
     return table.reference
-
-
-def _selected(
-    cells: Sequence[Cell], seeds: Sequence[int] | None, only: Sequence[str]
-) -> frozenset[str]:
-    """Return the ids of the cells that the restrictions leave."""
-    there = sorted({cell.fit.seed for cell in cells})
-    if seeds is not None and (strange := sorted(set(seeds) - set(there))):
-        raise ConfigError(
-            f"seeds: the suite has no seed {some(map(str, strange), MANY)}; it has "
-            f"{some(map(str, there), MANY)}"
-        )
-    selected = [cell for cell in cells if seeds is None or cell.fit.seed in seeds]
-    for pattern in only:
-        key, equals, wanted = pattern.partition("=")
-        choices = {str(_coordinates(cell).get(key)) for cell in cells} - {"None"}
-        if not equals or not choices:
-            known = sorted({name for cell in cells for name in _coordinates(cell)})
-            raise ConfigError(
-                f"only {one_line(pattern)}: expected KEY=VALUE[,VALUE] with a key of "
-                f"{', '.join(known)}{nearest(key, known)}"
-            )
-        for value in wanted.split(","):
-            if value not in choices:
-                there_are = f"there are {some(sorted(choices), MANY)}{nearest(value, choices)}"
-                raise ConfigError(
-                    f"only {one_line(pattern)}: no cell has {key}={one_line(value)}; {there_are}"
-                )
-        selected = [
-            cell for cell in selected if str(_coordinates(cell).get(key)) in wanted.split(",")
-        ]
-    if not selected:
-        raise ConfigError(f"only {one_line(' '.join(only))}: no cell has all of this")
-    return frozenset(cell.id for cell in selected)
-
-
-def _coordinates(cell: Cell) -> Mapping[str, Any]:
-    return {
-        **cell.labels,
-        "method": cell.fit.method.name,
-        "ways": cell.evaluate.ways,
-        "shots": cell.evaluate.shots,
-    }
 
 
 def _resolved(

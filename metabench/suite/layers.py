@@ -201,11 +201,11 @@ def resolve_part(group: Group, label: str, registered: str, layers: Sequence[Lay
 def resolve_recipe(
     document: Document, point: Point, layers: Sequence[Layer]
 ) -> tuple[Train, Validate]:
-    """Return the training and validation of a point, ways and shots being the point's unless
-    said."""
+    """Return the training and validation of a point, ways and shots being the point's unless said;
+    a method that does not train needs no budget."""
     train, validate = merged(layers, "train"), merged(layers, "validate")
     budgets = [key for key in BUDGETS if key in train]
-    if len(budgets) != 1:
+    if len(budgets) > 1 or (not budgets and get("methods", point.method).trains):
         path, why = (
             (("train",), "lacks its budget")
             if not budgets
@@ -238,27 +238,6 @@ def refuse_shadowed_axes(layers: Iterable[Layer], axes: Mapping[str, Any]) -> No
                         f"'{axis}' is an axis of a grid that this applies to; say it in one place",
                     )
                 )
-
-
-def refuse_vain_steps(document: Document, points: Iterable[Sequence[Layer]]) -> None:
-    """Refuse what the suite says of a schedule in steps where that reaches no such schedule;
-    `points` are the layers of each."""
-    heeded: dict[KeyPath, bool] = {}
-    for layers in points:
-        said = merged(layers, "train")
-        for layer, key in [
-            (said[key][1], key) for key in ("step_every", "step_factor") if key in said
-        ]:
-            if layer.document is document:  # what benchmark.toml says is for other suites too
-                place = layer.place("train", key)
-                heeded[place] = heeded.get(place, False) or values(said).get("schedule") == "step"
-    if vain := [place for place, is_heeded in heeded.items() if not is_heeded]:
-        raise document.error(
-            *(
-                (place, 'is for schedule = "step", and nothing that this reaches has that')
-                for place in vain
-            )
-        )
 
 
 def refuse_target_out_of_reach(point: Point, fit: Fit, layers: Sequence[Layer]) -> None:

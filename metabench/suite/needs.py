@@ -2,53 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from metabench.errors import nearest
-from metabench.registry import Group, get, names
+from metabench.registry import get, names
 from metabench.registry.settings import unknown_key
-from metabench.suite.document import Document, KeyPath
+from metabench.suite.document import KeyPath
 from metabench.suite.layers import Point
+from metabench.suite.points import refuse_pairs
 from metabench.suite.schema import NeedTable, SuiteTable
-
-Labels = Mapping[Group, Mapping[str, str]]
-"""For each group: label -> registered name."""
+from metabench.suite.written import Written
 
 
-def refuse_wrong_needs(document: Document, table: SuiteTable, labels: Labels) -> None:
+def refuse_wrong_needs(written: Written) -> None:
     """Refuse roles that a method does not have, or has and nobody plays; who cannot play one; and
-    algorithms that need themselves, entries that no grid uses included."""
+    algorithms that need themselves, entries that no grid uses included.
+
+    Raises
+    ------
+    ConfigError
+        With a line for each.
+    """
     problems = [
         problem
-        for label, entry in table.algorithms.items()
-        if labels["methods"][label] in names("methods")
-        for problem in _problems(table, labels, label, entry.needs)
+        for label, entry in written.table.algorithms.items()
+        for problem in _problems(written, label, entry.needs)
     ]
-    if problems or (problems := list(_cycles(table))):
-        raise document.error(*problems)
+    problems += [
+        (("grid", number, "algorithms"), why)
+        for number, grid in enumerate(written.table.grid)
+        for label in grid.algorithms
+        if (why := _is_bare(written, label))
+    ]
+    if problems or (problems := list(_cycles(written.table))):
+        raise written.document.error(*problems)
 
 
-def refuse_bare(document: Document, table: SuiteTable, labels: Labels, grid: int) -> None:
-    """Refuse algorithms of a grid that need others and have no entry to say which."""
-    for label in table.grid[grid].algorithms:
-        if why := _is_bare(table, labels, label):
-            raise document.error((("grid", grid, "algorithms"), why))
-
-
-def needed_points(table: SuiteTable, labels: Labels, point: Point) -> dict[str, Point]:
+def needs_at(written: Written, point: Point) -> dict[str, Point]:
     """Return role -> the point of the fit that plays it: the same place under another algorithm.
 
     Values of an axis `algorithm.KEY` are those of the algorithm that stands in the grid.
     """
-    entry = table.algorithms.get(point.algorithm)
+    entry = written.table.algorithms.get(point.algorithm)
     axes = {axis: value for axis, value in point.axes.items() if not axis.startswith("algorithm.")}
     return {
         role: replace(
             point,
             algorithm=need.algorithm,
-            method=labels["methods"][need.algorithm],
+            method=written.labels["methods"][need.algorithm],
             model=need.model or point.model,
             axes=axes,
         )
@@ -56,17 +59,34 @@ def needed_points(table: SuiteTable, labels: Labels, point: Point) -> dict[str, 
     }
 
 
-def below(table: SuiteTable, labels: Labels, point: Point) -> Iterator[Point]:
-    """Yield the points of all that a point needs, in whatever depth."""
-    for other in needed_points(table, labels, point).values():
+def needed_points(written: Written, points: Sequence[tuple[int, Point]]) -> list[tuple[int, Point]]:
+    """Return the points of all that these points need, in whatever depth, with the numbers of
+    their grids.
+
+    Raises
+    ------
+    ConfigError
+        An algorithm cannot learn from the dataset of one that needs it.
+    """
+    found = [(number, other) for number, point in points for other in _below(written, point)]
+    for number, algorithm, dataset in dict.fromkeys(
+        (number, point.algorithm, point.dataset) for number, point in found
+    ):
+        kind = get("datasets", written.labels["datasets"][dataset]).kind
+        refuse_pairs(written, number, algorithm, {dataset: kind})
+    return found
+
+
+def _below(written: Written, point: Point) -> Iterator[Point]:
+    for other in needs_at(written, point).values():
         yield other
-        yield from below(table, labels, other)
+        yield from _below(written, other)
 
 
 def _problems(
-    table: SuiteTable, labels: Labels, label: str, needs: Mapping[str, NeedTable]
+    written: Written, label: str, needs: Mapping[str, NeedTable]
 ) -> Iterator[tuple[KeyPath, str]]:
-    path: KeyPath = ("algorithms", label)
+    labels, path = written.labels, ("algorithms", label)
     registered = labels["methods"][label]
     roles: Mapping[str, type[Any]] = get("methods", registered).needs
     if needs and not roles:
@@ -92,15 +112,15 @@ def _problems(
                 f"no model is called '{need.model}'; there are "
                 f"{', '.join(known)}{nearest(need.model, known)}",
             )
-        elif (why := _cannot_play(labels, need.algorithm, registered, role)) or (
-            why := _is_bare(table, labels, need.algorithm)
+        elif (why := _cannot_play(written, need.algorithm, registered, role)) or (
+            why := _is_bare(written, need.algorithm)
         ):
             yield where, why
 
 
-def _cannot_play(labels: Labels, algorithm: str, registered: str, role: str) -> str:
+def _cannot_play(written: Written, algorithm: str, registered: str, role: str) -> str:
     """Why the method behind an algorithm cannot play a role, or nothing."""
-    other = labels["methods"][algorithm]
+    other = written.labels["methods"][algorithm]
     if other not in names("methods") or _can_play(other, registered, role):
         return ""  # told elsewhere, or right
     kind = get("methods", registered).needs[role]
@@ -122,9 +142,9 @@ def _a_kind(kind: type[Any]) -> str:
     return "an algorithm" + ("" if kind.__name__ == "Method" else f" with a {kind.__name__}")
 
 
-def _is_bare(table: SuiteTable, labels: Labels, label: str) -> str:
+def _is_bare(written: Written, label: str) -> str:
     """Why an algorithm without an entry cannot be one, or nothing."""
-    if label in table.algorithms or labels["methods"].get(label, label) not in names("methods"):
+    if label in written.table.algorithms or label not in names("methods"):
         return ""
     roles = get("methods", label).needs
     return (

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from metabench.registry.settings import unknown_key, wrong_value
-from metabench.suite.document import Document, KeyPath, flat, nested, preview
+from metabench.suite.document import Document, KeyPath, preview
 from metabench.suite.schema import Table
+from metabench.suite.toml import flat, nested
 
 M = TypeVar("M", bound=Table)
 

@@ -9,19 +9,31 @@ Nothing is coerced: `"5"` is no 5 and `true` is no 1. A key that a model does no
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from metabench.bounds import LEAST_CONFIDENCE, MOST_CONFIDENCE
-from metabench.identity import canonical
-from metabench.suite.document import toml_value
-from metabench.text import CONTROL
-
-T = TypeVar("T")
+from metabench.suite.value_types import (
+    Amount,
+    BatchNorm,
+    Count,
+    Episodes,
+    Name,
+    OneOrMore,
+    Positive,
+    Seeds,
+    Setting,
+    Size,
+    Steps,
+    Text,
+    Threads,
+    Ways,
+    Workers,
+    distinct,
+)
 
 BUDGETS = ("iterations", "tasks", "seconds")
 SECTIONS = ("train", "validate", "evaluate", "algorithm", "model", "dataset")
@@ -29,83 +41,6 @@ TABLE_OF: dict[str, str] = {"methods": "algorithms", "models": "models", "datase
 SECTION_OF: dict[str, str] = {"methods": "algorithm", "models": "model", "datasets": "dataset"}
 """Where a suite names what is registered in a group: `[algorithms.X]` is an entry, `algorithm.KEY`
 a setting."""
-_NAME = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9_.+-]{0,63}")
-_CONTROL = re.compile(f"[{CONTROL}]")
-
-
-def is_name(text: str) -> bool:
-    """Whether `text` can name a suite, algorithm, dataset, model, profile or claim: such names
-    become parts of file names."""
-    return _NAME.fullmatch(text) is not None
-
-
-def _a_name(text: str) -> str:
-    if not is_name(text):
-        raise PydanticCustomError(
-            "name",
-            "a name has letters, digits and _ . + - only, at most 64, and begins with no . or -",
-        )
-    return text
-
-
-def _a_text(text: str) -> str:
-    if found := _CONTROL.search(text):
-        raise PydanticCustomError(
-            "text",
-            "holds the control character {code}; take it out",
-            {"code": f"U+{ord(found[0]):04X}"},
-        )
-    return text
-
-
-def _listed(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
-
-
-def _first_integers(value: Any) -> Any:
-    """`seeds = 5` means 0 ... 4."""
-    counts = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_SEEDS
-    return list(range(value)) if counts else value
-
-
-def _distinct(values: list[T]) -> list[T]:
-    seen: set[str] = set()
-    for value in values:
-        if (text := canonical(value)) in seen:
-            raise PydanticCustomError(
-                "duplicate", "{value} stands there twice", {"value": toml_value(value)}
-            )
-        seen.add(text)
-    return values
-
-
-# Upper bounds are for slips of the keyboard: what is beyond them would only fill the memory, or
-# never end.
-MAX_SEEDS = 10_000
-MAX_PROCESSES = 1_024
-LARGEST = 1_000_000_000_000
-Amount = Annotated[float, Ge(-LARGEST), Le(LARGEST)]
-Positive = Annotated[float, Gt(0), Le(LARGEST)]
-Name = Annotated[str, AfterValidator(_a_name), "a name"]
-Text = Annotated[str, AfterValidator(_a_text)]
-Count = Annotated[int, Ge(1), Le(1_000_000_000)]
-Episodes = Annotated[int, Ge(1), Le(1_000_000)]
-Size = Annotated[int, Ge(1), Le(10_000)]
-Ways = Annotated[int, Ge(2), Le(10_000)]
-Workers = Annotated[int, Ge(0), Le(MAX_PROCESSES)]
-Threads = Annotated[int, Ge(1), Le(MAX_PROCESSES)]
-OneOrMore = Annotated[list[T], BeforeValidator(_listed), MinLen(1), AfterValidator(_distinct)]
-Seed = Annotated[int, Ge(0), Le(2**31)]
-Seeds = Annotated[
-    list[Seed],
-    BeforeValidator(_first_integers),
-    MinLen(1),
-    AfterValidator(_distinct),
-    "a number of seeds, at least 1, or a list of seeds from 0 up",
-]
-BatchNorm = Literal["default", "query", "joint", "support", "support_plus_one", "running"]
-Steps = Literal["default"] | Annotated[int, Ge(0), Le(10_000)]
-Setting = dict[str, Any]
 
 
 class Table(BaseModel):
@@ -292,7 +227,7 @@ class GridTable(Table):
     ways: OneOrMore[Ways] | None = None
     shots: OneOrMore[Size]
     seeds: Seeds
-    axes: dict[str, Annotated[list[Any], MinLen(1), AfterValidator(_distinct)]] = {}
+    axes: dict[str, Annotated[list[Any], MinLen(1), AfterValidator(distinct)]] = {}
 
 
 class ClaimTable(Table):

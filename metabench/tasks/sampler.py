@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,19 +60,66 @@ class ClassTable:
         filled."""
         if shape.ways is None:
             raise ValueError("a classification episode has ways")
-        if shape.ways > len(self.classes):
-            raise DataError(
-                f"{self.title} has {len(self.classes)} classes, too few for {shape.ways}-way "
-                "episodes"
-            )
-        if (needed := shape.shots + shape.query_shots) > self.sizes.min():
-            smallest = int(self.sizes.argmin())
-            raise DataError(
-                f"{self.title}: class {self.names[smallest]!r} has {self.sizes[smallest]} images, "
-                "too few for episodes of "
-                f"{shape.shots} shots and {shape.query_shots} queries a class ({needed} images)"
-            )
+        if found := shortage(self.title, self.names, self.sizes, shape):
+            raise DataError(found.why)
         return shape.ways
+
+
+@dataclass(frozen=True)
+class Shortage:
+    """What a split lacks for episodes of a shape.
+
+    Attributes
+    ----------
+    of
+        What is too many: ``ways``, ``shots`` alone, ``query_shots`` beside them, or disjoint
+        ``episodes``.
+    why
+        In words.
+    """
+
+    of: Literal["ways", "shots", "query_shots", "episodes"]
+    why: str
+
+
+def shortage(
+    title: str,
+    names: Sequence[str],
+    sizes: Integers,
+    shape: EpisodeShape,
+    disjoint: int | None = None,
+) -> Shortage | None:
+    """Say what a split lacks for episodes of `shape`; None where it can fill them.
+
+    Parameters
+    ----------
+    title
+        What the split is called.
+    names, sizes
+        ``[C]`` the classes, and how many images each has.
+    disjoint
+        How many episodes are wanted of which no two share an image; None where any may.
+    """
+    assert shape.ways is not None
+    if shape.ways > len(sizes):
+        why = f"{title} has {len(sizes)} classes, too few for {shape.ways}-way episodes"
+        return Shortage("ways", why)
+    if (needed := shape.shots + shape.query_shots) > sizes.min():
+        smallest = int(sizes.argmin())
+        why = (
+            f"{title}: class {names[smallest]!r} has {sizes[smallest]} images, too few for "
+            f"{shape.shots}-shot episodes with {shape.query_shots} queries a class ({needed} "
+            "images)"
+        )
+        return Shortage("shots" if shape.shots >= sizes.min() else "query_shots", why)
+    if disjoint is not None and disjoint > (most := most_disjoint(sizes, shape)):
+        why = (
+            f"{title} holds at most {most} disjoint {shape.ways}-way {shape.shots}-shot episodes "
+            f"with {shape.query_shots} queries a class; {disjoint} were asked for (fewer queries a "
+            "class leave room for more)"
+        )
+        return Shortage("episodes", why)
+    return None
 
 
 def choose(rng: np.random.Generator, sizes: Integers, k: int) -> Integers:
@@ -149,12 +197,8 @@ def draw_disjoint(
         As `draw_episodes`, and where there are not so many such episodes; says how many there are.
     """
     ways, images = table.check(shape), shape.shots + shape.query_shots
-    if count > (most := most_disjoint(table.sizes, shape)):
-        raise DataError(
-            f"{table.title} holds at most {most} disjoint episodes of {ways} ways, {shape.shots} "
-            f"shots and {shape.query_shots} queries a class; "
-            f"{count} were asked for (fewer queries a class leave room for more)"
-        )
+    if found := shortage(table.title, table.names, table.sizes, shape, count):
+        raise DataError(found.why)
     shuffled = [
         table.members[start + rng.permutation(size)]
         for start, size in zip(table.starts, table.sizes, strict=True)

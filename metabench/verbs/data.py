@@ -14,8 +14,8 @@ from metabench.errors import ConfigError, DataError, MetabenchError, nearest, so
 from metabench.identity import digest
 from metabench.io.files import make_folder
 from metabench.suite import Suite, every_suite
-from metabench.suite.document import toml_value
 from metabench.suite.project import Project
+from metabench.suite.toml import toml_value
 from metabench.verbs.target import current_project
 
 

@@ -18,7 +18,7 @@ from metabench.registry.settings import check
 from metabench.runner.resources import EngineName, Resources, resources
 from metabench.suite import Suite, load_suite, parse_seeds
 from metabench.suite.project import Project, home_expanded
-from metabench.suite.schema import Seed, Threads, Workers
+from metabench.suite.value_types import Seed, Threads, Workers
 from metabench.text import one_line
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,4})?")

@@ -394,7 +394,7 @@ def test_disjoint_episodes_of_the_data_at_hand(real_omniglot: Path) -> None:
         episodes=most + 1,
     )
     with pytest.raises(
-        DataError, match=f"the test split of Omniglot holds at most {most} disjoint episodes"
+        DataError, match=f"the test split of Omniglot holds at most {most} disjoint 5-way"
     ):
         too_many.draw(0, 1)
 

@@ -18,8 +18,9 @@ from suite_project import GOOD, load, write_suite
 
 from metabench.errors import ConfigError
 from metabench.suite import load_suite, suite_names
-from metabench.suite.document import read_document, toml_text
+from metabench.suite.document import read_document
 from metabench.suite.project import load_project
+from metabench.suite.toml import toml_text
 
 # what is wrong: (what is replaced in the good suite, by what, what the message must say)
 BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -592,8 +593,20 @@ def test_says_what_is_wrong_with_a_large_suite_within_seconds(tmp_path: Path, na
     assert len(message) < 10_000
 
 
-@pytest.mark.parametrize("kind", ["loop", "dangling", "pipe", "device", "folder", "bytes"])
-def test_what_is_no_file_is_no_suite_and_in_nobodys_way(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("loop", "odd.toml in suites/ is a link to odd.toml, where no file is"),
+        ("dangling", "odd.toml in suites/ is a link to nowhere, where no file is"),
+        ("pipe", "odd.toml in suites/ is another file, and a suite is a TOML file"),
+        ("device", "odd.toml in suites/ is another file, and a suite is a TOML file"),
+        ("folder", "odd.toml in suites/ is a folder, and a suite is a TOML file"),
+        ("bytes", "no such suite; there are x in suites/"),
+    ],
+)
+def test_what_is_no_file_is_no_suite_and_in_nobodys_way(
+    tmp_path: Path, kind: str, says: str
+) -> None:
     write_suite(tmp_path, GOOD)
     odd = tmp_path / "suites" / "odd.toml"
     make: dict[str, Callable[[], object]] = {
@@ -608,8 +621,13 @@ def test_what_is_no_file_is_no_suite_and_in_nobodys_way(tmp_path: Path, kind: st
     project = load_project(tmp_path)
     assert suite_names(project) == ["x"]
     assert load_suite("x", project).name == "x"
-    with pytest.raises(ConfigError, match=r"there are x in suites/|a suite is a TOML file"):
+    with pytest.raises(ConfigError) as caught:
         load_suite("odd", project)
+    assert str(caught.value) == f"'odd': {says}"
+    if kind != "bytes":
+        by_path = says.removeprefix("odd.toml in suites/ ")
+        with pytest.raises(ConfigError, match=rf"^'suites/odd.toml': {by_path}$"):
+            load_suite("suites/odd.toml", project)
 
 
 @pytest.mark.parametrize(

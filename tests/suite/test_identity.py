@@ -19,10 +19,10 @@ from metabench import registry
 from metabench.cells import Cell, Evaluate, Fit, Part, Train, Validate
 from metabench.identity import canonical, digest, without_defaults
 from metabench.registry.settings import make_part
-from metabench.suite.document import toml_text
 from metabench.suite.layers import RECIPE_TABLES
 from metabench.suite.parsing import keys
 from metabench.suite.schema import TABLE_OF
+from metabench.suite.toml import toml_text
 
 FIT = Fit(
     "maml",
@@ -209,7 +209,9 @@ def test_every_recipe_key_can_be_said(section: str) -> None:
 def test_every_key_of_the_recipe_moves_the_id(tmp_path: Path, section: str, key: str) -> None:
     default = {field.name: field.default for field in dataclasses.fields(RECIPES[section])}[key]
     value = "other" if key == "on" else another(get_type_hints(RECIPES[section])[key], default)
-    value = {"batch_norm": "support", "target": 0.5}.get(key, value)
+    # of which Omniglot has enough drawings
+    possible = {"batch_norm": "support", "target": 0.5, "shots": 2, "query_shots": 3}
+    value = possible.get(key, value)
     recipe = (
         {**BASE["train"], "schedule": "step"}
         if key in ("step_every", "step_factor")
@@ -218,7 +220,10 @@ def test_every_key_of_the_recipe_moves_the_id(tmp_path: Path, section: str, key:
     budget = {} if key in ("tasks", "seconds") else recipe
     # which alone may be trained with other ways
     method = {"grid": [{**BASE["grid"][0], "algorithms": ["protonet"]}]} if key == "ways" else {}
-    base, moved = ({**BASE, "train": budget, "datasets": ELSEWHERE, **method} for _ in range(2))
+    few = {"evaluate": {"episodes": 50}} if key == "sampling" else {}
+    base, moved = (
+        {**BASE, "train": budget, "datasets": ELSEWHERE, **method, **few} for _ in range(2)
+    )
     base["train"] = recipe
     moved[section] = {**moved.get(section, {}), key: value}
     before, after = cell_of(tmp_path, base), cell_of(tmp_path, moved)
@@ -226,6 +231,9 @@ def test_every_key_of_the_recipe_moves_the_id(tmp_path: Path, section: str, key:
     # cells that differ in evaluation alone share a fit
     assert (after.fit.id != before.fit.id) == (section != "evaluate")
 
+
+NEEDS = {"finetuned": {"needs": {"start": "pretrained"}}}
+"""What a method needs of others, without which there is no such algorithm."""
 
 SETTINGS = [
     (group, name, field.name)
@@ -241,7 +249,8 @@ def test_every_setting_moves_the_id(
     tmp_path: Path, group: registry.Group, name: str, key: str
 ) -> None:
     settings = registry.get(group, name).Settings
-    together = COMPANIONS.get((name, key), {})
+    needs = NEEDS.get(name, {}) if group == "methods" else {}
+    together = COMPANIONS.get((name, key), {}) | needs
     default = together.get(key, getattr(settings(), key))
     other = OTHERS.get((name, key)) or another(
         get_type_hints(settings, include_extras=True)[key], default
@@ -249,8 +258,9 @@ def test_every_setting_moves_the_id(
     said = {**together, key: other}
     regression = name in ("sinusoid", "mlp", "oracle")
     dataset = name if group == "datasets" else "sinusoid" if regression else "omniglot"
+    algorithm = name if group == "methods" else "maml"
     grid = {
-        "algorithms": name if group == "methods" else "maml",
+        "algorithms": list(dict.fromkeys([algorithm, "maml"])),  # which heeds [train]
         "datasets": dataset,
         "shots": 1,
         "seeds": 1,
@@ -265,8 +275,8 @@ def test_every_setting_moves_the_id(
 
 @pytest.mark.parametrize("key", ["ways", "shots"])
 def test_shape_of_the_episodes_moves_the_id(tmp_path: Path, key: str) -> None:
-    larger = {**BASE, "grid": [{**BASE["grid"][0], key: 6}]}
-    assert cell_of(tmp_path, larger).id != cell_of(tmp_path, BASE).id
+    other = {**BASE, "grid": [{**BASE["grid"][0], key: 3}]}
+    assert cell_of(tmp_path, other).id != cell_of(tmp_path, BASE).id
 
 
 def test_fits_are_shared_where_training_is_the_same(tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from suite_project import GOOD, load, write_suite
 from metabench.cells import Cell, Part
 from metabench.errors import ConfigError
 from metabench.suite import Suite, every_suite, load_suite, parse_seeds, suite_names
-from metabench.suite.document import Document, read_document, toml_text, toml_value
+from metabench.suite.document import Document, read_document
 from metabench.suite.networks import misfit
 from metabench.suite.project import load_project
+from metabench.suite.toml import toml_text, toml_value
 
 ROOT = Path(__file__).parents[2]
 GRID = '[grid]\nalgorithms = "maml"\ndatasets = "omniglot"\nways = 5\nshots = 1\nseeds = 1\n'
@@ -153,12 +154,9 @@ def test_batch_norm_is_the_methods_unless_said(tmp_path: Path) -> None:
         "running",
         "query",
     ]
-    text = (
-        text.replace('"omniglot"', '"sinusoid"')
-        .replace("ways = 5\n", "")
-        .replace('["maml", "protonet"]', '"maml"')
-    )
-    assert only_cell(load(tmp_path, text)).evaluate.batch_norm is None
+    text += '\n[[grid]]\nalgorithms = "maml"\ndatasets = "sinusoid"\nshots = 10\nseeds = 1\n'
+    suite = load(tmp_path, text.replace("[grid]", "[[grid]]", 1))
+    assert [cell.evaluate.batch_norm for cell in suite.cells][3:] == [None]
 
 
 def test_lists_in_evaluate_share_a_fit(tmp_path: Path) -> None:
@@ -435,7 +433,9 @@ def test_resolved_suite_expands_to_the_same_cells_without_project_and_profile(
     )
     suite = load(
         tmp_path,
-        GOOD.replace("train.iterations = 10\n", "train.iterations = 10\nseeds = [4]\n"),
+        GOOD.replace("train.iterations = 10\n", "train.iterations = 10\nseeds = [4]\n").replace(
+            "episodes = 200", "episodes = 20"
+        ),
         profile=profile,
     )
     again = load(tmp_path_factory.mktemp("elsewhere"), suite.resolved)

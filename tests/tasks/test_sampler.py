@@ -116,7 +116,8 @@ def test_too_few_classes_or_images_are_told() -> None:
     with pytest.raises(DataError, match=r"the split has 3 classes, too few for 5-way"):
         draw_episodes(rng, table, EpisodeShape(5, 1, 1), 1)
     with pytest.raises(
-        DataError, match=r"'class 10' has 12 images.*1 shots and 15 queries a class \(16 images\)"
+        DataError,
+        match=r"'class 10' has 12 images.*1-shot episodes with 15 queries a class \(16 images\)",
     ):
         draw_episodes(rng, table, EpisodeShape(3, 1, 15), 1)
 

@@ -1,0 +1,116 @@
+"""The evaluations of a fit: the product of the lists in `[evaluate]`, each checked against the
+method, the model and the datasets that it is for."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from reprlib import repr as shortened
+from typing import Any
+
+from metabench.cells import Evaluate, Fit, Part
+from metabench.errors import ConfigError, nearest
+from metabench.registry import accusation, blamed, checked, get
+from metabench.registry.settings import build
+from metabench.suite.layers import Layer, Point, merged, resolve_part, values
+from metabench.suite.networks import task_of
+from metabench.suite.points import refuse_explosion
+from metabench.suite.written import Written
+
+SAME = "same"
+
+
+def evaluations(
+    written: Written, number: int, point: Point, layers: Sequence[Layer], fit: Fit
+) -> Iterator[tuple[Evaluate, str]]:
+    """Yield every evaluation of a fit, with the label of the dataset it is on.
+
+    Raises
+    ------
+    ConfigError
+        One that is impossible.
+    """
+    said = merged(layers, "evaluate")
+    lists: dict[str, list[Any]] = {"batch_norm": ["default"], "on": [SAME], "steps": ["default"]}
+    # an axis says one at a time
+    lists |= {
+        key: value if isinstance(value, list) else [value] for key, value in values(said).items()
+    }
+    if not has_batch_norm(fit.model):
+        lists["batch_norm"] = [None]
+    if not get("methods", fit.method.name).adapts:
+        lists["steps"] = ["default"]
+    refuse_explosion(written, math.prod(map(len, lists.values())))
+    for choice in itertools.product(*lists.values()):
+        evaluate = dict(zip(lists, choice, strict=True))
+        if evaluate["batch_norm"] == "default":
+            evaluate["batch_norm"] = fit.method.settings["test_batch_norm"]
+        elif evaluate["batch_norm"] is not None:
+            _check_batch_norm(fit.method.name, evaluate["batch_norm"], said["batch_norm"][1])
+        evaluate["steps"] = None if evaluate["steps"] == "default" else evaluate["steps"]
+        label = evaluate.pop("on")
+        other = (
+            _other_dataset(written, number, point, label, fit, said["on"][1])
+            if label not in (SAME, point.dataset)
+            else None
+        )
+        yield (
+            Evaluate(point.ways, point.shots, **evaluate, on=other),
+            SAME if other is None else label,
+        )
+
+
+def has_batch_norm(part: Part) -> bool:
+    """Whether a model normalises by batches, as it says itself."""
+    model = get("models", part.name)
+    with blamed("models", part.name):
+        answer = model.has_batch_norm(build(model.Settings, part.settings))
+    if not isinstance(answer, bool):
+        raise accusation(
+            "models",
+            part.name,
+            f"answers has_batch_norm with {shortened(answer)}; expected True or False",
+        )
+    return answer
+
+
+def _check_batch_norm(method: str, mode: str, layer: Layer) -> None:
+    try:
+        checked("methods", method, "test_batch_norm", mode)
+    except ValueError as error:
+        why = f"'{method}' cannot be tested with '{mode}': {error}"
+        raise layer.document.error((layer.place("evaluate", "batch_norm"), why)) from None
+
+
+def _other_dataset(
+    written: Written, number: int, point: Point, label: str, fit: Fit, layer: Layer
+) -> Part | None:
+    """Return the dataset `label`, on which a fit of another dataset is tested; None where the two
+    are the same."""
+
+    def refused(why: str) -> ConfigError:
+        return layer.document.error((layer.place("evaluate", "on"), why))
+
+    labels = written.labels["datasets"]
+    if label not in labels:
+        known = [SAME, *sorted(labels)]
+        raise refused(
+            f"no dataset is called '{label}'; there are {', '.join(known)}{nearest(label, known)}"
+        )
+    there = written.layers_at(number, replace(point, dataset=label))
+    part = resolve_part("datasets", label, labels[label], there)
+    kinds = [get("datasets", found.name).kind for found in (fit.dataset, part)]
+    if kinds[0] != kinds[1]:
+        raise refused(
+            f"weights trained on '{point.dataset}', which is {kinds[0]}, cannot be tested on "
+            f"'{label}', which is {kinds[1]}"
+        )
+    shapes = [task_of(found, point.ways).input_shape for found in (fit.dataset, part)]
+    if shapes[0] != shapes[1]:
+        raise refused(
+            f"weights trained on '{point.dataset}' take inputs of shape {shapes[0]}, and those "
+            f"of '{label}' have {shapes[1]}"
+        )
+    return None if part.identity() == fit.dataset.identity() else part
