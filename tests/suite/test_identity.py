@@ -239,6 +239,9 @@ def test_every_key_of_the_recipe_moves_the_id(tmp_path: Path, section: str, key:
     assert (after.fit.id != before.fit.id) == (section != "evaluate")
 
 
+NEEDS = {"finetuned": {"needs": {"start": "pretrained"}}}
+"""What a method needs of others, without which there is no such algorithm."""
+
 SETTINGS = [
     (group, name, field.name)
     for group in registry.GROUPS
@@ -253,7 +256,8 @@ def test_every_setting_moves_the_id(
     tmp_path: Path, group: registry.Group, name: str, key: str
 ) -> None:
     settings = registry.get(group, name).Settings
-    together = COMPANIONS.get((name, key), {})
+    needs = NEEDS.get(name, {}) if group == "methods" else {}
+    together = COMPANIONS.get((name, key), {}) | needs
     default = together.get(key, getattr(settings(), key))
     other = OTHERS.get((name, key)) or another(
         get_type_hints(settings, include_extras=True)[key], default
