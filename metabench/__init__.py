@@ -44,6 +44,7 @@ def run(
     workers: int | None = None,
     threads: int | None = None,
     device: str = "auto",
+    engine: Literal["process", "inline"] = "process",
     timeout: float | None = None,
     fail_fast: bool = False,
     stale: Literal["keep", "rerun"] | None = None,
@@ -69,6 +70,8 @@ def run(
         Of each fit. Both are those of `benchmark.toml` unless said.
     device
         `auto` (CUDA where there is any), `cpu`, `cuda` or `cuda:N`.
+    engine
+        What fits run on: a `process` for each, or `inline`, one after another in this process.
     timeout
         Seconds after which a fit is killed.
     fail_fast
@@ -97,6 +100,7 @@ def run(
         workers=workers,
         threads=threads,
         device=device,
+        engine=engine,
         timeout=timeout,
         fail_fast=fail_fast,
         stale=stale,

@@ -8,8 +8,8 @@ worker process and serialise to JSON. Their ids hash what shapes the numbers and
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -125,6 +125,8 @@ class Fit:
     ----------
     model
         None for a method without a network.
+    needs
+        Role -> the fit whose weights play it: what this one starts from, or learns from.
     """
 
     algorithm: str
@@ -135,6 +137,7 @@ class Fit:
     validate: Validate
     seed: int
     root_seed: int
+    needs: Mapping[str, Fit] = field(default_factory=dict)
 
     @property
     def parts(self) -> list[tuple[Literal["methods", "models", "datasets"], Part]]:
@@ -154,6 +157,7 @@ class Fit:
     def identity(self) -> dict[str, Any]:
         """The canonical configuration that `id` hashes."""
         model = {} if self.model is None else {"model": self.model.identity()}
+        needs = {role: need.id for role, need in self.needs.items()}
         return {
             "protocol": PROTOCOL,
             "method": self.method.identity(),
@@ -163,7 +167,19 @@ class Fit:
             "validate": without_defaults(self.validate),
             "seed": self.seed,
             "root_seed": self.root_seed,
+            **({"needs": needs} if needs else {}),
         }
+
+    def at_seed(self, seed: int) -> Fit:
+        """This fit, and all that it needs, at another seed."""
+        needs = {role: need.at_seed(seed) for role, need in self.needs.items()}
+        return dataclasses.replace(self, seed=seed, needs=needs)
+
+    def family(self) -> Iterator[Fit]:
+        """This fit, and all that it needs, in whatever depth."""
+        yield self
+        for need in self.needs.values():
+            yield from need.family()
 
 
 @dataclass(frozen=True)

@@ -253,6 +253,13 @@ def _add_cells(verb: Parser) -> None:
         default="auto",
         help="auto (CUDA where there is any), cpu, cuda or cuda:N (default: auto)",
     )
+    verb.add_argument(
+        "--engine",
+        choices=("process", "inline"),
+        default="process",
+        help="what fits run on: a process for each (default), or inline, one after another in this "
+        "process, for debuggers and where no processes can be started; it can kill none",
+    )
 
 
 def _add_plan(verbs: Any) -> None:

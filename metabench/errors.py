@@ -57,7 +57,15 @@ class UnwritableError(FolderError):
 
 
 class StartError(MetabenchError):
-    """Processes that run fits cannot be started here."""
+    """Fits cannot be run here: no process can be started, or torch cannot be imported."""
+
+
+class DivergedError(MetabenchError):
+    """The training of a fit whose weights alone are wanted diverged, so that there are none."""
+
+
+class NeedError(MetabenchError):
+    """A fit that another one needs has left no weights."""
 
 
 class StaleError(MetabenchError):

@@ -134,9 +134,10 @@ def _iterations_to_target(record: Record) -> float | None:
     """The first validated iteration whose score reached the target; None where none did, and where
     there is no target."""
     target, curve = record.get("target") or {}, record["result"].get("validation") or {}
-    if (wanted := target.get("score")) is None:
+    wanted, higher_is_better = target.get("score"), target.get("higher_is_better")
+    if wanted is None or higher_is_better is None:
         return None
-    sign = 1 if target["higher_is_better"] else -1
+    sign = 1 if higher_is_better else -1
     points = zip(*(curve.get(key) or [] for key in ("iteration", "score", "loss")), strict=False)
     return next(
         (

@@ -102,7 +102,7 @@ def test_wrong_words_are_told_with_the_nearest_right_one(
             "--threads 2000: expected a whole number, at least 1, at most 1,024",
         ),
         (("run", "mixed", "--out", ""), "--out '': expected a folder"),
-        (("plan", "mixed", "--seeds", ""), "--seeds : expected seeds such as 0-4"),
+        (("plan", "mixed", "--seeds", ""), "seeds '': expected seeds such as 0-4"),
         (("run", "suites"), "'suites': no such suite"),
         (("run", "suites/mixed"), "no such file (did you mean 'suites/mixed.toml'?)"),
         (("run", "reports/mixed"), "'reports/mixed': is a folder, and a suite is a TOML file"),

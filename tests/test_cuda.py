@@ -20,7 +20,8 @@ from metabench import registry
 from metabench.cells import Cell
 from metabench.experiment.fit import CellOutcome, Progress, run_fit
 from metabench.experiment.weights import Keeping
-from metabench.runner.run import resources, run_suite
+from metabench.runner.resources import resources
+from metabench.runner.run import run_suite
 from metabench.suite import load_suite
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")

@@ -38,10 +38,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"seeds": []}, "seeds = []: expected a list of seeds"),
     ({"seeds": [0.5]}, "seeds = [0.5]: expected a list of seeds"),
     ({"seeds": [True]}, "seeds = [True]: expected a list of seeds"),
-    ({"seeds": "a-b"}, "--seeds a-b: expected seeds such as 0-4"),
+    ({"seeds": "a-b"}, "seeds a-b: expected seeds such as 0-4"),
     ({"seeds": [7]}, "the suite has no seed 7; it has 0, 1"),
     ({"only": 3}, "only = 3: expected restrictions such as 'algorithm=maml', or a list of them"),
-    ({"only": "algorithm"}, "--only algorithm: expected KEY=VALUE"),
+    ({"only": "algorithm"}, "only algorithm: expected KEY=VALUE"),
     (
         {"only": "algorithm=prin"},
         "no cell has algorithm=prin; there are none, print (did you mean 'print'?)",

@@ -17,7 +17,9 @@ import numpy as np
 import psutil
 
 from metabench.records import RecordStore
-from metabench.runner.run import RunSummary, resources, run_suite
+from metabench.runner.following import RunSummary
+from metabench.runner.resources import EngineName, resources
+from metabench.runner.run import run_suite
 from metabench.suite import load_suite
 from metabench.suite.project import Project, load_project
 
@@ -77,12 +79,13 @@ class Workshop:
         out: Path | None = None,
         only: tuple[str, ...] = (),
         seeds: list[int] | None = None,
+        engine: EngineName = "process",
         **options: Any,
     ) -> RunSummary:
         """Run a suite within this process."""
         suite = load_suite(name, self.project, only=only, seeds=seeds)
         return run_suite(
-            suite, self.project, using=resources("cpu", workers, 1), out=out, **options
+            suite, self.project, using=resources("cpu", workers, 1, engine), out=out, **options
         )
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -222,7 +222,7 @@ def write(path: Path, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -
     """
     kept = _contents(tensors)
     text = json.dumps(facts)
-    make_folder(path.parent)
+    make_folder(path.parent, parents=False)  # a run folder that was deleted does not come back
     write_bytes(path, safetensors.torch.save(kept, {_TEXT: text, _DIGEST: _digest(text, kept)}))
 
 

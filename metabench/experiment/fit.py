@@ -16,7 +16,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +29,12 @@ from torch import nn
 from metabench import registry
 from metabench.cells import Cell, Fit, Part
 from metabench.datasets.dataset import Dataset, Split
-from metabench.errors import DataError
-from metabench.experiment.checkpoints import Checkpoint, Cost, Origin
+from metabench.errors import DataError, DivergedError
+from metabench.experiment.checkpoints import Checkpoint, Cost, Origin, Tell
 from metabench.experiment.evaluation import Choice, Evaluation, choose, evaluate, figures_of
 from metabench.experiment.measure import MemoryPeaks
-from metabench.experiment.outcome import arrays_of, measured_of, result_of
+from metabench.experiment.needs import finished_needs
+from metabench.experiment.outcome import arrays_of, diverged_words, measured_of, result_of
 from metabench.experiment.returned import (
     broken,
     checked_arrays,
@@ -88,7 +89,8 @@ class CellOutcome:
 class Fitted:
     """What the cells of a fit share once its weights are there. `dataset` is that of training and
     validation; `resident_before` are the bytes that were resident before training, `remarks` what
-    people should know of how the weights came to be."""
+    people should know of how the weights came to be, `needs` what provenance says of the weights of
+    other fits that were taken."""
 
     method: Method
     state: State
@@ -96,7 +98,8 @@ class Fitted:
     trained: Trained
     device: torch.device
     resident_before: int
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[str, ...]
+    needs: Mapping[str, Any]
 
 
 def run_fit(
@@ -108,6 +111,7 @@ def run_fit(
     workers: int,
     progress: Callable[[Progress], None],
     keeping: Keeping = NOTHING_KEPT,
+    tests: bool = True,
 ) -> Iterator[CellOutcome]:
     """Run the fit that `cells` share, then each of them.
 
@@ -121,9 +125,15 @@ def run_fit(
         How many fits run at once (recorded beside the times).
     keeping
         Where the fit may find its weights or its checkpoint, and leaves them.
+    tests
+        Whether the cells are wanted; otherwise it is over with the training.
 
     Raises
     ------
+    DivergedError
+        The weights alone are wanted, and there are none.
+    NeedError
+        A fit that this one needs has left no weights.
     DataError
         Data is missing, or cannot fill the episodes.
     """
@@ -141,7 +151,7 @@ def run_fit(
     method = make_method(fit.method)
     privileged = "privileged" in method.wants
     dataset = open_dataset(fit.dataset, data, privileged)
-    test_datasets, missing = open_test_datasets(cells, dataset, data, privileged)
+    test_datasets, missing = open_test_datasets(cells if tests else (), dataset, data, privileged)
     state = initial_state(fit, method, dataset, where)
 
     with MemoryPeaks(where) as memory:
@@ -162,16 +172,23 @@ def run_fit(
             if weights is not None
             else None
         )
+        needs: dict[str, Any] = {}
         if trained is None:
+            needs = take_needs(fit, method, state, dataset, data, keeping, tell)
+            origin = dataclasses.replace(origin, provenance={**origin.provenance, **needs})
             checkpoint = keeping.checkpoint(origin, cost, tell) if method.trains else None
             with phase(state, fit.root_seed, "training", training=True, fit=fit.id):
                 training = train_fit(cells[0], method, state, dataset, where, progress, checkpoint)
             trained = Trained(training, checkpoint.cost if checkpoint else cost(), workers)
             if weights is not None and training.stopped != "diverged":
                 keep_weights(weights, state, trained, origin)
-    let_go_of_training(state, where)
+    if not tests:
+        if trained.training.stopped == "diverged":
+            raise DivergedError(diverged_words(trained.training))
+        return
+    let_go_of_training(method, state, where)
 
-    fitted = Fitted(method, state, dataset, trained, where, memory.before, tuple(remarks))
+    fitted = Fitted(method, state, dataset, trained, where, memory.before, tuple(remarks), needs)
     weighed = state_digest(state)
     for cell, test_dataset in test_datasets:
         with phase(state, fit.root_seed, "choice", training=False, cell=cell.id):
@@ -232,11 +249,13 @@ def run_cell(
         "training_data_digest": checked_content(fitted.dataset),
         "network": {"tasks": way.name, "why": way.why or None},
         "remarks": list(fitted.remarks),
+        **fitted.needs,
     }
     if trained.provenance is not None:
         made_on = {name: trained.provenance.get(name) for name in ("cpu", "gpu", "driver")}
         provenance |= {
             "weights": "kept",
+            **{key: trained.provenance[key] for key in ("needs",) if key in trained.provenance},
             "training_conditions": trained.provenance.get("conditions"),
             "training_machine": made_on,
         }
@@ -296,9 +315,41 @@ def _seed_noise(state: State, cell: Cell) -> None:
         )
 
 
-def let_go_of_training(state: State, device: torch.device) -> None:
+def take_needs(
+    fit: Fit,
+    method: Method,
+    state: State,
+    dataset: Dataset,
+    data: Path,
+    keeping: Keeping,
+    tell: Tell,
+) -> dict[str, Any]:
+    """Hand a method the fits that it needs; return what provenance says of them."""
+    if not fit.needs:
+        return {}
+    device = next((p.device for p in state.parameters()), torch.device("cpu"))
+
+    def build(need: Fit) -> tuple[Method, Dataset, State]:
+        other = make_method(need.method)
+        privileged = "privileged" in other.wants
+        same = (need.dataset.identity(), privileged) == (
+            fit.dataset.identity(),
+            "privileged" in method.wants,
+        )
+        its = dataset if same else open_dataset(need.dataset, data, privileged)
+        return other, its, initial_state(need, other, its, device)
+
+    finished, facts = finished_needs(fit, build, keeping, tell)
+    with phase(state, fit.root_seed, "needs", training=False, fit=fit.id):
+        method.take(state, finished)
+    return {"needs": facts}
+
+
+def let_go_of_training(method: Method, state: State, device: torch.device) -> None:
     """Free what training alone needed, so that the memory peak of the test is its own."""
     state.optimizer = None
+    if method.trains:
+        state.needed = {}
     if device.type == "cuda":
         torch.cuda.empty_cache()
 

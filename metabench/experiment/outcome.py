@@ -64,11 +64,7 @@ def result_of(
         "error": None,
     }
     if choice is None or tested is None:
-        return result | {
-            "error": _diverged(
-                f"the training loss was {_loss(training)} at iteration {training.iterations}"
-            )
-        }
+        return result | {"error": _diverged(diverged_words(training))}
     finite = tested.finite(choice.point)
     if not finite.all():
         return result | {
@@ -228,6 +224,8 @@ def _diverged(message: str) -> dict[str, Any]:
     return {"type": "Diverged", "message": message, "traceback": None}
 
 
-def _loss(training: Training) -> str:
+def diverged_words(training: Training) -> str:
+    """How a training diverged."""
     last = training.loss[-1] if training.loss else math.nan
-    return "not a number" if math.isnan(last) else "infinite"
+    loss = "not a number" if math.isnan(last) else "infinite"
+    return f"the training loss was {loss} at iteration {training.iterations}"

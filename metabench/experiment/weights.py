@@ -45,6 +45,10 @@ class Keeping:
         without it nothing is.
     stale
         Take up weights made under other conditions, too.
+    needs
+        Folder of the weights of fits that this one needs, or None;
+    conditions_of_needs
+        of each of them, by its id, the conditions of now.
     """
 
     weights: Path | None = None
@@ -52,6 +56,8 @@ class Keeping:
     every: float = 60.0
     provenance: Mapping[str, Any] = field(default_factory=dict)
     stale: bool = False
+    needs: Path | None = None
+    conditions_of_needs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def weights_of(self, fit: str) -> Path | None:
         """Where the weights of the fit with this id lie, or will."""

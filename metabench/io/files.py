@@ -106,8 +106,8 @@ def open_temporary(path: Path) -> BinaryIO:
     return temporary(path).open("xb")
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder and those above it, where they are missing.
+def make_folder(path: Path, *, parents: bool = True) -> None:
+    """Make a folder where it is missing, with `parents` also those above it.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def make_folder(path: Path) -> None:
         Something keeps it from being made.
     """
     with told_when_unwritable(path):
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=parents, exist_ok=True)
 
 
 def is_disk_full(error: BaseException) -> bool:

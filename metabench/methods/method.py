@@ -4,7 +4,7 @@ runner or command line."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -39,6 +39,9 @@ class State(nn.Module):
         The outer optimiser, or None for a method that does not train.
     generator
         Of the noise of training, or None for a method without any.
+    needed
+        Role -> the finished fit that plays it, for a method that `needs` any. No part of what is
+        kept, and gone once a training is over.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class State(nn.Module):
         self.model = model
         self.optimizer = optimizer
         self.generator = generator
+        self.needed: dict[str, Finished] = {}
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,15 @@ class Moment:
     total: int | None = None
     spent: float = 0.0
     rate: float = 1.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A fit that is over, as one that needs it meets it: its method, and its state, frozen and in
+    the mode of evaluation."""
+
+    method: Method
+    state: State
 
 
 @dataclass(frozen=True)
@@ -126,6 +139,9 @@ class Method(ABC):
     embeds_images_alone
         Whether its scores follow from embeddings of single images, wherever these do not depend on
         other images: then evaluation may embed each test image once (`embed`) and `compare`.
+    needs
+        Role -> what the method must be of a fit that this one needs, `Method` where any will do.
+        The suite says which algorithm plays it.
     version
         Raised whenever the same settings come to mean other numbers.
     Settings
@@ -141,6 +157,7 @@ class Method(ABC):
     adapts: ClassVar[bool] = False
     chooses_step: ClassVar[bool] = False
     embeds_images_alone: ClassVar[bool] = False
+    needs: ClassVar[Mapping[str, type[Any]]] = {}
     version: ClassVar[int] = 1
     Settings: ClassVar[type[Any]]
 
@@ -192,6 +209,15 @@ class Method(ABC):
         `task` is that of the training episodes, or, for a method that wants examples,
         `Dataset.training_task`.
         """
+
+    def take(self, state: State, needed: Mapping[str, Finished]) -> None:
+        """Take what the fits that it `needs` have come to, after `init` and before anything else.
+
+        Unless said otherwise they are at hand as `state.needed`: a method that trains has them
+        until its training is over, one that does not in its test. What the test of a method that
+        trains wants of them must go to parameters or buffers that `init` has made.
+        """
+        state.needed = dict(needed)
 
     def batches(self, source: Source) -> Callable[[int], Any]:
         """Say what it trains on: the batch of each iteration, of what it `wants`."""

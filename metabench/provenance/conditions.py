@@ -9,6 +9,7 @@ import platform
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from metabench import registry
@@ -107,9 +108,11 @@ def conditions(
 
 
 def targets_of(fit: Fit, on: Part | None = None) -> tuple[str, ...]:
-    """The `module:Class` of every part of a fit, and of the dataset that it is tested `on`."""
+    """The `module:Class` of every part of a fit, and of those that it needs, and of the dataset
+    that it is tested `on`."""
+    parts = [part for one in fit.family() for part in one.parts]
     tested = [] if on is None else [registry.target("datasets", on.name)]
-    return (*(registry.target(group, part.name) for group, part in fit.parts), *tested)
+    return (*(registry.target(group, part.name) for group, part in parts), *tested)
 
 
 def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -122,20 +125,29 @@ def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
 
 
 def differing_conditions(
-    record: Mapping[str, Any], now: Mapping[str, Any], of_fit: Mapping[str, Any]
+    record: Mapping[str, Any],
+    now: Mapping[str, Any],
+    of_fit: Mapping[str, Any],
+    of_needs: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> tuple[str, ...]:
     """What was not as it is now when a record was made, or when the weights were made that it took;
     nothing where all was the same.
 
     Parameters
     ----------
-    now, of_fit
-        Conditions of the cell and of its fit.
+    now, of_fit, of_needs
+        Conditions of the cell, of its fit, and by their roles of the fits whose weights that takes.
     """
     made_on = record["provenance"]
     told = differences(made_on.get("conditions") or {}, now)
     if made_on.get("training_conditions"):
         told += differences(made_on["training_conditions"], of_fit)
+    taken = made_on.get("needs") or {}
+    told += [
+        f"the weights of its {role}"
+        for role, conditions_now in of_needs.items()
+        if role in taken and taken[role].get(DIGEST) != conditions_now[DIGEST]
+    ]
     return tuple(dict.fromkeys(told))
 
 

@@ -22,11 +22,13 @@ LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "higher", "pandas", "pill
 
 
 def provenance(device: str, project: Path) -> dict[str, Any]:
-    """Where numbers come from, as far as it holds for a whole run: versions, commit, machine.
-    Conditions and times are added per fit."""
+    """Where numbers come from, as far as it can be known before a fit: version, commit, machine."""
+    return {"metabench": version("metabench"), **commit(project), **machine(device)}
+
+
+def machine(device: str) -> dict[str, Any]:
+    """What is true of the place where a fit runs: versions of libraries, and the hardware."""
     return {
-        "metabench": version("metabench"),
-        **commit(project),
         "python": platform.python_version(),
         "libraries": {name: found for name in LIBRARIES if (found := version(name))},
         "cuda": _cuda_version(),

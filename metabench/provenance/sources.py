@@ -25,9 +25,11 @@ PAGE = f"{OWN}.experiment.fit"
 HARMLESS = {
     OWN: "the door for notebooks, which nothing here passes",
     f"{OWN}.bounds": "what a suite may say",
+    f"{OWN}.claims": "what is made of numbers",
     f"{OWN}.errors": "what is told of errors",
     f"{OWN}.experiment.measure": "time and memory",
     f"{OWN}.experiment.returned": "checks what plugins return, and changes nothing",
+    f"{OWN}.quantities": "what is made of numbers",
     f"{OWN}.io.*": "files, and what is read from them within bounds",
     f"{OWN}.provenance.*": "where numbers come from",
     f"{OWN}.records.*": "the format of what is kept",

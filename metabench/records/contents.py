@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from metabench import registry
-from metabench.cells import Cell, Part
+from metabench.cells import Cell, Fit, Part
 from metabench.io.untrusted import plain
 from metabench.metrics import named_metric
 from metabench.records.store import SCHEMA
@@ -60,25 +60,31 @@ def failed_result(outcome: str, error: Mapping[str, Any]) -> dict[str, Any]:
 def config_of(cell: Cell) -> dict[str, Any]:
     """Everything that shapes the numbers of a cell, defaults included; of a fit that trains
     nothing what is left of its recipe."""
-    fit, evaluate = cell.fit, cell.evaluate
-    train, validate = dataclasses.asdict(fit.train), dataclasses.asdict(fit.validate)
-    if not fit.train.has_budget:
-        train = {"ways": fit.train.ways}
-        validate = {key: validate[key] for key in ("episodes", "query_shots", "metric")}
+    evaluate = cell.evaluate
     return {
-        "fit": {
-            "method": _part(fit.method),
-            "model": _part(fit.model),
-            "dataset": _part(fit.dataset),
-            "train": train,
-            "validate": validate,
-            "seed": fit.seed,
-            "root_seed": fit.root_seed,
-        },
+        "fit": _config_of_fit(cell.fit),
         "evaluate": {
             **dataclasses.asdict(dataclasses.replace(evaluate, on=None)),
             "on": _part(evaluate.on),
         },
+    }
+
+
+def _config_of_fit(fit: Fit) -> dict[str, Any]:
+    train, validate = dataclasses.asdict(fit.train), dataclasses.asdict(fit.validate)
+    if not fit.train.has_budget:
+        train = {"ways": fit.train.ways}
+        validate = {key: validate[key] for key in ("episodes", "query_shots", "metric")}
+    needs = {role: _config_of_fit(need) for role, need in fit.needs.items()}
+    return {
+        "method": _part(fit.method),
+        "model": _part(fit.model),
+        "dataset": _part(fit.dataset),
+        "train": train,
+        "validate": validate,
+        "seed": fit.seed,
+        "root_seed": fit.root_seed,
+        **({"needs": needs} if needs else {}),
     }
 
 

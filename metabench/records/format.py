@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from metabench.io.shapes import NUMBER, NUMBERS, TEXT
 
 CURVE = {"iteration": NUMBERS, "loss": NUMBERS, "score": NUMBERS}
@@ -19,13 +21,16 @@ CONDITIONS = {
     "packages": {"*": TEXT},
 }
 
+FIT: dict[str, Any] = {"method": PART, "model": PART, "dataset": PART, "train": {}, "validate": {}}
+FIT["needs"] = {"*": FIT}
+
 RECORD = {
     "cell": str,
     "fit": str,
     "labels": LABELS,
     "seed": int,
     "config": {
-        "fit": {"method": PART, "model": PART, "dataset": PART, "train": {}, "validate": {}},
+        "fit": FIT,
         "evaluate": {"ways": int, "shots": int},
     },
     "metric": METRIC,
@@ -85,6 +90,7 @@ RECORD = {
         "training_conditions": CONDITIONS,
         "training_machine": {"*": str},
         "remarks": [(str,)],
+        "needs": {"*": {"fit": str, "weights": str, "conditions_digest": str}},
     },
 }
 """A record. What a reader computes with or takes apart stands here."""

@@ -41,7 +41,9 @@ _SIZE = 16 * 2**20
 _COPIES = 8
 """Files of one cell that are tried until one can be read."""
 
-Outcome = Literal["completed", "diverged", "failed", "timeout", "out_of_memory", "killed"]
+Outcome = Literal[
+    "completed", "diverged", "failed", "timeout", "out_of_memory", "killed", "needs_failed"
+]
 FINISHED: frozenset[str] = frozenset({"completed", "diverged"})
 """Outcomes that are results: a divergence is one, and counts. Cells with any other run again."""
 

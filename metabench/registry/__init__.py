@@ -23,11 +23,20 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from metabench.cells import Part
-from metabench.errors import ConfigError, DataError, FolderError, PluginError, nearest
+from metabench.errors import (
+    ConfigError,
+    DataError,
+    FolderError,
+    PluginError,
+    StartError,
+    message_of,
+    nearest,
+)
 from metabench.registry.blame import fault, line_in, place, undisturbed
 from metabench.registry.contract import broken_contract, unwritable
 from metabench.registry.settings import build, check, make_part
 from metabench.terminal.signals import is_wanted
+from metabench.text import one_line
 
 Group = Literal["methods", "datasets", "models", "figures"]
 GROUPS: tuple[Group, ...] = get_args(Group)
@@ -98,6 +107,7 @@ def get(group: Group, name: str) -> type[Any]:
     if (found := _classes.get((group, name))) is not None:
         return found
     module, _, attribute = target(group, name).partition(":")
+    _refuse_broken_torch()
     with blamed(group, name, doing="cannot be imported:"):
         found = getattr(importlib.import_module(module), attribute)
     with blamed(group, name):
@@ -106,6 +116,17 @@ def get(group: Group, name: str) -> type[Any]:
     assert isinstance(found, type)
     _classes[group, name] = found
     return found
+
+
+def _refuse_broken_torch() -> None:
+    """Raise StartError where torch cannot be imported: it is no fault of the first method, dataset
+    or model that imports it."""
+    try:
+        import torch  # noqa: F401
+    except Exception as error:  # a broken install may raise anything
+        raise StartError(
+            f"torch cannot be imported: {one_line(message_of(error))}; `metabench doctor` says more"
+        ) from error
 
 
 @contextmanager

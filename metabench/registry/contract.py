@@ -76,6 +76,13 @@ ATTRIBUTES: Mapping[str, Mapping[str, _Value]] = {
         "adapts": _FLAG,
         "chooses_step": _FLAG,
         "embeds_images_alone": _FLAG,
+        "needs": _Value(
+            "a table of roles, each with the class that a method must be to play it",
+            lambda value: (
+                isinstance(value, Mapping)
+                and all(_is_text(role) and isinstance(kind, type) for role, kind in value.items())
+            ),
+        ),
     },
     "datasets": {
         "version": _VERSION,
@@ -101,6 +108,7 @@ HOOKS: dict[str, dict[str, int]] = {
     "methods": {
         "network": 2,
         "init": 3,
+        "take": 2,
         "batches": 1,
         "step": 3,
         "predict": 5,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from metabench.identity import digest
 from metabench.io.files import write_text
 from metabench.records import (
     CHECKPOINTS,
+    WEIGHTS,
     RecordStore,
     declaration_of,
     delete_holder,
@@ -98,14 +99,25 @@ class RunFolder:
         write_cells(self.path, described, (entry_of(cell, name_of(cell)) for cell in suite.cells))
         write_text(self.path / "suite.toml", suite.resolved)
 
-    def sweep_checkpoints(self, plan: Plan) -> None:
-        """Delete the checkpoints of fits whose cells are all done; those of fits that the suite
-        does not have now may be wanted again."""
+    def sweep_checkpoints(self, plan: Plan, needed: Container[str] = ()) -> None:
+        """Delete the checkpoints of fits whose cells are all done and which are not `needed`; those
+        of fits that the suite does not have now may be wanted again."""
         cells = (*plan.cells, *plan.others)
         pending = {planned.cell.fit.id for planned in cells if planned.state != "done"}
         for fit in {planned.cell.fit.id for planned in cells} - pending:
+            if fit in needed:
+                continue
             with suppress(OSError):
                 (self.path / CHECKPOINTS / f"{fit}.safetensors").unlink(missing_ok=True)
+
+    def drop_weights(self, fits: Iterable[str]) -> None:
+        """Delete the weights of these fits."""
+        folder = self.path / WEIGHTS
+        for fit in fits:
+            with suppress(OSError):
+                (folder / f"{fit}.safetensors").unlink(missing_ok=True)
+        with suppress(OSError):  # others are in there
+            folder.rmdir()
 
     def refuse_other_suite(self, name: str) -> None:
         """Raise FolderError where the folder holds the run of another suite: their reports would

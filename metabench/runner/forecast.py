@@ -77,6 +77,7 @@ class History:
         return training + sum(
             self._per_episode[key] * planned.cell.evaluate.episodes
             for key, planned in zip(keys, cells, strict=True)
+            if planned.state != "needed"
         )
 
 
@@ -108,7 +109,7 @@ class Clock:
 
     def start(self, job: Job) -> None:
         """A fit has started."""
-        del self._waiting[job.fit.id]
+        self._waiting.pop(job.fit.id, None)
         self._started[job.fit.id] = time.monotonic()
 
     def advance(self, job: Job, message: Advanced) -> None:
@@ -123,7 +124,8 @@ class Clock:
                 )
 
     def end(self, job: Job, seconds: float, finished: bool) -> None:
-        """A fit has ended after `seconds`."""
+        """A fit has ended after `seconds`, started or not."""
+        self._waiting.pop(job.fit.id, None)
         self._started.pop(job.fit.id, None)
         self._projected.pop(job.fit.id, None)
         if finished and not self._begun.pop(job.fit.id, 0):

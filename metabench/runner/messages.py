@@ -1,10 +1,10 @@
-"""What passes through the pipe between a run and its fits: plain frozen data that unpickles without
-torch."""
+"""What passes between a run and its fits, wherever they run: jobs, and what happens to them. Plain
+frozen data that pickles, and unpickles without torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ LINE = 300
 
 @dataclass(frozen=True)
 class Job:
-    """All that a child process needs to run one fit.
+    """All that is needed to run one fit, here or elsewhere: the run folder and the data are found
+    under the same paths there.
 
     Attributes
     ----------
@@ -28,11 +29,11 @@ class Job:
     folder
         The run folder.
     log
-        File that takes what the child prints.
+        File for what the fit prints, where its engine can tell that from what others print.
     data
         The data folder.
     plugins, root
-        The project's plugins and the folder they are found from, which a child must be told.
+        The project's plugins and the folder they are found from.
     provenance
         What of a record's provenance is known before the fit starts.
     workers
@@ -45,8 +46,10 @@ class Job:
         Whether there are weights, so that nothing is expected to be trained.
     checkpoint_seconds
         Between two checkpoints; 0 for none.
-    package
-        Where this package lies, which must be where the child finds it.
+    tests
+        Whether the cells are to be run; otherwise the weights alone are wanted, by other fits.
+    needs
+        Role -> the id of the fit of the same run, or an earlier one, whose weights play it.
     """
 
     fit: Fit
@@ -64,7 +67,8 @@ class Job:
     any_weights: bool = False
     evaluates: bool = False
     checkpoint_seconds: float = 0.0
-    package: Path = Path(__file__).parents[1]
+    tests: bool = True
+    needs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def checkpoint(self) -> Path:
@@ -73,13 +77,20 @@ class Job:
 
     @property
     def mark(self) -> str:
-        """What tells the processes of this fit from those of any other."""
+        """What tells this fit, and what it starts, from any other."""
         return f"{self.provenance.get('run')} {self.fit.id}"
 
 
 @dataclass(frozen=True)
 class Started:
-    """A fit's process has been started."""
+    """A fit has been started."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A fit tells where it runs: its part of the provenance (see `environment.machine`)."""
+
+    machine: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -121,24 +132,21 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Unwritable:
-    """A record could not be written: the run cannot go on."""
-
-    message: str
-
-
-@dataclass(frozen=True)
-class Done:
-    """All cells of the fit are written; the process is about to end."""
-
-
-@dataclass(frozen=True)
 class Ended:
-    """A fit's process is gone, after `seconds`; `failure` is None where all of its cells were
-    written."""
+    """A fit is over, after `seconds`.
+
+    Attributes
+    ----------
+    failure
+        Why it came to nothing; None where all of its cells were written.
+    log
+        Where what it said lies; None where it said nothing, or where nobody kept it.
+    """
 
     failure: Failure | None
     seconds: float
+    log: Path | None = None
 
 
-Message = Advanced | Wrote | Failure | Unwritable | Done
+Event = Started | Placed | Advanced | Wrote | Ended
+"""What a run is told of a fit: `Started` first, `Ended` last."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,12 +12,14 @@ from metabench.cells import Cell, Fit, each_once
 from metabench.errors import StaleError, UnreadableRecordError, some
 from metabench.provenance.conditions import Conditions, counted, differing_conditions
 from metabench.records import FINISHED, WEIGHTS, RecordStore
+from metabench.runner.needs import needed_by, wanted
 
 if TYPE_CHECKING:
     from metabench.suite import Suite
 
-State = Literal["done", "stale", "failed", "missing"]
+State = Literal["done", "stale", "failed", "missing", "needed"]
 STATES: tuple[State, ...] = ("done", "stale", "failed", "missing")
+"""Of the cells of a suite."""
 Stale = Literal["keep", "rerun"]
 
 
@@ -29,7 +31,8 @@ class PlannedCell:
     ----------
     state
         `done`, `stale` (finished, under other conditions), `failed` (ended without a result) or
-        `missing`.
+        `missing`; `needed` where it is not to be run, and stands for a fit whose weights others
+        want.
     stem
         Of the record: that of the record there is, which may carry an earlier label, or of the one
         to be written.
@@ -44,6 +47,10 @@ class PlannedCell:
     stem: str
     record: Mapping[str, Any] | None = None
     differences: tuple[str, ...] = ()
+
+
+ToRun = list[tuple[Fit, list[PlannedCell]]]
+"""Fits, each with its cells that are to be run, or one that is `needed`."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,7 @@ class Plan:
         counted = Counter(planned.state for planned in self.cells)
         return {state: counted[state] for state in STATES}
 
-    def fits(self, states: Iterable[State] = STATES) -> list[tuple[Fit, list[PlannedCell]]]:
+    def fits(self, states: Iterable[State] = STATES) -> ToRun:
         """Fits with cells of these states, in the order of the suite, each with those cells."""
         wanted = set(states)
         grouped: dict[str, list[PlannedCell]] = {}
@@ -81,7 +88,7 @@ class Plan:
                 grouped.setdefault(planned.cell.fit.id, []).append(planned)
         return [(cells[0].cell.fit, cells) for cells in grouped.values()]
 
-    def to_run(self, stale: Stale | None) -> list[tuple[Fit, list[PlannedCell]]]:
+    def to_run(self, stale: Stale | None) -> ToRun:
         """Fits that are to be run, each with the cells that lack a result.
 
         Raises
@@ -134,6 +141,19 @@ def survey(suite: Suite, store: RecordStore, conditions_of: Conditions) -> Plan:
     return Plan(selected, others, tuple(damaged), tuple(remarks), unreadable)
 
 
+def with_needs(suite: Suite, fits: ToRun, kept: Collection[str]) -> ToRun:
+    """Return these fits, and before them those that have to be run for their weights alone."""
+    there = {fit.id for fit, _ in fits} | set(kept)
+    cells = {cell.fit.id: cell for cell in (*suite.cells, *suite.needed)}
+    needed = needed_by((fit for fit, _ in fits), kept)
+    alone: list[tuple[Fit, list[PlannedCell]]] = [
+        (fit, [PlannedCell(cells[fit_id], "needed", cells[fit_id].stem)])
+        for fit_id, fit in needed.items()
+        if fit_id not in there
+    ]
+    return [*alone, *fits]
+
+
 def fits_with_weights(
     suite: Suite,
     store: RecordStore,
@@ -142,19 +162,20 @@ def fits_with_weights(
     *,
     any_conditions: bool = False,
 ) -> frozenset[str]:
-    """Ids of those of `fits` whose weights the store has kept: their cells need no training.
+    """Ids of those of `fits`, and of what they need, whose weights the store has kept: there is
+    nothing to train. A suite that keeps no weights has those of needs alone, until a run is over.
 
     Judged by the first bytes of each file. Where the data has changed, or the file is damaged, the
     fit trains all the same.
     """
     from metabench.experiment.weights import has_weights, weights_path
 
-    if not suite.keep_weights:
-        return frozenset()
+    fits = list(fits)
+    needed = needed_by(fits)
     folder = store.folder.with_name(WEIGHTS)
     found = (
         fit
-        for fit in fits
+        for fit in {**{fit.id: fit for fit in fits if suite.keep_weights}, **needed}.values()
         if has_weights(
             weights_path(folder, fit.id),
             fit.id,
@@ -172,7 +193,12 @@ def _planned(
         return PlannedCell(cell, "missing", stem)
     if record["result"]["outcome"] not in FINISHED:
         return PlannedCell(cell, "failed", stem, record)
-    changed = differing_conditions(record, conditions_of(cell), conditions_of.fit(cell.fit))
+    changed = differing_conditions(
+        record,
+        conditions_of(cell),
+        conditions_of.fit(cell.fit),
+        {role: conditions_of.fit(need) for role, need in wanted(cell.fit, ())},
+    )
     return PlannedCell(cell, "stale" if changed else "done", stem, record, changed)
 
 

@@ -1,4 +1,4 @@
-"""A process per fit: starting, watching and ending them.
+"""The process engine: a process for each fit; starting, watching and ending them.
 
 On a CPU children are forked from a server that has imported torch once, which makes a start take
 milliseconds; CUDA does not survive a fork, so there (and where no such server exists) every child
@@ -7,41 +7,29 @@ starts afresh.
 
 from __future__ import annotations
 
-import itertools
-import multiprocessing
+import errno
 import multiprocessing.connection
 import os
+import resource
 import signal
-import sys
-import sysconfig
-import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import TracebackType
 
 import psutil
 
 from metabench.errors import StartError, UnwritableError
 from metabench.runner.descendants import end_marked, end_of
-from metabench.runner.messages import Done, Ended, Failure, Job, Message, Started, Unwritable
-from metabench.runner.worker import work
+from metabench.runner.engine import TICK, Tell
+from metabench.runner.messages import Ended, Event, Failure, Job, Started
+from metabench.runner.spawning import context_for, prepared
+from metabench.runner.worker import PACKAGE, Done, Message, Unwritable, work
 from metabench.terminal.printing import open_descriptors
-
-TICK = 0.5
-"""Longest silence of `Pool.run`, in seconds: displays and clocks live on it."""
-
-PRELOADED = ("metabench.runner.preloaded",)
-"""What the fork server imports once."""
-
-LONGEST_PATH = 70
-"""Characters of a folder in which there can be a socket: the system takes 104 or 108 bytes, and
-multiprocessing adds 32."""
 
 GRACE = 10.0
 """Seconds that a process has to end after its fit is done."""
@@ -50,6 +38,7 @@ GRACE = 10.0
 @dataclass(eq=False)
 class _Child:
     job: Job
+    tell: Tell
     device: str
     process: BaseProcess
     messages: Connection
@@ -61,7 +50,7 @@ class _Child:
     failure: Failure | None = None
 
 
-class Pool:
+class ProcessEngine:
     """Runs jobs, one on each of `devices` at a time. Leaving the `with` block kills whatever still
     runs.
 
@@ -76,14 +65,15 @@ class Pool:
     """
 
     def __init__(self, devices: Sequence[str], threads: int, timeout: float | None = None) -> None:
+        self.slots = len(devices)
         self._free = list(devices)
         self._threads = threads
         self._timeout = timeout
         open_descriptors()
-        self._context = _context(on_cuda=any(device.startswith("cuda") for device in devices))
+        self._context = context_for(on_cuda=any(device.startswith("cuda") for device in devices))
         self._children: list[_Child] = []
 
-    def __enter__(self) -> Pool:
+    def __enter__(self) -> ProcessEngine:
         return self
 
     def __exit__(
@@ -98,77 +88,64 @@ class Pool:
             _close(child)
         self._children.clear()
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Message | Started | Ended] | None]:
-        """Run jobs in their order; yield what happens as it happens, and None at least every `TICK`
-        seconds.
+    def start(self, job: Job, tell: Tell) -> None:
+        """Start the process of a job, on a device that is free."""
+        self._children.append(self._start(job, tell))
+        tell(job, Started())
 
-        Raises
-        ------
-        UnwritableError
-            A child could not write its record.
-        StartError
-            No child can be started.
-        """
-        waiting = iter(jobs)
-        while True:
-            while self._free and (job := next(waiting, None)) is not None:
-                self._children.append(self._start(job))
-                yield job, Started()
-            if not self._children:
-                return
-            self._wait()
-            for child in list(self._children):
-                # asked before the pipe is emptied: nothing that a dead child has said is lost
-                alive = child.process.is_alive()
-                for message in self._messages(child):
-                    yield child.job, message
-                if alive:
-                    self._hold_to_deadline(child)
-                else:
-                    yield child.job, self._end(child)
-            yield None
-
-    def _start(self, job: Job) -> _Child:
-        device = self._free.pop(0)
-        lifeline, hold = self._context.Pipe(duplex=False)
-        messages, tell = self._context.Pipe(duplex=False)
-        process = self._context.Process(  # type: ignore[attr-defined]
-            target=work, args=(job, device, tell, lifeline), name=job.name
-        )
-        with (
-            _thread_settings(self._threads),
-            _same_sources(),
-            _ctrl_c_blocked(),
-            _main_hidden(),
-            _short_paths(),
-        ):
-            try:
-                process.start()
-            except (EOFError, ConnectionError) as error:
-                raise StartError(
-                    f"the process that starts fits has ended: {error or type(error).__name__}. "
-                    "What it said stands above"
-                ) from error
-        lifeline.close()
-        tell.close()
-        return _Child(
-            job,
-            device,
-            process,
-            messages,
-            hold,
-            deadline=time.monotonic() + (self._timeout or float("inf")),
-        )
-
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Wait for a word or the end of a child, and tell it."""
+        if not self._children:
+            return
         now = time.monotonic()
         longest = min([TICK, *(child.deadline - now for child in self._children)])
         watched = [
             end for child in self._children for end in (child.messages, child.process.sentinel)
         ]
         multiprocessing.connection.wait(watched, timeout=max(0.0, longest))
+        for child in list(self._children):
+            # asked before the pipe is emptied: nothing that a dead child has said is lost
+            alive = child.process.is_alive()
+            for event in self._events(child):
+                child.tell(child.job, event)
+            if alive:
+                self._hold_to_deadline(child)
+            else:
+                child.tell(child.job, self._end(child))
 
-    def _messages(self, child: _Child) -> Iterator[Message]:
+    def _start(self, job: Job, tell: Tell) -> _Child:
+        device = self._free.pop(0)
+        try:
+            lifeline, hold = self._context.Pipe(duplex=False)
+            messages, send = self._context.Pipe(duplex=False)
+            process = self._context.Process(  # type: ignore[attr-defined]
+                target=work, args=(job, device, PACKAGE, send, lifeline), name=job.name
+            )
+            with prepared(self._threads):
+                process.start()
+        except (EOFError, ConnectionError) as error:
+            raise StartError(
+                f"the process that starts fits has ended: {error or type(error).__name__}. What it "
+                "said stands above"
+            ) from error
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            raise StartError(self._too_many_files()) from error
+        lifeline.close()
+        send.close()
+        deadline = time.monotonic() + (self._timeout or float("inf"))
+        return _Child(job, tell, device, process, messages, hold, deadline)
+
+    def _too_many_files(self) -> str:
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return (
+            f"{len(self._children)} fits run, and one more would have more files open than the "
+            f"{limit} that this process may have: run fewer at once (--workers), or raise the "
+            "limit (`ulimit -n`)"
+        )
+
+    def _events(self, child: _Child) -> Iterator[Event]:
         with suppress(EOFError, OSError):
             while child.messages.poll():
                 message: Message = child.messages.recv()
@@ -205,25 +182,22 @@ class Pool:
         _close(child)
         self._children.remove(child)
         self._free.append(child.device)
-        return Ended(failure, time.monotonic() - child.started)
-
-
-def _context(on_cuda: bool) -> BaseContext:
-    if (
-        on_cuda
-        or "forkserver" not in multiprocessing.get_all_start_methods()
-        or _folder_for_sockets() is None
-    ):
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
-    return context
+        return Ended(failure, time.monotonic() - child.started, _log_of(child.job))
 
 
 def _has_content(log: Path) -> bool:
     with suppress(OSError):
         return log.stat().st_size > 0
     return False
+
+
+def _log_of(job: Job) -> Path | None:
+    """The log of a fit that has ended; one in which nothing stands is deleted."""
+    if _has_content(job.log):
+        return job.log
+    with suppress(OSError):
+        job.log.unlink()
+    return None
 
 
 def _how_it_died(child: _Child) -> Failure:
@@ -263,109 +237,6 @@ def _close(child: _Child) -> None:
     child.process.close()
     child.messages.close()
     child.lifeline.close()
-
-
-KEEP_FREED_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(2**32),
-    "MALLOC_TRIM_THRESHOLD_": str(2**33),
-    "MALLOC_TOP_PAD_": str(2**28),
-}
-"""Let glibc keep freed memory for the next iteration: giving it back to the system and taking it
-again costs up to a tenth of the time."""
-
-
-def _thread_settings(threads: int) -> AbstractContextManager[None]:
-    """Set what libraries read when they are loaded, for the processes started within; on CUDA also
-    what makes cuBLAS deterministic."""
-    wanted = dict.fromkeys(
-        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads)
-    )
-    wanted["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-    return _environment(wanted | KEEP_FREED_MEMORY)
-
-
-def _same_sources() -> AbstractContextManager[None]:
-    """Let the processes started within import from where this one does: a file in the current
-    folder stands in for no module of theirs.
-
-    What comes before the standard library here has been put there on purpose; the folders of
-    plugins come behind everything (see `registry`).
-    """
-    library = sysconfig.get_paths()["stdlib"]
-    first = itertools.takewhile(
-        lambda entry: not entry.startswith(library) and not entry.endswith(".zip"), sys.path
-    )
-    return _environment(
-        {
-            "PYTHONSAFEPATH": "1",
-            "PYTHONPATH": os.pathsep.join(str(Path(entry or ".").absolute()) for entry in first),
-        }
-    )
-
-
-@contextmanager
-def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
-    """Set these variables for the processes started within."""
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _ctrl_c_blocked() -> Iterator[None]:
-    """Keep Ctrl-C from this thread for a moment: a child starts with it blocked, and prints no
-    traceback before it can ignore it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _main_hidden() -> Iterator[None]:
-    """Keep a child from importing the script that runs the suite: it needs nothing from there, and
-    would run it again if it has no guard."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-@contextmanager
-def _short_paths() -> Iterator[None]:
-    """Let multiprocessing put its sockets into a folder whose path is short enough; it removes what
-    it makes there. Children keep TMPDIR."""
-    before = tempfile.tempdir
-    tempfile.tempdir = _folder_for_sockets() or before
-    try:
-        yield
-    finally:
-        tempfile.tempdir = before
-
-
-def _folder_for_sockets() -> str | None:
-    """The folder for temporary files, or where its path is too long for a socket one of the
-    system's; None where there is none."""
-    # multiprocessing makes a private folder in there
-    folders = (tempfile.gettempdir(), "/tmp", "/var/tmp")
-    return next(
-        (
-            folder
-            for folder in folders
-            if len(os.fsencode(folder)) <= LONGEST_PATH and os.access(folder, os.W_OK | os.X_OK)
-        ),
-        None,
-    )
 
 
 def _oom_kills() -> int:

@@ -23,7 +23,7 @@ from metabench.runner.forecast import iterations_of
 from metabench.runner.plan import PlannedCell
 
 if TYPE_CHECKING:
-    from metabench.runner.run import Resources
+    from metabench.runner.resources import Resources
     from metabench.suite import Suite
     from metabench.suite.project import Project
 
@@ -68,8 +68,7 @@ class Rates:
             )
             total += fit.train.seconds or self.iteration * iterations
             total += math.ceil(iterations / fit.validate.every) * episodes * self.validation
-        for planned in cells:
-            evaluate = planned.cell.evaluate
+        for evaluate in (planned.cell.evaluate for planned in cells if planned.state != "needed"):
             total += (
                 episodes * self.choice[_kind_of_test(evaluate)]
                 + evaluate.episodes * self.test[_kind_of_test(evaluate)]
@@ -97,7 +96,13 @@ def probe(
     kinds = _kinds(fits)
     probes = tuple(cell for cells in kinds.values() for cell in cells)
     shortened = replace(
-        suite, cells=probes, selected=frozenset(cell.id for cell in probes), keep_weights=False
+        suite,
+        cells=probes,
+        needed=tuple(
+            replace(cell, fit=_shortened_fit(cell.fit)) for cell in (*suite.cells, *suite.needed)
+        ),
+        selected=frozenset(cell.id for cell in probes),
+        keep_weights=False,
     )
     print(f"trying {len(kinds)} kinds of fits", file=sys.stderr)
     with (
@@ -146,12 +151,13 @@ def _shortened_fit(fit: Fit) -> Fit:
     validate = replace(
         fit.validate, every=WARM_UP, episodes=min(EPISODES, fit.validate.episodes), patience=None
     )
-    return replace(fit, train=train, validate=validate)
+    needs = {role: _shortened_fit(need) for role, need in fit.needs.items()}
+    return replace(fit, train=train, validate=validate, needs=needs)
 
 
 def _kind(fit: Fit) -> str:
     """What fits of one speed agree in: all but the seed and how long they go on."""
-    return replace(_shortened_fit(fit), seed=0).id
+    return _shortened_fit(fit).at_seed(0).id
 
 
 def _kind_of_test(evaluate: Evaluate) -> str:

@@ -148,7 +148,8 @@ class Live(Display):
 
     def ended(self, job: Job, message: Ended, results: str) -> None:
         self.finished += 1
-        self._progress.remove_task(self._lines.pop(job.fit.id))
+        if (line := self._lines.pop(job.fit.id, None)) is not None:  # it has been started
+            self._progress.remove_task(line)
         self._progress.update(self._fits, completed=self.finished)
         style = "red" if message.failure else None
         self._progress.console.print(one_line(self._last_line(job, message, results)), style=style)

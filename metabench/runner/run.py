@@ -1,123 +1,42 @@
-"""Runs what a suite lacks: plan, refuse or go on, one process a fit, a record for every cell, a
+"""Runs what a suite lacks: plan, refuse or go on, its fits on an engine, a record for every cell, a
 summary."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metabench.cells import Fit
-from metabench.errors import ConfigError, RecordError
 from metabench.identity import digest
 from metabench.provenance import environment
 from metabench.provenance.conditions import Conditions
-from metabench.records import (
-    FINISHED,
-    declaration_of,
-    failed_result,
-    metric_of,
-    record_of,
-)
+from metabench.records import declaration_of
 from metabench.runner.data import refuse_changed_data
-from metabench.runner.describe import name_of, score_lines, score_text
+from metabench.runner.describe import name_of
+from metabench.runner.engine import engine_for
 from metabench.runner.folder import RunFolder
+from metabench.runner.following import Following, RunSummary
 from metabench.runner.forecast import Clock, History
-from metabench.runner.messages import Advanced, Ended, Failure, Job, Started, Wrote
-from metabench.runner.plan import Plan, PlannedCell, Stale, fits_with_weights, survey
-from metabench.runner.pool import Pool
-from metabench.runner.progress import Display, display_for
+from metabench.runner.messages import Job
+from metabench.runner.needs import needed_by, wanted
+from metabench.runner.plan import (
+    Plan,
+    PlannedCell,
+    Stale,
+    fits_with_weights,
+    survey,
+    with_needs,
+)
+from metabench.runner.progress import display_for
+from metabench.runner.resources import Resources
 
 if TYPE_CHECKING:
     from metabench.suite import Suite
     from metabench.suite.project import Project
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A fit without a result: what it is called, how many of its cells are lost, why, and where its
-    log lies, if it has said anything."""
-
-    name: str
-    cells: int
-    failure: Failure
-    log: Path | None
-
-
-@dataclass
-class RunSummary:
-    """What a run came to: cells written now (`finished`), found done before (`kept`), stale ones
-    let count, and the fits that failed."""
-
-    folder: Path
-    finished: int = 0
-    kept: int = 0
-    stale: int = 0
-    missing: int = 0
-    seconds: float = 0.0
-    failed: list[Failed] = field(default_factory=list)
-
-    @property
-    def exit_status(self) -> int:
-        """0 where every selected cell has a result, else 3."""
-        return 3 if self.failed or self.missing else 0
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a run may use: one entry of `devices` for each fit at once, and the threads of each."""
-
-    devices: tuple[str, ...]
-    threads: int
-
-    @property
-    def device(self) -> str:
-        """Kind of device, the same for all fits."""
-        return self.devices[0].partition(":")[0]
-
-    def __str__(self) -> str:
-        several = "s" if self.threads > 1 else ""
-        return f"{len(self.devices)} at once on {self.device}, {self.threads} thread{several} each"
-
-
-def resources(device: str, workers: int, threads: int) -> Resources:
-    """Settle what a run may use.
-
-    Parameters
-    ----------
-    device
-        `auto` (CUDA where there is any), `cpu`, `cuda` (every GPU) or `cuda:N`.
-    workers
-        Fits at once, 0 for as many as fit: cores by threads on a CPU, one a GPU on CUDA.
-
-    Raises
-    ------
-    ConfigError
-        There is no such device.
-    """
-    if device == "cpu":
-        return Resources(("cpu",) * (workers or max(1, environment.cores() // threads)), threads)
-    import torch
-
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device == "auto" and not found:
-        return resources("cpu", workers, threads)
-    kind, _, number = device.partition(":")
-    if kind not in ("auto", "cuda") or (number and not number.isdecimal()):
-        raise ConfigError(f"--device {device}: expected auto, cpu, cuda or cuda:N")
-    gpus = [f"cuda:{index}" for index in range(found)]
-    chosen = [gpu for gpu in gpus if not number or gpu == f"cuda:{int(number)}"]
-    if not chosen:
-        raise ConfigError(
-            f"--device {device}: torch finds {', '.join(gpus) or 'no GPU'} here; `metabench "
-            "doctor` says more"
-        )
-    return Resources(tuple(chosen[: workers or None]), threads)
 
 
 def run_suite(
@@ -152,6 +71,7 @@ def run_suite(
         A record could not be written; what was finished before is safe.
     """
     began = time.monotonic()
+    engine = engine_for(using, timeout)
     folder = RunFolder(out or project.reports / suite.name)
     with folder.locked():
         folder.refuse_other_suite(suite.name)
@@ -162,7 +82,6 @@ def run_suite(
         folder.describe(suite, project.confidence)
         for line in (*plan.damaged, *plan.remarks):
             print(f"warning: {line}")
-        folder.sweep_checkpoints(plan)
         kept = fits_with_weights(
             suite,
             folder.store,
@@ -170,6 +89,9 @@ def run_suite(
             conditions,
             any_conditions=stale == "keep",
         )
+        fits = with_needs(suite, fits, kept)
+        needs = needed_by(fit for fit, _ in fits)
+        folder.sweep_checkpoints(plan, needs)
         jobs = _jobs(fits, kept, folder, suite, project, using, stale)
         summary = _summary(folder, plan, fits)
         print(_opening(suite, folder, plan, jobs, using), flush=True)
@@ -181,144 +103,12 @@ def run_suite(
                 for fit, cells in fits
             }
             clock = Clock(jobs, len(using.devices), expected)
-            with (
-                Pool(using.devices, using.threads, timeout) as pool,
-                display_for(len(jobs), clock) as display,
-            ):
-                _follow(pool, jobs, folder, display, summary, fail_fast)
+            with display_for(len(jobs), clock) as display, engine:
+                Following(folder, display, summary).follow(engine, jobs, fail_fast=fail_fast)
+        if not suite.keep_weights:
+            folder.drop_weights(needs)
     summary.seconds = time.monotonic() - began
     return summary
-
-
-def _follow(
-    pool: Pool,
-    jobs: Sequence[Job],
-    folder: RunFolder,
-    display: Display,
-    summary: RunSummary,
-    fail_fast: bool,
-) -> None:
-    """Pass on what happens, and write the records of cells whose fit came to nothing."""
-    running: dict[str, Job] = {}
-    wrote: dict[str, dict[str, Wrote]] = {job.fit.id: {} for job in jobs}
-    for event in pool.run(jobs):
-        match event:
-            case None:
-                display.tick()
-            case job, Started():
-                running[job.fit.id] = job
-                display.clock.start(job)
-                display.started(job)
-                folder.tell_running([job.name for job in running.values()])
-            case job, Advanced() as message:
-                display.clock.advance(job, message)
-                display.advanced(job, message)
-            case job, Wrote() as message:
-                wrote[job.fit.id][message.cell] = message
-            case job, Ended() as message:
-                del running[job.fit.id]
-                log = _log_of(job)
-                lost = (
-                    _record_failure(
-                        job, message.failure, message.seconds, log, wrote[job.fit.id], folder
-                    )
-                    if message.failure
-                    else 0
-                )
-                summary.finished += len(job.cells) - lost
-                summary.missing -= len(job.cells)
-                display.clock.end(job, message.seconds, finished=message.failure is None)
-                display.ended(job, message, _results(job, wrote[job.fit.id]))
-                folder.tell_running([job.name for job in running.values()])
-                if message.failure:
-                    forget_checkpoint(job, message.failure)
-                    summary.failed.append(Failed(job.name, lost, message.failure, log))
-                    if fail_fast:
-                        return
-
-
-def _record_failure(
-    job: Job,
-    failure: Failure,
-    seconds: float,
-    log: Path | None,
-    wrote: Mapping[str, Wrote],
-    folder: RunFolder,
-) -> int:
-    """Write a record of the failure, after `seconds`, for every cell without a result; return how
-    many there are."""
-    error = {"type": failure.type, "message": failure.message, "traceback": failure.traceback}
-    ended = datetime.now(UTC)
-    times = {
-        "started": (ended - timedelta(seconds=seconds)).isoformat(),
-        "ended": ended.isoformat(),
-        "log": log.name if log else None,
-    }
-    measured = {"wall_seconds": seconds, "workers": job.workers}
-    lost = [
-        (cell, stem)
-        for cell, stem in job.cells
-        if cell.id not in wrote and not _is_written(folder, stem, job)
-    ]
-    for cell, stem in lost:
-        folder.store.write(
-            stem,
-            record_of(
-                cell,
-                failed_result(failure.outcome, error),
-                measured,
-                {**job.provenance, **times},
-            ),
-        )
-    return len(lost)
-
-
-def forget_checkpoint(job: Job, failure: Failure) -> None:
-    """Delete the checkpoint of a fit that raised: what it raised over may lie in there.
-
-    One that was killed, or ran out of time or memory, goes on from it in the next run; so does one
-    whose data is missing.
-    """
-    if failure.outcome == "failed" and failure.type != "DataError":
-        with suppress(OSError):
-            job.checkpoint.unlink(missing_ok=True)
-
-
-def _log_of(job: Job) -> Path | None:
-    """The log of a fit that has ended; one in which nothing stands is deleted."""
-    with suppress(OSError):
-        if job.log.stat().st_size:
-            return job.log
-        job.log.unlink()
-    return None
-
-
-def _is_written(folder: RunFolder, stem: str, job: Job) -> bool:
-    """Whether a child that was killed has written this record, and died before it could say so."""
-    path = folder.store.path(stem)
-    if not path.exists():
-        return False
-    try:
-        record = folder.store.load(path)
-    except RecordError:  # the record of the failure takes its place
-        return False
-    return (
-        record["result"].get("outcome") in FINISHED
-        and record["provenance"].get("run") == job.provenance["run"]
-    )
-
-
-def _results(job: Job, wrote: Mapping[str, Wrote]) -> str:
-    """The scores of a fit's cells in one line."""
-    told = []
-    for cell, _ in job.cells:
-        if message := wrote.get(cell.id):
-            text = score_text(metric_of(cell), message.score)
-            told.append(
-                (cell, text if message.outcome == "completed" else f"{message.outcome}, {text}")
-            )
-    remarks = dict.fromkeys(remark for message in wrote.values() for remark in message.remarks)
-    return "; ".join((score_lines(told), *remarks))
 
 
 def _jobs(
@@ -330,9 +120,11 @@ def _jobs(
     using: Resources,
     stale: Stale | None,
 ) -> list[Job]:
+    needs = needed_by(fit for fit, _ in fits)
     run = f"{datetime.now(UTC).isoformat(timespec='milliseconds')}-{os.getpid()}"
     facts = {
-        **environment.provenance(using.device, project.root),
+        **environment.commit(project.root),
+        "metabench": environment.version("metabench"),
         "run": run,
         "declaration_digest": digest(
             declaration_of(suite.claims, suite.reference, project.confidence)
@@ -351,10 +143,12 @@ def _jobs(
             provenance=facts,
             threads=using.threads,
             workers=len(using.devices),
-            keep_weights=suite.keep_weights,
+            keep_weights=suite.keep_weights or fit.id in needs,
             any_weights=stale == "keep",
             evaluates=fit.id in kept,
             checkpoint_seconds=project.checkpoint_seconds,
+            tests=cells[0].state != "needed",
+            needs={role: need.id for role, need in wanted(fit, kept)},
         )
         for fit, cells in fits
     ]
@@ -364,7 +158,7 @@ def _summary(
     folder: RunFolder, plan: Plan, fits: Sequence[tuple[Fit, list[PlannedCell]]]
 ) -> RunSummary:
     """Before anything has run: all that is to be run is missing."""
-    missing = sum(len(cells) for _, cells in fits)
+    missing = sum(planned.state != "needed" for _, cells in fits for planned in cells)
     stale = (
         plan.counts["stale"]
         if not any(planned.state == "stale" for _, cells in fits for planned in cells)
@@ -379,6 +173,8 @@ def _opening(
     counts = ", ".join(f"{number} {state}" for state, number in plan.counts.items() if number)
     kept = sum(job.evaluates for job in jobs)
     of_these = f" ({kept} of them from kept weights)" if kept else ""
+    alone = sum(not job.tests for job in jobs)
+    of_these += f" ({alone} of them for others)" if alone else ""
     return (
         f"{suite.name}: {len(plan.cells)} cells ({counts}); {len(jobs)} fits to "
         f"run{of_these}, {using}; in {folder.path}"

@@ -52,6 +52,8 @@ class Suite:
         Whether the run folder keeps the weights of every fit.
     cells
         The whole suite, in the order to run: by seed, then point of the grid, then algorithm.
+    needed
+        For each fit that others need and none of the cells is of, a cell as it would be tested.
     selected
         Ids of the cells that are wanted now (`--only`, `--seeds`); all, unless restricted.
     claims
@@ -76,6 +78,7 @@ class Suite:
     claims: tuple[Claim, ...]
     resolved: str
     source: str
+    needed: tuple[Cell, ...] = ()
 
     @property
     def algorithms(self) -> tuple[str, ...]:
@@ -120,7 +123,7 @@ def load_suite(
     name = _name(path, document, table, profile)
     profile_seeds = table.profiles[profile].seeds if profile is not None else None
     said = suite_layers(document, table, project, profile)
-    cells, layers = expand(Written(document, table, said, project.data, profile_seeds))
+    cells, needed, layers = expand(Written(document, table, said, project.data, profile_seeds))
     reference = _reference(document, table, cells)
     return Suite(
         name=name,
@@ -136,6 +139,7 @@ def load_suite(
         claims=make_claims(document, table.claims, cells),
         resolved=_resolved(document, layers, reference, profile, profile_seeds),
         source=document.text,
+        needed=needed,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from metabench.cells import Cell, Fit
 from metabench.errors import PluginError
@@ -22,6 +23,7 @@ from metabench.suite.layers import (
     resolve_part,
     resolve_recipe,
 )
+from metabench.suite.needs import needed_points, needs_at, refuse_wrong_needs
 from metabench.suite.networks import Networks
 from metabench.suite.points import points_of, refuse_explosion
 from metabench.suite.reach import shaping
@@ -29,16 +31,27 @@ from metabench.suite.vain import refuse_vain_overrides, without_vain_keys
 from metabench.suite.written import Written
 
 
-def expand(written: Written) -> tuple[tuple[Cell, ...], Sequence[Layer]]:
-    """Expand the grids of a suite.
+class Expanded(NamedTuple):
+    """What the grids of a suite come to.
 
-    Returns
-    -------
+    Attributes
+    ----------
     cells
         Each once: by seed, then point, then algorithm, so that a slow hour touches all algorithms
         alike.
+    needed
+        For each fit that others need and none of the cells is of, a cell as it would be tested.
     layers
         What they were made of: those of the suite, without what `benchmark.toml` says in vain.
+    """
+
+    cells: tuple[Cell, ...]
+    needed: tuple[Cell, ...]
+    layers: Sequence[Layer]
+
+
+def expand(written: Written) -> Expanded:
+    """Expand the grids of a suite.
 
     Raises
     ------
@@ -51,22 +64,41 @@ def expand(written: Written) -> tuple[tuple[Cell, ...], Sequence[Layer]]:
         raise written.error(written.place_of(error.group, error.name), str(error)) from error
 
 
-def _expanded(written: Written) -> tuple[tuple[Cell, ...], Sequence[Layer]]:
+def _expanded(written: Written) -> Expanded:
     check_entries(written)
+    refuse_wrong_needs(written)
     points = points_of(written)
-    refuse_vain_overrides(written, [point for _, point in points])
-    written = without_vain_keys(written, points)
+    below = needed_points(written, points)
+    refuse_vain_overrides(written, [point for _, point in (*points, *below)])
+    written = without_vain_keys(written, [*points, *below])
     networks, shapes = Networks(), EpisodeShapes(written.data)
+    cells = _each_once(written, _at_every_seed(written, points, networks, shapes))
+    fits = {cell.fit.id for cell in cells}
+    needed = {
+        cell.fit.id: cell
+        for cell in _at_every_seed(written, below, networks, shapes)
+        if cell.fit.id not in fits
+    }
+    return Expanded(cells, tuple(needed.values()), written.layers)
+
+
+def _at_every_seed(
+    written: Written,
+    points: Sequence[tuple[int, Point]],
+    networks: Networks,
+    shapes: EpisodeShapes,
+) -> list[Cell]:
+    """Return the cells of points, each with the number of its grid, ordered by seed."""
     cells: list[Cell] = []
     for number, point in points:
         layers = written.layers_at(number, point)
         first = _cells_of(written, number, point, layers, networks)
         shapes.refuse_impossible(written, number, first, layers)
         for seed in written.seeds_of(number):
-            fit = replace(first[0].fit, seed=seed)
+            fit = first[0].fit.at_seed(seed)
             cells += [replace(cell, fit=fit) for cell in first]
         refuse_explosion(written, len(cells))
-    return _each_once(written, sorted(cells, key=lambda cell: cell.fit.seed)), written.layers
+    return sorted(cells, key=lambda cell: cell.fit.seed)
 
 
 def _cells_of(
@@ -105,7 +137,12 @@ def _fit(
     dataset = resolve_part("datasets", point.dataset, datasets[point.dataset], layers)
     train, validate, target = resolve_recipe(written.document, point, layers, dataset)
     seed, root_seed = written.seeds_of(number)[0], written.table.root_seed
-    fit = Fit(point.algorithm, method, model, dataset, train, validate, seed, root_seed)
+    needs = {
+        role: shaping(_fit(written, number, other, written.layers_at(number, other))[0])
+        for role, other in needs_at(written, point).items()
+    }
+    label = point.algorithm
+    fit = Fit(label, method, model, dataset, train, validate, seed, root_seed, needs)
     return fit, target
 
 

@@ -60,7 +60,7 @@ def _points(written: Written, number: int, grid: GridTable) -> Iterator[Point]:
         dict(zip(grid.axes, point, strict=True)) for point in itertools.product(*grid.axes.values())
     ]
     for algorithm in grid.algorithms:
-        _refuse_pairs(written, number, algorithm, kinds)
+        refuse_pairs(written, number, algorithm, kinds)
     methods = written.labels["methods"]
     for dataset in grid.datasets:
         for model, way, shot, axis, algorithm in itertools.product(
@@ -100,7 +100,7 @@ def _ways(
     return {dataset: grid.ways or [] if dataset in classification else [None] for dataset in kinds}
 
 
-def _refuse_pairs(written: Written, number: int, algorithm: str, kinds: Mapping[str, str]) -> None:
+def refuse_pairs(written: Written, number: int, algorithm: str, kinds: Mapping[str, str]) -> None:
     """Refuse an algorithm beside a dataset that it cannot learn from."""
 
     def refused(why: str) -> ConfigError:

@@ -28,7 +28,9 @@ def parse_seeds(text: str) -> list[int]:
         match = _SEEDS.fullmatch(part.strip())
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
         if not first <= last < first + MAX_SEEDS:
-            raise ConfigError(f"--seeds {one_line(text)}: expected seeds such as 0-4 or 0,2,7")
+            raise ConfigError(
+                f"seeds {one_line(text) or repr(text)}: expected seeds such as 0-4 or 0,2,7"
+            )
         seeds += range(first, last + 1)
     return sorted(set(seeds))
 
@@ -40,7 +42,7 @@ def selected_ids(
     there = sorted({cell.fit.seed for cell in cells})
     if seeds is not None and (strange := sorted(set(seeds) - set(there))):
         raise ConfigError(
-            f"--seeds: the suite has no seed {some(map(str, strange), MANY)}; it has "
+            f"seeds: the suite has no seed {some(map(str, strange), MANY)}; it has "
             f"{some(map(str, there), MANY)}"
         )
     selected = [cell for cell in cells if seeds is None or cell.fit.seed in seeds]
@@ -50,20 +52,20 @@ def selected_ids(
         if not equals or not choices:
             known = sorted({name for cell in cells for name in _coordinates(cell)})
             raise ConfigError(
-                f"--only {one_line(pattern)}: expected KEY=VALUE[,VALUE] with a key of "
+                f"only {one_line(pattern)}: expected KEY=VALUE[,VALUE] with a key of "
                 f"{', '.join(known)}{nearest(key, known)}"
             )
         for value in wanted.split(","):
             if value not in choices:
                 there_are = f"there are {some(sorted(choices), MANY)}{nearest(value, choices)}"
                 raise ConfigError(
-                    f"--only {one_line(pattern)}: no cell has {key}={one_line(value)}; {there_are}"
+                    f"only {one_line(pattern)}: no cell has {key}={one_line(value)}; {there_are}"
                 )
         selected = [
             cell for cell in selected if str(_coordinates(cell).get(key)) in wanted.split(",")
         ]
     if not selected:
-        raise ConfigError(f"--only {one_line(' '.join(only))}: no cell has all of this")
+        raise ConfigError(f"only {one_line(' '.join(only))}: no cell has all of this")
     return frozenset(cell.id for cell in selected)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from metabench.bounds import LEAST_CONFIDENCE, MOST_CONFIDENCE
@@ -139,13 +139,34 @@ class Entry(Table):
         return dict(self.model_extra or {})
 
 
+class NeedTable(Table):
+    """needs.ROLE of an algorithm: whose weights play the role, over the same model unless one is
+    named."""
+
+    algorithm: Name
+    model: Name | None = None
+
+
+def _an_algorithm(value: Any) -> Any:
+    """`needs.teacher = "maml"` names the algorithm alone."""
+    return {"algorithm": value} if isinstance(value, str) else value
+
+
 class AlgorithmEntry(Sections):
-    """[algorithms.X]: the method behind X (X itself if not said), its settings, and its own part of
-    the recipe."""
+    """[algorithms.X]: the method behind X (X itself if not said), its settings, the algorithms that
+    it needs, and its own part of the recipe."""
 
     model_config = ConfigDict(extra="allow")
 
     method: Name | None = None
+    needs: dict[
+        Name,
+        Annotated[
+            NeedTable,
+            BeforeValidator(_an_algorithm),
+            "the name of an algorithm, or a table with algorithm and model",
+        ],
+    ] = {}
 
     def settings(self) -> dict[str, Any]:
         """Return the keys that are settings."""

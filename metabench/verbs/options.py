@@ -15,7 +15,7 @@ from pydantic import AfterValidator
 
 from metabench.errors import ConfigError
 from metabench.registry.settings import check
-from metabench.runner.run import Resources, resources
+from metabench.runner.resources import EngineName, Resources, resources
 from metabench.suite import Suite, load_suite, parse_seeds
 from metabench.suite.project import Project, home_expanded
 from metabench.suite.value_types import Seed, Threads, Workers
@@ -53,6 +53,7 @@ class Options:
     workers: Workers | None = None
     threads: Threads | None = None
     device: Annotated[str, AfterValidator(_a_device), "auto, cpu, cuda or cuda:N"] = "auto"
+    engine: EngineName = "process"
     timeout: Annotated[float, Gt(0)] | None = None
     fail_fast: bool = False
     stale: Literal["keep", "rerun"] | None = None
@@ -73,7 +74,12 @@ def settle(options: Options, project: Project) -> tuple[Suite, Resources, Path]:
     named = None if options.suite is None else str(options.suite)
     suite = load_suite(named, project, profile=options.profile, seeds=seeds, only=only)
     workers = project.workers if options.workers is None else options.workers
-    using = resources(options.device, workers, options.threads or project.threads)
+    if options.engine == "inline" and (options.workers or 0) > 1:
+        raise ConfigError(
+            f"{options.workers} workers need processes of their own: the engine 'inline' runs one "
+            "fit after another"
+        )
+    using = resources(options.device, workers, options.threads or project.threads, options.engine)
     return (
         suite,
         using,

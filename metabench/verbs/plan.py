@@ -23,11 +23,13 @@ from metabench.runner.plan import (
     STATES,
     Plan,
     PlannedCell,
+    ToRun,
     fits_with_weights,
     survey,
+    with_needs,
 )
 from metabench.runner.probe import probe
-from metabench.runner.run import Resources
+from metabench.runner.resources import Resources
 from metabench.suite import Suite
 from metabench.suite.project import Project
 from metabench.text import one_line
@@ -47,6 +49,8 @@ def plan(options: argparse.Namespace) -> int:
     found = survey(suite, store, conditions)
     pending = found.fits(("failed", "missing", "stale"))
     kept = fits_with_weights(suite, store, (fit for fit, _ in pending), conditions)
+    pending = with_needs(suite, pending, kept)
+    alone = [(fit, cells) for fit, cells in pending if cells[0].state == "needed"]
     history = History(
         _records(folder, project), conditions(found.cells[0].cell), environment.cpu_name()
     )
@@ -62,7 +66,7 @@ def plan(options: argparse.Namespace) -> int:
             for fit, cells in unknown
             if fit.id in rates
         }
-    facts = _facts(suite, folder, found, kept, expected, using) | {"failed_probes": failed}
+    facts = _facts(suite, folder, found, alone, kept, expected, using) | {"failed_probes": failed}
     if options.json:
         print(json.dumps(facts, indent=2))
     else:
@@ -82,6 +86,7 @@ def _facts(
     suite: Suite,
     folder: Path,
     found: Plan,
+    alone: ToRun,
     kept: frozenset[str],
     expected: Mapping[str, float | None],
     using: Resources,
@@ -97,13 +102,15 @@ def _facts(
         "fits": len(found.fits()),
         "fits_to_run": len(expected),
         "fits_to_train": sum(
-            _action(fit, kept) == "train" for fit, _ in found.fits() if fit.id in expected
+            _action(fit, kept) == "train"
+            for fit, _ in (*alone, *found.fits())
+            if fit.id in expected
         ),
         "expected_seconds": max([sum(seconds) / at_once, *seconds]) if known else None,
         "damaged": list(found.damaged),
         "remarks": list(found.remarks),
         "differences": counted(planned.differences for planned in found.cells),
-        "plan": [_fit_facts(fit, cells, kept, expected) for fit, cells in found.fits()],
+        "plan": [_fit_facts(fit, cells, kept, expected) for fit, cells in (*alone, *found.fits())],
     }
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from metabench.errors import some
+from metabench.runner.following import Failed, RunSummary
 from metabench.runner.forecast import duration
-from metabench.runner.run import Failed, RunSummary, run_suite
+from metabench.runner.run import run_suite
 from metabench.suite.project import Project
 from metabench.verbs.options import Options, of_command_line, of_python, settle
 from metabench.verbs.target import current_project

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +93,13 @@ def _stale(records: Iterable[Mapping[str, Any]], project: Path) -> list[list[str
         threads, device = recorded.get("threads") or 1, recorded.get("device") or "cpu"
         conditions = known.setdefault((threads, device), Conditions(threads, device, project))
         try:
-            of_fit = _targets(record["config"].get("fit") or {})
+            fit = record["config"].get("fit") or {}
+            of_fit = _targets(fit)
             of_cell = of_fit + _targets(record["config"].get("evaluate") or {})
-            causes = differing_conditions(record, conditions.of(of_cell), conditions.of(of_fit))
+            of_needs = {role: conditions.of(_targets(need)) for role, need in _needs(fit)}
+            causes = differing_conditions(
+                record, conditions.of(of_cell), conditions.of(of_fit), of_needs
+            )
         except ConfigError as error:
             causes = (str(error),)
         if causes:
@@ -104,13 +108,21 @@ def _stale(records: Iterable[Mapping[str, Any]], project: Path) -> list[list[str
 
 
 def _targets(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The `module:Class` of each part that a configuration names."""
+    """The `module:Class` of each part that a configuration names, and of those that it needs."""
     groups: tuple[tuple[str, registry.Group], ...] = (
         ("method", "methods"),
         ("model", "models"),
         ("dataset", "datasets"),
         ("on", "datasets"),
     )
-    return tuple(
+    own = tuple(
         registry.target(group, config[part]["name"]) for part, group in groups if config.get(part)
     )
+    return own + tuple(target for _, need in _needs(config) for target in _targets(need))
+
+
+def _needs(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What the fit of a configuration needs, in whatever depth, by roles: `start.start`."""
+    for role, need in (config.get("needs") or {}).items():
+        yield f"{above}{role}", need
+        yield from _needs(need, f"{above}{role}.")

@@ -22,7 +22,8 @@ from metabench.records import Found, RecordStore, read_cells
 from metabench.runner.agreement import VERDICTS, Agreement, agreement
 from metabench.runner.data import changed_data
 from metabench.runner.plan import PlannedCell, survey
-from metabench.runner.run import Resources, run_suite
+from metabench.runner.resources import Resources
+from metabench.runner.run import run_suite
 from metabench.suite import Suite
 from metabench.suite.project import Project
 from metabench.text import one_line

@@ -11,7 +11,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from metabench.records import RecordStore
-from metabench.runner.run import resources, run_suite
+from metabench.runner.resources import resources
+from metabench.runner.run import run_suite
 from metabench.suite import load_suite
 from metabench.suite.project import load_project
 

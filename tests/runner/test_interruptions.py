@@ -20,9 +20,9 @@ import pytest
 from few_shot import make_cell
 from workshop import Workshop, results
 
+from metabench.runner.following import forget_checkpoint
 from metabench.runner.messages import Failure, Job
-from metabench.runner.pool import Pool
-from metabench.runner.run import forget_checkpoint
+from metabench.runner.pool import ProcessEngine
 from metabench.suite import load_suite
 
 KILLS, WITHIN, ROUNDS = 30, 20, 10
@@ -117,10 +117,10 @@ def killed(moment: Moment) -> Iterator[list[str]]:
     children still lived."""
     hits: list[str] = []
     threads: list[threading.Thread] = []
-    start = Pool._start
+    start = ProcessEngine._start
 
-    def start_and_kill(self: Pool, job: Job) -> Any:
-        child = start(self, job)
+    def start_and_kill(self: ProcessEngine, job: Job, tell: Any) -> Any:
+        child = start(self, job, tell)
         # unlike its number, never that of another process
         handle = os.pidfd_open(child.process.pid)
 
@@ -136,7 +136,7 @@ def killed(moment: Moment) -> Iterator[list[str]]:
         return child
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Pool, "_start", start_and_kill)
+        patch.setattr(ProcessEngine, "_start", start_and_kill)
         yield hits
     for thread in threads:
         thread.join()

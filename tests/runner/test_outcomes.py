@@ -12,7 +12,7 @@ from workshop import Workshop, footprints, records
 
 from metabench.errors import FolderError, UnreadableRecordError, UnwritableError
 from metabench.records import SCHEMA
-from metabench.runner.run import RunSummary
+from metabench.runner.following import RunSummary
 
 DEEDS = (
     "none",

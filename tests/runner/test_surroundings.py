@@ -138,3 +138,24 @@ def test_a_plugin_cannot_make_a_run_unstoppable(workshop: Workshop) -> None:
     os.kill(run.pid, signal.SIGTERM)
     assert run.wait(30) == 143
     run.stdout.close()
+
+
+def test_a_torch_that_cannot_be_imported_is_no_fault_of_the_suite(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    workshop.suite("plain", "none")
+    (tmp_path / "torch.py").write_text("raise OSError('libcudart.so: cannot open shared object')\n")
+    first = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "metabench", "plan", "plain", "--device", "cpu"],
+        cwd=workshop.folder,
+        env={**os.environ, "PYTHONPATH": first},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "metabench: torch cannot be imported: libcudart.so: cannot open shared object; `metabench "
+        "doctor` says more\n"
+    )

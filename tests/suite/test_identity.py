@@ -269,6 +269,9 @@ def test_two_ways_to_say_the_same_queries_are_one_cell(
     assert (cells[0].id == cell_of(tmp_path, BASE).id) == (one == 15)
 
 
+NEEDS = {"finetuned": {"needs": {"start": "pretrained"}}}
+"""What a method needs of others, without which there is no such algorithm."""
+
 SETTINGS = [
     (group, name, field.name)
     for group in TABLE_OF
@@ -283,7 +286,8 @@ def test_every_setting_moves_the_id(
     tmp_path: Path, group: registry.Group, name: str, key: str
 ) -> None:
     settings = registry.get(group, name).Settings
-    together = COMPANIONS.get((name, key), {})
+    needs = NEEDS.get(name, {}) if group == "methods" else {}
+    together = COMPANIONS.get((name, key), {}) | needs
     default = together.get(key, getattr(settings(), key))
     other = OTHERS.get((name, key)) or another(
         get_type_hints(settings, include_extras=True)[key], default
@@ -297,9 +301,8 @@ def test_every_setting_moves_the_id(
         "datasets": dataset,
         "shots": 1,
         "seeds": 1,
+        **({"models": name} if group == "models" else {}),
     }
-    if group == "models":
-        grid["models"] = name
     suite = {**BASE, "grid": [grid if regression else {**grid, "ways": 5}]}
     table = TABLE_OF[group]
     before = cell_of(tmp_path, {**suite, table: {name: together}})
