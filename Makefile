@@ -34,10 +34,11 @@ test: $(READY) ## run the tests
 fuzz: $(READY) ## damage suites, data and run folders in N ways (N=3000) and see that every verb copes
 	FUZZ_CASES=$(N) $(BIN)/python -m pytest tests/fuzz
 
-lint: $(READY) ## style and types
+lint: $(READY) ## style, types, and that imports go downwards
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 
 format: $(READY) ## let ruff put style right
 	$(BIN)/ruff check --fix .

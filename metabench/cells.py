@@ -19,6 +19,13 @@ QueryShots = int | tuple[int, ...]
 """Queries a class: of all alike, or of each of the classes drawn, most first; which class gets
 which number is drawn anew in each episode."""
 
+BatchNormMode = Literal["query", "joint", "support", "support_plus_one", "running"]
+"""Whose statistics normalise the queries: their own; support's and all queries' together; the
+support set's; the support set's and that one query's; those kept from training."""
+TrainBatchNormMode = Literal["query", "joint", "support", "support_plus_one"]
+TRANSDUCTIVE = frozenset({"query", "joint"})
+"""Modes in which the prediction for a query depends on the other queries of its episode."""
+
 
 @dataclass(frozen=True)
 class Part:

@@ -7,6 +7,7 @@ line in a project's `benchmark.toml` (`[plugins.methods]`, `[plugins.datasets]`,
 so on. `metabench.testing` has what it can be checked with.
 """
 
+from metabench.cells import BatchNormMode, TrainBatchNormMode
 from metabench.datasets.class_splits import Splits, SplitSettings
 from metabench.datasets.dataset import Dataset, Split
 from metabench.datasets.images import ImageDataset, ImagePool, content_digest
@@ -17,13 +18,11 @@ from metabench.methods.gradient_based import GradientBasedMethod
 from metabench.methods.inner_loop import descend, meta_gradient, scores_along, support_loss
 from metabench.methods.maml import MAML
 from metabench.methods.method import (
-    BatchNormMode,
     Method,
     Moment,
     Source,
     State,
     StepResult,
-    TrainBatchNormMode,
     adam,
     batch_score,
     outer_step,

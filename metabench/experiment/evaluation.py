@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from metabench.cells import BatchNormMode
 from metabench.datasets.images import ImageDataset
 from metabench.experiment.returned import (
     broken,
@@ -23,7 +24,7 @@ from metabench.experiment.returned import (
 )
 from metabench.experiment.scoring import Scores, Scoring
 from metabench.experiment.sources import EpisodeStream
-from metabench.methods.method import BatchNormMode, Method, State, task_losses
+from metabench.methods.method import Method, State, task_losses
 from metabench.metrics import named_metric
 from metabench.tasks.episodes import Draw, Episodes
 

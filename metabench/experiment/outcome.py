@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metabench.cells import Cell, Fit
+from metabench.cells import TRANSDUCTIVE, Cell, Fit
 from metabench.experiment.evaluation import Choice, Evaluation
 from metabench.experiment.measure import typical, warm_up
 from metabench.experiment.returned import checked_weights
 from metabench.experiment.training_state import Training
-from metabench.methods.method import TRANSDUCTIVE, Method, State
+from metabench.methods.method import Method, State
 from metabench.metrics import Metric
 from metabench.stats.intervals import t_interval
 from metabench.tasks.episodes import EpisodeShape

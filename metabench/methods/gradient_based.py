@@ -10,8 +10,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from metabench.cells import BatchNormMode
 from metabench.methods.inner_loop import descend, scores_along, support_loss
-from metabench.methods.method import BatchNormMode, Method, Moment, State
+from metabench.methods.method import Method, Moment, State
 from metabench.methods.outputs import Weights, per_task, query_scores
 from metabench.methods.update_rules import Rule
 

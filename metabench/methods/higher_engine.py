@@ -9,8 +9,9 @@ import higher
 import torch
 from torch import Tensor, nn
 
+from metabench.cells import BatchNormMode
 from metabench.methods.inner_loop import MetaGradient
-from metabench.methods.method import BatchNormMode, batch_score, task_losses
+from metabench.methods.method import batch_score, task_losses
 from metabench.models.layers import normalising
 from metabench.tasks.episodes import Episodes
 

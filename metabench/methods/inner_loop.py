@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from metabench.methods.method import BatchNormMode, batch_score, task_losses
+from metabench.cells import BatchNormMode
+from metabench.methods.method import batch_score, task_losses
 from metabench.methods.outputs import (
     Weights,
     as_leaves,

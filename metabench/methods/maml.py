@@ -10,17 +10,10 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
+from metabench.cells import BatchNormMode, TrainBatchNormMode
 from metabench.methods.gradient_based import GradientBasedMethod, part
 from metabench.methods.inner_loop import MetaGradient, descend, meta_gradient, support_loss
-from metabench.methods.method import (
-    BatchNormMode,
-    Moment,
-    State,
-    StepResult,
-    TrainBatchNormMode,
-    adam,
-    outer_step,
-)
+from metabench.methods.method import Moment, State, StepResult, adam, outer_step
 from metabench.methods.outputs import Weights
 from metabench.methods.update_rules import GradientDescent, Rule
 from metabench.registry.settings import Rate

@@ -6,22 +6,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metabench.cells import BatchNormMode
 from metabench.figures import Figure
 from metabench.models.model import Model, Network
 from metabench.tasks.episodes import Episodes, Examples, Task, Unlabelled, Want
-
-BatchNormMode = Literal["query", "joint", "support", "support_plus_one", "running"]
-"""Whose statistics normalise the queries: their own; support's and all queries' together; the
-support set's; the support set's and that one query's; those kept from training."""
-TrainBatchNormMode = Literal["query", "joint", "support", "support_plus_one"]
-TRANSDUCTIVE = frozenset({"query", "joint"})
-"""Modes in which the prediction for a query depends on the other queries of its episode."""
 
 
 class State(nn.Module):

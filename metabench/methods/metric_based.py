@@ -9,13 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from metabench.cells import BatchNormMode, TrainBatchNormMode
 from metabench.methods.method import (
-    BatchNormMode,
     Method,
     Moment,
     State,
     StepResult,
-    TrainBatchNormMode,
     adam,
     batch_score,
     outer_step,

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from metabench.methods.method import BatchNormMode, Method, State
+from metabench.cells import BatchNormMode
+from metabench.methods.method import Method, State
 from metabench.tasks.episodes import Task
 
 

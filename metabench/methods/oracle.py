@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from metabench.methods.method import BatchNormMode, State
+from metabench.cells import BatchNormMode
+from metabench.methods.method import State
 from metabench.methods.outputs import per_task, query_scores
 from metabench.methods.supervised import SupervisedMethod
 from metabench.registry.settings import Rate

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from metabench.methods.method import BatchNormMode
+from metabench.cells import BatchNormMode
 from metabench.models.layers import normalising
 
 Weights = dict[str, Tensor]

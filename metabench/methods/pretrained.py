@@ -11,9 +11,10 @@ from typing import Annotated, Literal
 from annotated_types import MinLen
 from torch import Tensor, nn
 
+from metabench.cells import BatchNormMode
 from metabench.methods.fine_tuning import FineTuningMethod, Steps
 from metabench.methods.gradient_based import Adapted, part
-from metabench.methods.method import BatchNormMode, Method, State
+from metabench.methods.method import Method, State
 from metabench.methods.outputs import Weights
 from metabench.methods.supervised import SupervisedMethod
 from metabench.registry.settings import Rate

@@ -12,16 +12,10 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from metabench.cells import BatchNormMode
 from metabench.methods.gradient_based import GradientBasedMethod
 from metabench.methods.inner_loop import descend
-from metabench.methods.method import (
-    BatchNormMode,
-    Moment,
-    State,
-    StepResult,
-    batch_score,
-    task_losses,
-)
+from metabench.methods.method import Moment, State, StepResult, batch_score, task_losses
 from metabench.methods.outputs import Weights, chunks
 from metabench.methods.update_rules import PlainSGD, Rule
 from metabench.models.layers import Statistics, normalising

@@ -9,8 +9,9 @@ import torch
 from annotated_types import MinLen
 from torch import nn
 
+from metabench.cells import BatchNormMode
 from metabench.methods.fine_tuning import FineTuningMethod, Steps
-from metabench.methods.method import BatchNormMode, State
+from metabench.methods.method import State
 from metabench.registry.settings import Rate
 from metabench.tasks.episodes import Task
 

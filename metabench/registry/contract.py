@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from reprlib import repr as shortened
 from typing import Any, get_args
 
+from metabench.cells import BatchNormMode
 from metabench.errors import nearest
 from metabench.identity import canonical
 from metabench.metrics import METRICS, Metric, named_metric
 from metabench.registry.settings import check
 
+MODES = get_args(BatchNormMode)
 KINDS = ("classification", "regression")
 WANTS = frozenset({"episodes", "examples", "unlabelled", "views", "privileged"})
 """What a method may want of a dataset, and a dataset offer (`tasks.episodes.Want`)."""
@@ -262,10 +264,10 @@ def _wrong_settings(group: str, settings: Any) -> Iterator[str]:
         f"has a setting {name} whose default {why}"
         for name, why in _wrong_defaults(settings, defaults, [f.name for f in fields if f.init])
     )
-    if group == "methods" and defaults.test_batch_norm not in (*_batch_norm_modes(), None):
+    if group == "methods" and defaults.test_batch_norm not in (*MODES, None):
         yield (
             f"has a setting test_batch_norm = {shortened(defaults.test_batch_norm)}; "
-            f"expected one of {', '.join(_batch_norm_modes())}"
+            f"expected one of {', '.join(MODES)}"
         )
 
 
@@ -293,12 +295,6 @@ def unwritable(value: Any) -> str:
             "None, or a tuple of such"
         )
     return ""
-
-
-def _batch_norm_modes() -> tuple[str, ...]:
-    from metabench.methods.method import BatchNormMode
-
-    return get_args(BatchNormMode)
 
 
 def _wrong_metric(metric: Metric, kind: str) -> Iterator[str]:

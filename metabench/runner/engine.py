@@ -12,9 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self
 
-from metabench.errors import ConfigError
 from metabench.runner.messages import Event, Job
-from metabench.runner.resources import Resources
 
 Tell = Callable[[Job, Event], None]
 """Is called with each event of a job, in the order in which they happen."""
@@ -65,25 +63,3 @@ class Engine(Protocol):
 
 TICK = 0.5
 """Longest silence of `Engine.wait`, in seconds: displays and clocks live on it."""
-
-
-def engine_for(using: Resources, timeout: float | None) -> Engine:
-    """Return the engine that is asked for; `timeout` is in seconds, after which a fit is killed.
-
-    Raises
-    ------
-    ConfigError
-        It cannot do what is asked of it.
-    """
-    if using.engine == "inline":
-        from metabench.runner.inline import InlineEngine
-
-        if timeout is not None:
-            raise ConfigError(
-                "a timeout needs fits in processes of their own, which can be killed: leave it "
-                "out, or take the engine 'process'"
-            )
-        return InlineEngine(using.devices[0])
-    from metabench.runner.pool import ProcessEngine
-
-    return ProcessEngine(using.devices, using.threads, timeout)

@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metabench.cells import Fit
+from metabench.errors import ConfigError
 from metabench.identity import digest
 from metabench.provenance import environment
 from metabench.provenance.conditions import Conditions
 from metabench.records import declaration_of
 from metabench.runner.data import refuse_changed_data
 from metabench.runner.describe import name_of
-from metabench.runner.engine import engine_for
+from metabench.runner.engine import Engine
 from metabench.runner.folder import RunFolder
 from metabench.runner.following import Following, RunSummary
 from metabench.runner.forecast import Clock, History
+from metabench.runner.inline import InlineEngine
 from metabench.runner.messages import Job
 from metabench.runner.needs import needed_by, wanted
 from metabench.runner.plan import (
@@ -31,6 +33,7 @@ from metabench.runner.plan import (
     survey,
     with_needs,
 )
+from metabench.runner.pool import ProcessEngine
 from metabench.runner.progress import display_for
 from metabench.runner.resources import Resources
 
@@ -179,3 +182,21 @@ def _opening(
         f"{suite.name}: {len(plan.cells)} cells ({counts}); {len(jobs)} fits to "
         f"run{of_these}, {using}; in {folder.path}"
     )
+
+
+def engine_for(using: Resources, timeout: float | None) -> Engine:
+    """Return the engine that is asked for; `timeout` is in seconds, after which a fit is killed.
+
+    Raises
+    ------
+    ConfigError
+        It cannot do what is asked of it.
+    """
+    if using.engine == "inline":
+        if timeout is not None:
+            raise ConfigError(
+                "a timeout needs fits in processes of their own, which can be killed: leave it "
+                "out, or take the engine 'process'"
+            )
+        return InlineEngine(using.devices[0])
+    return ProcessEngine(using.devices, using.threads, timeout)

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metabench.cells import TRANSDUCTIVE
 from metabench.experiment.returned import (
     checked_candidates,
     checked_scores,
     checked_step,
     state_digest,
 )
-from metabench.methods.method import TRANSDUCTIVE, Method, State
+from metabench.methods.method import Method, State
 from metabench.models.layers import batch_norms
 from metabench.registry import names
 from metabench.registry.contract import broken_contract

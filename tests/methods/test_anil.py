@@ -22,9 +22,10 @@ from few_shot import (
 )
 from torch import Tensor
 
+from metabench.cells import BatchNormMode
 from metabench.methods import outputs
 from metabench.methods.inner_loop import descend, support_loss
-from metabench.methods.method import BatchNormMode, Moment, State, task_losses
+from metabench.methods.method import Moment, State, task_losses
 from metabench.methods.outputs import per_task
 from metabench.methods.update_rules import GradientDescent
 

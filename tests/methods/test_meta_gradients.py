@@ -25,9 +25,10 @@ from few_shot import (
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from metabench.cells import BatchNormMode
 from metabench.methods import higher_engine, inner_loop, outputs
 from metabench.methods.inner_loop import MetaGradient, descend, scores_along, support_loss
-from metabench.methods.method import BatchNormMode, Moment, task_losses
+from metabench.methods.method import Moment, task_losses
 from metabench.methods.outputs import Weights, per_task, query_outputs
 from metabench.methods.update_rules import GradientDescent
 from metabench.tasks.episodes import Episodes

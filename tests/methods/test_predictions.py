@@ -20,8 +20,9 @@ from few_shot import (
 )
 from torch import Tensor
 
+from metabench.cells import TRANSDUCTIVE, BatchNormMode
 from metabench.methods import outputs
-from metabench.methods.method import TRANSDUCTIVE, BatchNormMode, Method, Moment, State
+from metabench.methods.method import Method, Moment, State
 from metabench.models.layers import BatchNorm2d
 from metabench.tasks.episodes import Episodes
 

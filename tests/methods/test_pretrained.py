@@ -27,8 +27,8 @@ from few_shot import (
 from torch import Tensor, nn
 
 from metabench import registry
-from metabench.cells import Cell
-from metabench.methods.method import BatchNormMode, Moment, State
+from metabench.cells import BatchNormMode, Cell
+from metabench.methods.method import Moment, State
 from metabench.methods.pretrained import Pretrained
 from metabench.models.layers import BatchNorm2d, Linear
 from metabench.tasks.episodes import Examples

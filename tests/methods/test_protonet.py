@@ -20,7 +20,8 @@ from few_shot import (
 )
 from torch import Tensor, nn
 
-from metabench.methods.method import BatchNormMode, Moment
+from metabench.cells import BatchNormMode
+from metabench.methods.method import Moment
 from metabench.tasks.episodes import Episodes
 
 EPISODES = 3

@@ -17,10 +17,11 @@ from workshop import Workshop, records, results
 from metabench.errors import ConfigError, StartError, UnwritableError
 from metabench.records import FINISHED
 from metabench.runner import following
-from metabench.runner.engine import Engine, engine_for
+from metabench.runner.engine import Engine
 from metabench.runner.inline import InlineEngine
 from metabench.runner.messages import Advanced, Ended, Event, Job, Placed, Started, Wrote
 from metabench.runner.resources import ENGINES, EngineName, resources
+from metabench.runner.run import engine_for
 
 Told = list[tuple[Job, Event]]
 FINISHING = ("none", "diverge", "raise", "leave", "memory")
