@@ -39,6 +39,7 @@ from metabench.experiment.returned import (
     checked_candidates,
     checked_content,
     checked_method,
+    checked_model,
     checked_network,
     checked_state,
     checked_task,
@@ -438,7 +439,7 @@ def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.devi
         else checked_task(dataset, fit.train.ways)
     )
     with global_stream(fit.root_seed, "initial weights", seed=fit.seed, model=fit.model.identity()):
-        model = as_model(registry.make("models", fit.model, task), task)
+        model = checked_model(as_model(registry.make("models", fit.model, task), task), task)
         network = checked_network(method, method.network(model, task))
         model.initialise(network)
     if way_of(model).name != "packed":
