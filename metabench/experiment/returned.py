@@ -131,8 +131,6 @@ def checked_model(model: Model, task: Task) -> Model:
             model,
             "forward",
             f"gave {found} features for an input; expected its width, {model.width}",
-            "forward",
-            f"gave {found} features for an input; expected its width, {model.width}",
         )
     return model
 
