@@ -42,6 +42,7 @@ from metabench.experiment.returned import (
     checked_candidates,
     checked_content,
     checked_method,
+    checked_model,
     checked_network,
     checked_privileged,
     checked_state,
@@ -528,7 +529,7 @@ def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.devi
 def initial_network(fit: Fit, part: Part, method: Method, task: Task) -> nn.Module:
     """Return the network that a method makes of the model, with its initial weights."""
     with global_stream(fit.root_seed, "initial weights", seed=fit.seed, model=part.identity()):
-        model = as_model(registry.make("models", part, task), task)
+        model = checked_model(as_model(registry.make("models", part, task), task), task)
         network = checked_network(method, method.network(model, task))
         model.initialise(network)
     if way_of(model).name != "packed":

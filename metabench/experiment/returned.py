@@ -23,6 +23,8 @@ from metabench.datasets.dataset import Dataset, Split
 from metabench.errors import PluginError
 from metabench.figures import Figure
 from metabench.methods.method import Method, Source, State, StepResult
+from metabench.models.foreign import Foreign, width_of
+from metabench.models.model import Model
 from metabench.registry import registered
 from metabench.registry.blame import place
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task
@@ -119,6 +121,19 @@ def checked_privileged(dataset: Dataset) -> Dataset:
     if not isinstance(view, Dataset):
         raise broken(dataset, "privileged", f"gave {_seen(view)}; expected a Dataset")
     return view
+
+
+def checked_model(model: Model, task: Task) -> Model:
+    """A model that gives as many features as it says."""
+    if isinstance(model, Foreign):  # which found out
+        return model
+    if (found := width_of(model, task)) != model.width:
+        raise broken(
+            model,
+            "forward",
+            f"gave {found} features for an input; expected its width, {model.width}",
+        )
+    return model
 
 
 def checked_network(method: Method, network: Any) -> nn.Module:

@@ -23,9 +23,7 @@ Name = Literal[
     "mobilenet_v3_large",
     "efficientnet_b0",
     "efficientnet_v2_s",
-    "mnasnet1_0",
     "shufflenet_v2_x1_0",
-    "regnet_y_400mf",
     "convnext_tiny",
 ]
 

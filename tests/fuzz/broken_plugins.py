@@ -346,7 +346,7 @@ ALGORITHMS = [
         "methods",
         "gives_the_model",
         "def init(self, model, *_):\n    return model",
-        "Odd.init gave an object of type MLP",
+        "Odd.init gave an object of type Network",
         "fit",
     ),
     _body(
@@ -937,7 +937,7 @@ MODELS = [
         "models",
         "goes_two_ways",
         "def forward(self, x):\n    return super().forward(x)[..., :2]",
-        "mat1 and mat2 shapes cannot be multiplied",
+        "Odd.forward gave 2 features for an input; expected its width, 40",
         "fit",
     ),
 ]
