@@ -34,7 +34,7 @@ from metabench.methods.supervised import SupervisedMethod
 from metabench.methods.update_rules import GradientDescent, Rule
 from metabench.metrics import Metric
 from metabench.models.layers import normalising
-from metabench.models.model import Model, Network
+from metabench.models.model import FeatureMaps, Model, Network
 from metabench.registry.settings import Rate
 from metabench.tasks.episodes import (
     Draw,
@@ -56,6 +56,7 @@ __all__ = [
     "EpisodeShape",
     "Episodes",
     "Examples",
+    "FeatureMaps",
     "Figure",
     "FineTuningMethod",
     "GradientBasedMethod",

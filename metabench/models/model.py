@@ -69,3 +69,16 @@ class Network(nn.Module):
         outputs]``."""
         scores: Tensor = self.head(self.body(x))
         return scores
+
+
+class FeatureMaps(nn.Module):
+    """A model, the `body`, of which the last maps are wanted and not the flat features."""
+
+    def __init__(self, body: Model) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[B, ...]`` -> ``[B, C, H, W]``; with a task axis ``[T, B, ...]`` -> ``[T, B, C, H,
+        W]``."""
+        return self.body.feature_maps(x)

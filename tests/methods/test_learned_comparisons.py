@@ -30,33 +30,18 @@ from metabench.experiment.evaluation import evaluate
 from metabench.experiment.sources import EpisodeStream
 from metabench.methods.method import Method, Moment, State
 from metabench.methods.metric_based import MetricMethod, MetricState, embedding_shape
-from metabench.models.layers import pack_tasks
+from metabench.models.model import FeatureMaps, Model
 from metabench.tasks.episodes import EpisodeShape, Task
 
 TASK = Task("classification", (1, 16, 16), WAYS)
-
-
-class Maps(nn.Module):
-    """The blocks of a network, their maps not flattened: ``[T, B, C, H, W]`` as its input."""
-
-    def __init__(self, blocks: nn.Module) -> None:
-        super().__init__()
-        self.blocks = blocks
-
-    def forward(self, x: Tensor) -> Tensor:
-        maps = self.blocks(pack_tasks(x))
-        if x.dim() == 4:
-            return maps
-        return maps.unflatten(1, (x.shape[0], -1)).transpose(0, 1)
 
 
 class Relations(MetricMethod):
     """After Sung et al. 2018, "Learning to compare: relation network for few-shot learning": a
     network relates the mean maps of each class to those of a query, in squared error."""
 
-    def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> MetricState:
-        model.body = Maps(model.body.blocks)
-        return super().init(model, task, generator)
+    def network(self, model: Model, task: Task) -> nn.Module:
+        return FeatureMaps(model)
 
     def comparison(self, body: nn.Module, task: Task) -> nn.Module:
         channels, height, width = embedding_shape(body, task)
@@ -118,7 +103,8 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def begin(name: str) -> tuple[MetricMethod, Any]:
     method = METHODS[name](METHODS[name].Settings())
     torch.manual_seed(0)
-    return method, method.init(make_network("conv4 max", size=16), TASK, torch.Generator())
+    network = method.network(make_network("conv4 max", size=16).body, TASK)
+    return method, method.init(network, TASK, torch.Generator())
 
 
 @both
@@ -162,8 +148,9 @@ def test_embedding_each_image_once_gives_the_same_scores(
         tiny_datasets["omniglot"], {}, "test", EpisodeShape(3, 2, 2), root_seed=0, seed=0
     )
     method = METHODS[name](METHODS[name].Settings())
-    network = make_network("conv4 max", size=28).float()
-    state = method.init(network, Task("classification", (1, 28, 28), 3), torch.Generator())
+    task = Task("classification", (1, 28, 28), 3)
+    network = method.network(make_network("conv4 max", size=28).float().body, task)
+    state = method.init(network, task, torch.Generator())
     quick = evaluate(method, state, stream, 6, "running", CPU, point=0)
     method.embeds_images_alone = False  # type: ignore[misc]
     slow = evaluate(method, state, stream, 6, "running", CPU, point=0)

@@ -68,10 +68,9 @@ def test_a_cell_needs_no_training_and_no_weights(omniglot_folder: Path) -> None:
     result = first.result
     assert result["weights"] == {"trained": 0, "adapted": 0}
     assert result["spent"] == {"tasks": 0, "images": 0, "gradient_evaluations": 0}
-    assert (result["stopped"], result["transductive"], result["choice"], result["target"]) == (
+    assert (result["stopped"], result["transductive"], result["choice"]) == (
         "untrained",
         False,
-        None,
         None,
     )
     low, _ = result["interval"]
