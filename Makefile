@@ -8,10 +8,10 @@ SUITE ?=
 N ?= 3000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench report test fuzz lint format perf lock clean
+.PHONY: help setup bench report test test-fast fuzz lint format perf lock clean
 
 help: ## show the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## virtual environment in .venv, as pinned in requirements.lock (about 5.5 GB: torch brings CUDA's libraries)
 
@@ -30,6 +30,9 @@ report: $(READY) ## render the report of the default suite (SUITE=name for anoth
 
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest
+
+test-fast: $(READY) ## run the quick ones, under a minute
+	$(BIN)/python -m pytest -m "not slow"
 
 fuzz: $(READY) ## damage suites, data and run folders in N ways (N=3000) and see that every verb copes
 	FUZZ_CASES=$(N) $(BIN)/python -m pytest tests/fuzz

@@ -18,7 +18,8 @@ from workshop import Workshop, is_root
 import metabench
 from metabench import registry
 from metabench.cli import main
-from metabench.records import RecordStore
+from metabench.records import RecordStore, read_cells
+from metabench.records.listing import write_cells
 
 VERBS = ("plan", "run", "status", "report", "verify", "list", "data", "doctor")
 
@@ -205,6 +206,7 @@ def test_plan_counts_states_and_expects_time(
     assert not (in_project.folder / "reports" / "longer").exists()
 
 
+@pytest.mark.slow
 def test_data_says_where_a_dataset_stands(
     in_project: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +264,7 @@ def with_data(
     registry.use_plugins({}, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_data")
 def test_a_dataset_is_judged_as_the_suites_use_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", "omniglot"]) == 3
@@ -288,6 +291,7 @@ def test_a_dataset_is_judged_as_the_suites_use_it(capsys: pytest.CaptureFixture[
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_data")
 def test_list_and_doctor_judge_datasets_alike(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "list"]) == 0
@@ -313,6 +317,7 @@ def test_list_and_doctor_judge_datasets_alike(capsys: pytest.CaptureFixture[str]
     assert re.search(r"ok   data sinusoid +ready\n", text)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_data")
 def test_a_plugin_that_cannot_be_used_hides_no_other_dataset(
     with_data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -336,6 +341,7 @@ def test_a_plugin_that_cannot_be_used_hides_no_other_dataset(
     assert "data sinusoid" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_missing_data_is_told_once(
     with_data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -355,6 +361,7 @@ def test_missing_data_is_told_once(
     assert "    6 cells: protonet-omniglot-2w1s-s0-" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_project_is_found_from_a_folder_within(
     in_project: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -392,6 +399,7 @@ def test_doctor_goes_on_where_it_can(
     assert "benchmark.toml:1: threads = 0: expected a whole number, at least 1" in text
 
 
+@pytest.mark.slow
 def test_results_without_their_arrays_are_made_again(
     in_project: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -436,6 +444,7 @@ def test_a_suite_is_listed_in_one_line_whatever_its_title(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])
 def test_closed_streams_are_no_error(in_project: Workshop, closed: str) -> None:
     redirect = {"stdout": ">&-", "stderr": "2>&-"}[closed]
@@ -478,6 +487,7 @@ def test_doctor_finds_all_well_and_says_what_to_do(
         (in_project.folder / "suites" / "broken.toml").unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [["list"], ["status", "mixed"], ["--help"], ["run", "--help"]]
 )
@@ -512,6 +522,7 @@ def test_the_door_imports_nothing() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "limit"), [(["--help"], 0.5), (["list"], 1.5), (["status", "mixed"], 1.5)]
 )
@@ -556,6 +567,7 @@ def test_run_reports_failures_with_their_logs(
     assert "Traceback" not in text
 
 
+@pytest.mark.slow
 def test_a_finished_run_ends_with_a_report_and_nothing_to_do(
     in_project: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -574,13 +586,14 @@ def test_the_folder_keeps_what_to_run_again_and_its_own_confidence(
 ) -> None:
     assert main(["run", "profiled", "--profile", "short", "--device", "cpu", "--no-report"]) == 0
     folder = in_project.folder / "reports" / "profiled-short"
-    told = json.loads((folder / "cells.json").read_text())
-    assert (told["suite"], told["argument"], told["profile"]) == (
+    described = read_cells(folder)
+    assert (described["suite"], described["argument"], described["profile"]) == (
         "profiled-short",
         "profiled",
         "short",
     )
-    (folder / "cells.json").write_text(json.dumps({**told, "confidence": 0.8}))
+    cells = described.pop("cells")
+    write_cells(folder, {**described, "confidence": 0.8}, cells)
     for arguments, level in (
         (("report", str(folder)), "80 %"),
         (("report", str(folder), "--confidence", "0.7"), "70 %"),

@@ -21,6 +21,7 @@ def test_examples_are_of_a_page() -> None:
         assert len(file.read_text().splitlines()) <= 60, file
 
 
+@pytest.mark.slow
 def test_methods_a_dataset_and_a_model_of_ones_own_run_beside_the_built_in_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,6 +49,7 @@ def test_methods_a_dataset_and_a_model_of_ones_own_run_beside_the_built_in_ones(
     assert ways["residual"] == {"tasks": "packed", "why": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "name", "check"),
     [

@@ -163,6 +163,7 @@ some_noise = st.builds(
 LARGEST = {"log_loss": math.inf, "brier_score": 2.0}
 
 
+@pytest.mark.slow
 @given(data=some_noise)
 def test_every_metric_stays_on_its_scale(data: tuple[Tensor, Tensor]) -> None:
     for name in CLASSIFICATION:
@@ -171,6 +172,7 @@ def test_every_metric_stays_on_its_scale(data: tuple[Tensor, Tensor]) -> None:
         assert (found <= LARGEST.get(name, 1.0) + 1e-12).all(), name
 
 
+@pytest.mark.slow
 @given(data=some_noise, seed=st.integers(0, 99))
 def test_the_order_of_queries_and_the_numbers_of_classes_move_nothing(
     data: tuple[Tensor, Tensor], seed: int
@@ -189,6 +191,7 @@ def test_the_order_of_queries_and_the_numbers_of_classes_move_nothing(
         assert torch.allclose(before, after, rtol=1e-12, atol=1e-12), name
 
 
+@pytest.mark.slow
 @given(data=some_noise, power=st.sampled_from([0.5, 2.0, 3.0]))
 def test_the_area_under_the_curve_knows_ranks_alone(
     data: tuple[Tensor, Tensor], power: float
@@ -200,6 +203,7 @@ def test_the_area_under_the_curve_knows_ranks_alone(
     assert torch.allclose(before, of("roc_auc", -scores, 1 - labels))
 
 
+@pytest.mark.slow
 @given(data=some_noise)
 def test_a_shift_of_all_scores_of_a_query_moves_nothing(data: tuple[Tensor, Tensor]) -> None:
     scores, labels = data[0].double(), data[1]
@@ -207,6 +211,7 @@ def test_a_shift_of_all_scores_of_a_query_moves_nothing(data: tuple[Tensor, Tens
         assert torch.allclose(of(name, scores, labels), of(name, scores + 8, labels)), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("queries", [(15,) * 5, (45, 5), UNBALANCED, (1, 1)])
 def test_chance_is_what_guesses_score(queries: tuple[int, ...]) -> None:
     """Random labels for what goes by labels and ranks, equal probabilities for the others."""

@@ -98,6 +98,7 @@ def test_seeds_may_be_said_in_every_usual_way(project: Workshop, seeds: Any) -> 
     assert (options.workers, options.timeout) == (2, 5.0)
 
 
+@pytest.mark.slow
 def test_a_run_leaves_tables_and_a_second_one_does_nothing_again(project: Workshop) -> None:
     some = metabench.run(
         Path("suites/small.toml"),

@@ -26,6 +26,7 @@ def test_what_stands_in_small_print_stands_under_something() -> None:
     assert all(BY_NAME[one.under].heading for one in TABLE if one.under)
 
 
+@pytest.mark.slow
 def test_neither_torch_nor_pandas_is_needed_to_know_them() -> None:
     script = (
         "import sys, metabench.quantities, metabench.claims, metabench.published, "

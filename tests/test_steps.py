@@ -176,6 +176,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shutil.copytree(workshop.run("steps").folder, workshop.folder / "copy")
 
 
+@pytest.mark.slow
 def test_comparisons_are_made_after_the_same_number_of_steps(shown: Path) -> None:
     run = load_tables(shown)
     assert len(run.blocks) == 1  # the data is the same
@@ -187,6 +188,7 @@ def test_comparisons_are_made_after_the_same_number_of_steps(shown: Path) -> Non
     }
 
 
+@pytest.mark.slow
 def test_the_report_names_the_number_of_steps(shown: Path) -> None:
     from metabench.report import render
 

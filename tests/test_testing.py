@@ -35,6 +35,7 @@ FEW_STEPS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", registry.names("methods"))
 def test_every_built_in_method_passes(name: str) -> None:
     check_method(registry.get("methods", name), **FEW_STEPS.get(name, {}))
@@ -50,6 +51,7 @@ def test_omniglot_passes(omniglot_folder: Path) -> None:
     check_dataset(registry.get("datasets", "omniglot"), omniglot_folder, split="alphabet")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", registry.names("models"))
 def test_every_built_in_model_passes(name: str) -> None:
     check_model(registry.get("models", name), **({"filters": 8} if name == "conv4" else {}))
@@ -130,6 +132,7 @@ class SaysNothing(Odd):
     kinds = frozenset()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("found", "says"),
     [

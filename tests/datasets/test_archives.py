@@ -153,6 +153,7 @@ def test_what_is_wanted_is_read_and_all_else_passed_over(method: int, tmp_path: 
     assert isinstance(next(read_archive(tmp_path / "x.zip", PATTERN, BOUNDS))[0], PurePosixPath)
 
 
+@pytest.mark.slow
 def test_any_bit_may_be_wrong(tmp_path: Path) -> None:
     """Each byte of an archive in turn: either it is refused, or what is read is what was put in."""
     archive_of("top/a/1.png", "top/b/2.png")(tmp_path / "x.zip")

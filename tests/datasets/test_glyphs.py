@@ -60,6 +60,7 @@ def test_the_default_has_the_pinned_content(default: Glyphs) -> None:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(
     seed=st.integers(0, 2**64),

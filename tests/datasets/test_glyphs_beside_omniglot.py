@@ -58,6 +58,7 @@ def test_the_two_suites_share_their_protocol() -> None:
         ] == [154, 17, 71]
 
 
+@pytest.mark.slow
 def test_the_figure_has_its_rows(script: dict[str, Any]) -> None:
     dataset = Glyphs(GlyphsSettings(**SMALL, image_size=script["SIDE"]))
     dataset.load(ROOT)

@@ -125,6 +125,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "drawing.png"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_is_no_such_image_is_refused_by_its_name(kind: str, path: Path) -> None:
     make, reason = REFUSED[kind]

@@ -145,11 +145,13 @@ def test_other_files_are_passed_over(folder: Path, omniglot_folder: Path) -> Non
     assert loaded(folder).content_digest() == loaded(omniglot_folder).content_digest()
 
 
+@pytest.mark.slow
 def test_one_part_is_enough(folder: Path) -> None:
     shutil.rmtree(folder / "omniglot-py" / "images_evaluation")
     assert len(loaded(folder).pool.class_names) == 24
 
 
+@pytest.mark.slow
 def test_the_digest_speaks_of_content_not_of_place_or_time(
     folder: Path, omniglot_folder: Path
 ) -> None:
@@ -174,6 +176,7 @@ def test_the_folder_is_decoded_once(omniglot_folder: Path, monkeypatch: pytest.M
 # What is wrong with it
 
 
+@pytest.mark.slow
 def test_a_damaged_drawing_is_named(folder: Path) -> None:
     drawing = folder / GREEK / "character03" / "0203_05.png"
     drawing.write_bytes(drawing.read_bytes()[:60])
@@ -292,6 +295,7 @@ def test_settings_that_contradict_each_other_are_refused(
 # Splits and rotations
 
 
+@pytest.mark.slow
 @given(
     split=st.sampled_from(["random", "alphabet"]),
     rotations=st.sampled_from(["none", "train", "all"]),
@@ -334,6 +338,7 @@ def all_of_omniglot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rotations", "sizes"),
     [("none", [1028, 172, 423]), ("train", [4112, 172, 423]), ("all", [4112, 688, 1692])],
@@ -345,6 +350,7 @@ def test_the_published_split_with_and_without_rotations(
     assert [len(dataset.pool.splits[split]) for split in SPLITS] == sizes
 
 
+@pytest.mark.slow
 def test_the_random_split_of_all_characters_is_that_of_maml(all_of_omniglot: Path) -> None:
     dataset = loaded(all_of_omniglot, split="random", image_size=4)
     assert [len(dataset.pool.splits[split]) for split in SPLITS] == [1100, 100, 423]
@@ -353,6 +359,7 @@ def test_the_random_split_of_all_characters_is_that_of_maml(all_of_omniglot: Pat
 # Episodes of real data
 
 
+@pytest.mark.slow
 def test_episodes_of_the_data_at_hand(real_omniglot: Path) -> None:
     """On real Omniglot where it is at hand: nearest neighbours of raw pixels are well above chance,
     so labels and images belong together."""
@@ -367,6 +374,7 @@ def test_episodes_of_the_data_at_hand(real_omniglot: Path) -> None:
     assert (nearest == episodes.query_y).double().mean() > 0.5
 
 
+@pytest.mark.slow
 def test_disjoint_episodes_of_the_data_at_hand(real_omniglot: Path) -> None:
     dataset = loaded(real_omniglot)
     most = len(dataset.pool.splits["test"]) // 5
@@ -442,6 +450,7 @@ def prepared(root: Path) -> str:
     return Omniglot(OmniglotSettings()).prepare(root)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("server")
 def test_the_download_ends_in_the_same_data(tmp_path: Path, omniglot_folder: Path) -> None:
     root = tmp_path / "downloaded"
@@ -456,6 +465,7 @@ def test_the_download_ends_in_the_same_data(tmp_path: Path, omniglot_folder: Pat
     assert prepared(root).startswith("36 of 1,623")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("server")
 def test_a_part_that_is_there_is_left_alone(
     tmp_path: Path, omniglot_maker: Callable[..., Path]
@@ -473,6 +483,7 @@ def test_a_part_that_is_there_is_left_alone(
     assert len(list((mine / "images_evaluation").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_a_download_that_fails_leaves_nothing_half_done(
     tmp_path: Path, server: ThreadingHTTPServer, archives: Path
 ) -> None:
@@ -504,6 +515,7 @@ def test_without_network_or_files_the_message_says_both(
     assert list((tmp_path / "omniglot-py").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_archives_in_the_folder_are_unpacked(
     tmp_path: Path, archives: Path, omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -513,6 +525,7 @@ def test_archives_in_the_folder_are_unpacked(
     assert loaded(tmp_path / "offline").content_digest() == loaded(omniglot_folder).content_digest()
 
 
+@pytest.mark.slow
 def test_a_damaged_archive_is_named(tmp_path: Path, archives: Path) -> None:
     offline = tmp_path / "offline" / "omniglot-py"
     shutil.copytree(archives, offline)
@@ -525,6 +538,7 @@ def test_a_damaged_archive_is_named(tmp_path: Path, archives: Path) -> None:
         prepared(tmp_path / "offline")
 
 
+@pytest.mark.slow
 def test_a_damaged_archive_is_an_error_even_where_the_other_part_is_whole(
     tmp_path: Path, archives: Path
 ) -> None:
@@ -548,6 +562,7 @@ def test_a_damaged_archive_is_an_error_even_where_the_other_part_is_whole(
     assert prepared(tmp_path / "offline").startswith("36 of 1,623 characters")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
@@ -673,6 +688,7 @@ def test_a_name_that_cannot_be_shown_is_refused(name: str, place: Path, folder: 
     assert str(told.value).isprintable()
 
 
+@pytest.mark.slow
 def test_the_longest_names_are_names(folder: Path) -> None:
     (folder / GREEK).rename((folder / GREEK).with_name("\u00e9" * 127))
     drawing = folder / GREEK.with_name("\u00e9" * 127) / "character01" / "0201_01.png"

@@ -119,6 +119,7 @@ def whole(omniglot_folder: Path) -> dict[str, str]:
 # --- the same bits --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @every_cell
 def test_writing_checkpoints_moves_no_bit(
     name: str, whole: dict[str, str], omniglot_folder: Path, tmp_path: Path
@@ -129,6 +130,7 @@ def test_writing_checkpoints_moves_no_bit(
     assert [path.name for path in tmp_path.iterdir()] == [f"{outcome.cell.fit.id}.safetensors"]
 
 
+@pytest.mark.slow
 @every_cell
 @examples(max_examples=5)
 @given(data=st.data())
@@ -159,6 +161,7 @@ def test_none_is_written_where_none_is_wanted(omniglot_folder: Path, tmp_path: P
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_what_a_layer_draws_from_the_global_generator_goes_on_too(
     omniglot_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +198,7 @@ def test_a_divergence_is_the_same_divergence(omniglot_folder: Path, tmp_path: Pa
 # --- what is measured -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_times_and_peaks_of_all_attempts_count(omniglot_folder: Path, tmp_path: Path) -> None:
     cell = make_cell("maml", train={"iterations": 30}, validate={"every": 10})
     assert run_until(20, cell, omniglot_folder, tmp_path)
@@ -269,6 +273,7 @@ def begins_anew(cell: Cell, path: Path, data: Path, **keeping: Any) -> bool:
     return seen[0] == 1
 
 
+@pytest.mark.slow
 def test_under_the_same_conditions_it_goes_on(
     interrupted: tuple[Cell, Path], omniglot_folder: Path
 ) -> None:
@@ -392,6 +397,7 @@ CRAFTED: dict[str, Callable[[dict[str, Any]], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", CRAFTED)
 def test_a_crafted_checkpoint_with_the_right_digest_is_not_used(
     what: str,
@@ -414,6 +420,7 @@ def test_a_crafted_checkpoint_with_the_right_digest_is_not_used(
     assert outcome.measured["interruptions"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "facts",
     [

@@ -51,6 +51,7 @@ def state_of(method: Method) -> State:
     return method.init(network, None, torch.Generator())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["maml", "protonet"])
 @pytest.mark.parametrize("mode", MODES)
 def test_scores_are_those_of_predictions_episode_by_episode(
@@ -226,6 +227,7 @@ def test_the_metric_that_is_named_scores_and_chooses(waves: EpisodeStream) -> No
     assert (choice.point, choice.score) == (1, got.scores[:, 1].mean())
 
 
+@pytest.mark.slow
 def test_a_metric_that_falls_is_chosen_downwards(images: EpisodeStream) -> None:
     method = make_method("scratch", rates=(1e-9, 0.03), steps=(0, 1, 10))
     choice = choose(method, state_of(method), images, 20, "query", CPU, "log_loss")
@@ -277,6 +279,7 @@ def test_figures_show_as_many_queries_of_each_class_as_the_smallest_has(
         )
 
 
+@pytest.mark.slow
 def test_accuracy_is_chosen_upwards(images: EpisodeStream) -> None:
     method = make_method("scratch", rates=(1e-9, 0.03), steps=(0, 1, 10))
     choice = choose(method, state_of(method), images, 20, "query", CPU)
@@ -368,6 +371,7 @@ def test_a_figure_that_is_none_is_told_as_the_fault_of_who_gave_it(
         figures(images, "maml", "query")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("side", "channels", "shots", "kept"),
     [(28, 1, 1, 2), (84, 3, 5, 1), (84, 3, 1, 2), (300, 3, 20, 1)],

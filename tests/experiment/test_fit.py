@@ -53,6 +53,7 @@ def omniglot_cell(algorithm: str, **changes: Any) -> Cell:
 # --- the same bits --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @every_algorithm
 @pytest.mark.parametrize("dataset", ["sinusoid", "omniglot"])
 def test_a_fit_run_again_gives_the_same_bits(
@@ -70,6 +71,7 @@ def test_a_fit_run_again_gives_the_same_bits(
     assert reproducible(other) != reproducible(first)
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_bits(omniglot_folder: Path) -> None:
     (here,) = run(omniglot_cell("maml"), data=omniglot_folder)
     script = (
@@ -86,6 +88,7 @@ def test_another_process_gives_the_same_bits(omniglot_folder: Path) -> None:
     assert there.stdout.strip() == reproducible(here)
 
 
+@pytest.mark.slow
 def test_cells_of_a_fit_do_not_depend_on_each_other(omniglot_folder: Path) -> None:
     cells = [
         omniglot_cell("scratch", evaluate=change)
@@ -169,6 +172,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[tuple[bytes, ...]]]:
     return seen
 
 
+@pytest.mark.slow
 def test_every_algorithm_meets_the_same_validation_and_test_episodes(
     omniglot_folder: Path, drawn: dict[str, set[Any]]
 ) -> None:
@@ -189,6 +193,7 @@ def test_every_algorithm_meets_the_same_validation_and_test_episodes(
             assert met.setdefault(split, drawn[split].copy()) == drawn[split]
 
 
+@pytest.mark.slow
 def test_algorithms_of_one_recipe_train_on_the_same_episodes(
     omniglot_folder: Path, drawn: dict[str, set[Any]]
 ) -> None:
@@ -201,6 +206,7 @@ def test_algorithms_of_one_recipe_train_on_the_same_episodes(
     assert len(trained[0]) == 8
 
 
+@pytest.mark.slow
 def test_more_training_or_validation_moves_no_test_episode(omniglot_folder: Path) -> None:
     changes: list[dict[str, Any]] = [
         {},
@@ -212,6 +218,7 @@ def test_more_training_or_validation_moves_no_test_episode(omniglot_folder: Path
     assert len({reproducible(outcome) for outcome in outcomes}) == 3
 
 
+@pytest.mark.slow
 def test_test_episodes_differ_between_seeds(omniglot_folder: Path) -> None:
     ids = [
         run(omniglot_cell("scratch", seed=seed), data=omniglot_folder)[0].arrays["result/query_ids"]
@@ -272,6 +279,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
     return calls
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("numbered")
 @every_algorithm
 def test_what_reaches_a_method(algorithm: str, seen: Seen, tmp_path: Path) -> None:
@@ -315,6 +323,7 @@ def test_a_method_that_does_not_train_is_left_alone(omniglot_folder: Path) -> No
     assert (fingerprint(state), heard) == (before, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ways", [3, 5])
 def test_before_adaptation_accuracy_is_chance(omniglot_folder: Path, ways: int) -> None:
     """Even on the very classes that training has met, because the order of classes says nothing:
@@ -340,6 +349,7 @@ def test_before_adaptation_accuracy_is_chance(omniglot_folder: Path, ways: int) 
 # --- choices, weights, other data -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_scratch_is_tested_at_what_validation_chose(omniglot_folder: Path) -> None:
     (outcome,) = run(omniglot_cell("scratch", validate={"episodes": 20}), data=omniglot_folder)
     choice, adaptation = outcome.result["choice"], outcome.result["adaptation"]
@@ -352,6 +362,7 @@ def test_scratch_is_tested_at_what_validation_chose(omniglot_folder: Path) -> No
     assert run(settled, data=omniglot_folder)[0].result["score"] == outcome.result["score"]
 
 
+@pytest.mark.slow
 def test_what_is_open_is_settled_for_each_cell_on_validation_episodes_of_its_shape(
     omniglot_folder: Path, drawn: dict[str, set[Any]]
 ) -> None:
@@ -360,6 +371,7 @@ def test_what_is_open_is_settled_for_each_cell_on_validation_episodes_of_its_sha
     assert {len(support) for _, _, _, support in drawn["validation"]} == {8 * 3 * 3}
 
 
+@pytest.mark.slow
 def test_saved_weights_give_the_same_score_and_are_the_selected_ones(
     omniglot_folder: Path, tmp_path: Path
 ) -> None:
@@ -378,6 +390,7 @@ def test_saved_weights_give_the_same_score_and_are_the_selected_ones(
     ]
 
 
+@pytest.mark.slow
 def test_a_cell_may_be_tested_on_another_dataset(omniglot_folder: Path) -> None:
     home = omniglot_cell("protonet")
     other = part("datasets", "omniglot", split="alphabet", split_seed=3, image_size=16)
@@ -389,6 +402,7 @@ def test_a_cell_may_be_tested_on_another_dataset(omniglot_folder: Path) -> None:
     assert {*abroad.arrays["result/query_ids"].ravel()} <= {*dataset.split_images("test")}
 
 
+@pytest.mark.slow
 def test_the_digest_of_every_dataset_met_is_kept(omniglot_folder: Path) -> None:
     """A record tested on another dataset must not outlive a change of that dataset."""
     home = omniglot_cell("scratch")
@@ -410,6 +424,7 @@ def test_disjoint_test_episodes_share_no_image(omniglot_folder: Path) -> None:
     assert len(set(ids)) == ids.size == 10 * 3 * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["query", "joint", "support", "support_plus_one", "running"])
 def test_every_batch_norm_mode_can_be_tested(omniglot_folder: Path, mode: str) -> None:
     for algorithm in ALGORITHMS:
@@ -421,6 +436,7 @@ def test_every_batch_norm_mode_can_be_tested(omniglot_folder: Path, mode: str) -
         assert outcome.result["transductive"] == (mode in ("query", "joint"))
 
 
+@pytest.mark.slow
 def test_progress_passes_through_the_phases_in_order(omniglot_folder: Path) -> None:
     told: list[Progress] = []
     options = {"device": "cpu", "threads": 1, "workers": 1}
@@ -435,6 +451,7 @@ def test_progress_passes_through_the_phases_in_order(omniglot_folder: Path) -> N
 # --- learning really happens ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_maml_learns_to_fit_sinusoids(omniglot_folder: Path) -> None:
     method = {"inner_lr": 0.01, "test_steps": 5}
     shape = {"shots": 10, "query_shots": 10}
@@ -459,6 +476,7 @@ def learns(data: Path, chance: float, margin: float, **changes: Any) -> None:
     assert low > chance + margin
 
 
+@pytest.mark.slow
 def test_prototypes_learn_made_up_characters(omniglot_folder: Path) -> None:
     learns(
         omniglot_folder,
@@ -469,6 +487,7 @@ def test_prototypes_learn_made_up_characters(omniglot_folder: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_prototypes_learn_real_characters(real_omniglot: Path) -> None:
     """On alphabets that they never met, five ways; the made-up ones where no real ones are at
     hand."""

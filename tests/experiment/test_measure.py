@@ -90,6 +90,7 @@ def allocate(megabytes: int) -> None:
     del block
 
 
+@pytest.mark.slow
 def test_memory_peaks_rise_with_what_is_used_and_start_anew(read_by: str) -> None:
     with MemoryPeaks(CPU) as peaks:
         before = peaks.read()
@@ -131,6 +132,7 @@ def test_a_peak_between_two_looks_is_seen_where_the_process_never_had_more(
     assert rises or resident < 2**38
 
 
+@pytest.mark.slow
 def test_what_a_method_takes_in_training_is_told(
     read_by: str, omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,6 +88,7 @@ def outcomes(omniglot_folder: Path) -> dict[str, CellOutcome]:
     return {name: run(make_cell(**said), data=omniglot_folder)[0] for name, said in CELLS.items()}
 
 
+@pytest.mark.slow
 @every_cell
 def test_every_field_of_a_record_is_there(outcomes: dict[str, CellOutcome], name: str) -> None:
     outcome = outcomes[name]
@@ -155,6 +156,7 @@ def test_arrays_of_regression(outcomes: dict[str, CellOutcome]) -> None:
     assert not {"result/confidence", "result/query_ids"} & arrays.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("algorithm", "method", "gradients"),
     [
@@ -187,6 +189,7 @@ def test_what_was_spent_on_sinusoids_by_hand(outcomes: dict[str, CellOutcome]) -
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("algorithm", "trained", "adapted"),
     [
@@ -238,6 +241,7 @@ def test_a_fit_that_diverged_in_training_keeps_no_weights_and_meets_no_test(
     assert outcome.measured["seconds_per_episode"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("iterations", "bins"), [(1, 1), (199, 199), (200, 200), (201, 200), (450, 200)]
 )

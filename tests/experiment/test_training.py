@@ -318,6 +318,7 @@ def test_seconds_of_iterations_leave_validation_out(bench: Callable[..., Bench])
     assert result.seconds.sum() <= result.total_seconds - result.validation_seconds
 
 
+@pytest.mark.slow
 def test_a_budget_in_seconds_is_not_spent_by_validation(bench: Callable[..., Bench]) -> None:
     """Or a method that is slow to validate would train less than another on the same budget."""
     at = bench([0.0] * 1000)

@@ -89,6 +89,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return taken
 
 
+@pytest.mark.slow
 @every_method
 def test_further_cells_train_nothing_and_come_to_the_same_bits(
     algorithm: str, omniglot_folder: Path, tmp_path: Path, steps: list[str]
@@ -111,6 +112,7 @@ def test_further_cells_train_nothing_and_come_to_the_same_bits(
     )
 
 
+@pytest.mark.slow
 def test_what_training_cost_stays_known(omniglot_folder: Path, tmp_path: Path) -> None:
     (made,) = run([cell_of("maml")], omniglot_folder, tmp_path)
     (later,) = run([cell_of("maml", shots=3)], omniglot_folder, tmp_path)
@@ -163,6 +165,7 @@ def path_in(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keeping", "trains"),
     [
@@ -198,6 +201,7 @@ def test_weights_of_other_data_are_never_taken(
     assert steps
 
 
+@pytest.mark.slow
 def test_damaged_weights_are_made_again(
     omniglot_folder: Path, kept: Path, steps: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -273,6 +277,7 @@ def test_weights_are_known_by_their_first_bytes(omniglot_folder: Path, kept: Pat
 # --- numbers of steps -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["maml", "fomaml", "reptile"])
 def test_a_test_after_some_steps_is_a_point_of_the_curve(
     algorithm: str, omniglot_folder: Path
@@ -292,6 +297,7 @@ def test_a_test_after_some_steps_is_a_point_of_the_curve(
     assert [outcome.result["adaptation"]["steps"][-1] for outcome in fixed] == [0, 1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["scratch", "pretrained"])
 def test_who_chooses_the_number_of_steps_can_be_told_one(
     algorithm: str, omniglot_folder: Path

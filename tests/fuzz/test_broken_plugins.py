@@ -18,6 +18,8 @@ from workshop import records, wait_for
 
 from metabench.suite.schema import SECTION_OF, TABLE_OF
 
+pytestmark = pytest.mark.slow
+
 RECIPE = """
 [train]
 iterations = 2

@@ -21,6 +21,8 @@ from harness import SECONDS, Outcome, cases, chance, command, snapshot
 
 from metabench.datasets.omniglot_folder import PARTS
 
+pytestmark = pytest.mark.slow
+
 SUITE = """
 title = "Tiny"
 [grid]

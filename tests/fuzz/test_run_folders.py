@@ -89,6 +89,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", cases(2))
 def test_run_folders(case: int, project: Path, tmp_path: Path) -> None:
     rng = chance(case, "run folder")

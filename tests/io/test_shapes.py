@@ -66,6 +66,7 @@ def test_records_and_cells_of_the_runner_fit(run: Path) -> None:
     ] * 4
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(data=st.data())
 def test_a_folder_gone_wrong_in_one_place_is_read_or_refused(

@@ -71,11 +71,13 @@ def bounded(value: Any) -> bool:
     return not isinstance(value, int) or abs(value) < 2**63
 
 
+@pytest.mark.slow
 @given(value=ANYTHING)
 def test_every_number_is_looked_at(value: Any) -> None:
     assert (impossible(value) == "") == bounded(value)
 
 
+@pytest.mark.slow
 @given(value=st.recursive(st.floats() | st.none(), lambda inner: st.lists(inner, max_size=4)))
 def test_what_is_written_can_be_read(value: Any) -> None:
     assert impossible(json.loads(json.dumps(plain(value), allow_nan=False))) == ""

@@ -136,6 +136,7 @@ def test_a_fit_comes_again_to_the_bit(source: str, omniglot_folder: Path) -> Non
     assert reproducible(first) == reproducible(second)
 
 
+@pytest.mark.slow
 def test_it_learns_made_up_characters(omniglot_folder: Path) -> None:
     """Far above the third that guessing gives."""
     cell = make_cell(

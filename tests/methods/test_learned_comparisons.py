@@ -187,6 +187,7 @@ def test_a_context_is_of_the_whole_support_set() -> None:
     assert (others[0] - others[1]).abs() > 1e-6
 
 
+@pytest.mark.slow
 @both
 def test_a_fit_is_kept_and_tested_again_to_the_bit(
     name: str, omniglot_folder: Path, tmp_path: Path

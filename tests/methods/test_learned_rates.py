@@ -169,6 +169,7 @@ def test_running_statistics_move_once_a_task_however_many_losses_count() -> None
     assert relative_error(*moved) < 1e-12
 
 
+@pytest.mark.slow
 def test_a_fit_keeps_and_restores_its_rates(
     monkeypatch: pytest.MonkeyPatch, omniglot_folder: Path, tmp_path: Path
 ) -> None:

@@ -96,6 +96,7 @@ def test_it_meets_the_same_waves_as_everybody(omniglot_folder: Path) -> None:
     assert privileged.arrays["result/truth"].tobytes() == other.arrays["result/truth"].tobytes()
 
 
+@pytest.mark.slow
 def test_it_leaves_behind_who_has_no_privilege(omniglot_folder: Path) -> None:
     tables = {
         "train": {**SHAPE, "iterations": 500, "tasks_per_batch": 10},

@@ -121,6 +121,7 @@ def test_changes_nothing(name: str, mode: BatchNormMode) -> None:
     }
 
 
+@pytest.mark.slow
 @every_method
 @every_mode
 @pytest.mark.parametrize("at_once", [1, 10**9])

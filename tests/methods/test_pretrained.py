@@ -194,6 +194,7 @@ def test_numbers_of_adapted_weights_by_hand() -> None:
 SETTINGS: dict[str, Any] = {"rates": (0.01, 0.1), "steps": (0, 2)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["sinusoid", "omniglot"])
 def test_a_fit_comes_again_to_the_bit_and_says_what_it_took(
     source: str, omniglot_folder: Path
@@ -230,6 +231,7 @@ CLASSES_OF_OMNIGLOT = 4 * 6
 """Of the made-up training alphabets."""
 
 
+@pytest.mark.slow
 def test_what_validation_chose_is_what_is_tested(omniglot_folder: Path) -> None:
     validate = {"episodes": 20, "select": "last"}
     (outcome,) = run(
@@ -246,6 +248,7 @@ def test_what_validation_chose_is_what_is_tested(omniglot_folder: Path) -> None:
     assert again.result["score"] == pytest.approx(outcome.result["score"], rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ways", [3, 5])
 def test_one_network_serves_any_ways(omniglot_folder: Path, ways: int) -> None:
     (outcome,) = run(
@@ -261,6 +264,7 @@ def numbered(cell: Cell) -> Cell:
     return replace(cell, fit=replace(cell.fit, dataset=part("datasets", "numbered")))
 
 
+@pytest.mark.slow
 def test_it_trains_on_training_classes_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -310,6 +314,7 @@ def test_it_trains_on_training_classes_alone(
     assert set().union(*tested[first:]) == {*SPLITS["test"]}
 
 
+@pytest.mark.slow
 def test_it_learns_made_up_characters(omniglot_folder: Path) -> None:
     """Far above the third that guessing gives."""
     cell = make_cell(

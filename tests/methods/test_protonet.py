@@ -86,6 +86,7 @@ def test_a_step_is_one_of_adam_along_the_gradient_written_out(mode: BatchNormMod
     assert relative_error(first_moments, [p.grad for p in body.parameters()]) < 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "running"])
 def test_the_gradient_is_the_slope_of_the_loss(mode: BatchNormMode) -> None:
     """In every mode, against central differences through `predict`."""

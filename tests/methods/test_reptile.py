@@ -153,6 +153,7 @@ def trained_with(
     return results
 
 
+@pytest.mark.slow
 @every_network
 @both_optimizers
 @pytest.mark.parametrize("size", [4, 20], ids=["mini-batches", "more than there are"])
@@ -182,6 +183,7 @@ def test_trains_as_the_authors_do(name: str, optimizer: str, size: int) -> None:
         assert state.inner_steps == 2 * TASKS * 3
 
 
+@pytest.mark.slow
 @every_network
 @both_optimizers
 @pytest.mark.parametrize("size", [None, 4], ids=["whole", "mini-batches"])
@@ -246,6 +248,7 @@ def moved(
     return [p.detach().clone() for p in state.model.parameters()]
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(epsilon=st.floats(0, 1), tasks=st.integers(1, 3), optimizer=st.sampled_from(["adam", "sgd"]))
 def test_the_outer_rate_is_the_way_gone_towards_the_mean(
@@ -374,6 +377,7 @@ def test_the_curve(settings: dict[str, Any], curve: tuple[int, ...]) -> None:
     assert (candidate.curve, candidate.test_steps) == ((method.test_steps,), method.test_steps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["sinusoid", "omniglot"])
 def test_a_fit_comes_again_to_the_bit_and_says_what_it_took(
     source: str, omniglot_folder: Path
@@ -416,6 +420,7 @@ def test_a_rate_without_reason_diverges(omniglot_folder: Path) -> None:
     assert (outcome.result["outcome"], outcome.result["score"]) == ("diverged", None)
 
 
+@pytest.mark.slow
 def test_it_learns_to_fit_waves(omniglot_folder: Path) -> None:
     shape = {"shots": 10, "query_shots": 10}
     cell = make_cell(

@@ -412,6 +412,7 @@ print("whole")
 """
 
 
+@pytest.mark.slow
 def test_a_meta_gradient_of_torchvisions_resnet18_leaves_its_process_whole() -> None:
     """torch's own backward of its strided 1x1 convolutions would corrupt the memory."""
     ran = subprocess.run(

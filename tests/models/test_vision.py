@@ -18,6 +18,7 @@ def made(name: str, *shape: int) -> Torchvision:
         return Torchvision(Torchvision.Settings(name=name), Task("classification", shape, 5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", get_args(Name))
 def test_every_network_gives_features_of_large_images_in_any_number_of_channels(name: str) -> None:
     with torch.device("meta"):
@@ -41,6 +42,7 @@ def test_images_that_are_too_small_are_refused() -> None:
         untried(made("vgg11_bn", 1, 28, 28), task)
 
 
+@pytest.mark.slow
 def test_three_channels_keep_the_weights_that_torchvision_draws() -> None:
     torch.manual_seed(0)
     ours = Torchvision(Torchvision.Settings(), Task("classification", (3, 32, 32), 5))

@@ -35,6 +35,7 @@ def test_the_capability_is_the_one_that_torch_uses() -> None:
     )
 
 
+@pytest.mark.slow
 def test_conditions_and_provenance_import_no_torch() -> None:
     code = (
         "import sys; from pathlib import Path; from metabench.provenance.conditions import *; "

@@ -59,6 +59,7 @@ def edit(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "stale"),
     [
@@ -265,6 +266,7 @@ def test_what_is_installed_within_the_project_is_not_the_projects(project: Path)
         sys.path.remove(str(installed))
 
 
+@pytest.mark.slow
 def test_an_edit_after_the_import_is_not_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +309,7 @@ print(*(file for cell in suite.cells for file in sources_of(targets_of(cell.fit)
 """
 
 
+@pytest.mark.slow
 def test_every_module_that_a_fit_loads_counts_or_is_known_to_be_harmless(tmp_path: Path) -> None:
     """A source that shapes numbers and is in no digest would let stale records pass."""
     (tmp_path / "x.toml").write_text(

@@ -19,6 +19,8 @@ from hypothesis.extra import numpy as arrays_of
 from metabench.errors import RecordError
 from metabench.records.arrays import MEMBERS, Arrays, archive_of
 
+pytestmark = pytest.mark.slow
+
 ARRAYS = {
     "result/scores": np.linspace(0, 1, 500),
     "result/truth": np.arange(60, dtype=np.int32).reshape(3, 20),

@@ -86,6 +86,7 @@ def test_a_record_that_is_a_link_is_damaged(ending: str, run: Path, tmp_path: Pa
     assert sorted(load(run).cells["outcome"]) == ["completed", "completed", "damaged", "failed"]
 
 
+@pytest.mark.slow
 def test_a_log_that_is_a_link_or_endless_is_not_shown(run: Path, outside: Path) -> None:
     log = next((run / "records").glob("maml-*-s0-*.log"))
     linked(log, outside / "secret.log")
@@ -94,6 +95,7 @@ def test_a_log_that_is_a_link_or_endless_is_not_shown(run: Path, outside: Path) 
     assert render(run).is_file()
 
 
+@pytest.mark.slow
 def test_the_folder_itself_may_be_a_link(run: Path, tmp_path: Path) -> None:
     (tmp_path / "latest").symlink_to(run)
     assert render(tmp_path / "latest").is_file()

@@ -119,6 +119,7 @@ def test_a_plugin_that_raises_anything(project: Path) -> None:
         registry.get("methods", "odd")
 
 
+@pytest.mark.slow
 def test_listing_imports_no_torch(project: Path) -> None:
     (project / "package").mkdir()
     (project / "package" / "__init__.py").write_text("import torch")

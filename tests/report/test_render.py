@@ -13,6 +13,8 @@ from metabench.errors import FolderError
 from metabench.report import render, words
 from metabench.tables import load, rows
 
+pytestmark = pytest.mark.slow
+
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
 

@@ -22,6 +22,7 @@ def left_behind(run: str = "") -> list[psutil.Process]:
     return [process for process in found if run in process.environ().get(VARIABLE, "")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("deed", "kind"),
     [
@@ -42,6 +43,7 @@ def test_nothing_is_left_behind(shared_workshop: Workshop, deed: str, kind: str 
     assert told["none 0 8"]["result"]["outcome"] == "completed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_nor_where_the_run_itself_is_stopped(workshop: Workshop, how: signal.Signals) -> None:
     workshop.suite("left", "leave_behind_and_hang")

@@ -20,6 +20,8 @@ from metabench.runner.messages import Event, Job, Started
 from metabench.runner.resources import ENGINES, EngineName
 from metabench.suite import Suite, load_suite
 
+pytestmark = pytest.mark.slow
+
 SUITE = """
 {top}
 [grid]

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from workshop import Workshop, records, results
 
+pytestmark = pytest.mark.slow
+
 SOURCES = ("python", "numpy", "torch", "own", "none")
 PROJECT = """
 checkpoint_seconds = 0.0001

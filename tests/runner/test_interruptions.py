@@ -174,6 +174,7 @@ def written(path: Path) -> int:
     return 0
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_and_still_the_same_bits(project: Workshop) -> None:
     """Some before anything is saved, some while a checkpoint, weights or a record are being
     written, most within a training."""
@@ -233,6 +234,7 @@ def test_who_goes_on_from_a_checkpoint_and_who_begins_anew(
     assert job.checkpoint.exists() == stays
 
 
+@pytest.mark.slow
 def test_checkpoints_of_recorded_fits_are_swept_and_others_are_not(workshop: Workshop) -> None:
     workshop.suite("swept", "none", seeds=2)
     folder = workshop.run("swept", seeds=[0]).folder

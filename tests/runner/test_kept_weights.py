@@ -15,6 +15,8 @@ from metabench.cli import main
 from metabench.errors import StaleError
 from metabench.experiment import checkpoints
 
+pytestmark = pytest.mark.slow
+
 SUITE = """
 [grid]
 algorithms = ["maml", "scratch"]

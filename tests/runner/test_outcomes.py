@@ -46,6 +46,7 @@ def told(summary: RunSummary) -> dict[str, dict[str, Any]]:
     return records(summary.folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("deed", "outcome", "kind", "message"),
     [
@@ -134,6 +135,7 @@ def test_a_failure_leaves_no_temporary_file(summary: RunSummary) -> None:
     assert not list((summary.folder / "records").glob("*.tmp"))
 
 
+@pytest.mark.slow
 def test_failed_cells_run_again_and_finished_ones_do_not(
     shared_workshop: Workshop, summary: RunSummary
 ) -> None:
@@ -145,6 +147,7 @@ def test_failed_cells_run_again_and_finished_ones_do_not(
     assert changed == {"raise"}
 
 
+@pytest.mark.slow
 def test_a_partly_finished_fit_writes_what_it_lacks_alone(
     shared_workshop: Workshop, summary: RunSummary
 ) -> None:
@@ -160,6 +163,7 @@ def test_a_partly_finished_fit_writes_what_it_lacks_alone(
     }
 
 
+@pytest.mark.slow
 def test_a_damaged_record_stops_nobody(workshop: Workshop) -> None:
     workshop.suite("hurt", "kill", "none")
     folder = workshop.run("hurt").folder
@@ -170,6 +174,7 @@ def test_a_damaged_record_stops_nobody(workshop: Workshop) -> None:
     assert records(folder)["kill 0 8"]["result"]["outcome"] == "killed"
 
 
+@pytest.mark.slow
 def test_fail_fast_stops_at_the_first_failure(workshop: Workshop) -> None:
     workshop.suite("fast", "raise", "hang", "none")
     summary = workshop.run("fast", fail_fast=True)
@@ -178,6 +183,7 @@ def test_fail_fast_stops_at_the_first_failure(workshop: Workshop) -> None:
     assert summary.exit_status == 3
 
 
+@pytest.mark.slow
 def test_what_a_fit_has_started_ends_with_it(workshop: Workshop) -> None:
     workshop.suite("spawning", "spawn")
     workshop.run("spawning", timeout=10.0)
@@ -244,6 +250,7 @@ def test_a_folder_with_other_things_in_it_is_left_alone(workshop: Workshop) -> N
     assert [path.name for path in page.parent.iterdir()] == ["index.html"]
 
 
+@pytest.mark.slow
 def test_a_record_of_a_newer_schema_is_not_replaced(workshop: Workshop) -> None:
     workshop.suite("newer", "none")
     folder = workshop.run("newer").folder

@@ -123,6 +123,7 @@ def plan_of(
     return told
 
 
+@pytest.mark.slow
 def test_a_probe_makes_the_unknown_known_and_leaves_nothing_behind(
     workshop: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +141,7 @@ def test_a_probe_makes_the_unknown_known_and_leaves_nothing_behind(
     assert told["expected_seconds"] == pytest.approx(sum(by_name.values()) / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("third", "why"), [("raise", "ValueError: the deed was done"), ("diverge", "diverged")]
 )
@@ -159,6 +161,7 @@ def test_a_kind_that_fails_stays_unknown(
     assert told["expected_seconds"] is None
 
 
+@pytest.mark.slow
 def test_what_is_known_is_not_tried(
     workshop: Workshop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -214,6 +214,7 @@ def test_a_terminal_shows_bars_and_is_left_in_order(jobs: list[Job]) -> None:
     assert screen.getvalue().rindex("\x1b[?25h") > screen.getvalue().rindex("\x1b[?25l")
 
 
+@pytest.mark.slow
 def test_a_run_on_a_terminal_shows_running_fits(workshop: Workshop) -> None:
     workshop.suite("shown", "dawdle", iterations=30)
     parent, child = pty.openpty()

@@ -19,6 +19,8 @@ from metabench.errors import FolderError, StaleError
 from metabench.records import RecordStore
 from metabench.tables import load
 
+pytestmark = pytest.mark.slow
+
 SEEDS = 3
 FITS = 2 * SEEDS
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from workshop import Workshop, rewrite
 
 from metabench.records import RecordStore
 from metabench.tables import load
+
+pytestmark = pytest.mark.slow
 
 SUITE = """
 [grid]

@@ -15,6 +15,8 @@ from workshop import Workshop, records
 
 import metabench
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(sys.executable).with_name("metabench")
 PLUGIN = (
     "\nfrom metabench.methods.fomaml import FOMAML\n\n\nclass Odd(FOMAML):\n    "

@@ -47,6 +47,7 @@ def test_scipy_wilcoxon_example_by_t():
     assert (interval.n, interval.method) == (15, "mean with Student t interval over 15 seeds")
 
 
+@pytest.mark.slow
 def test_holm_example_and_second_implementation():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     rng = np.random.default_rng(0)

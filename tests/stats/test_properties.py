@@ -39,6 +39,7 @@ def test_interval_is_around_the_mean_and_grows_with_confidence(values, confidenc
         assert wider[1] - wider[0] >= high - low
 
 
+@pytest.mark.slow
 @given(pairs)
 def test_swapping_the_sides_turns_the_sign(values):
     a, b = zip(*values, strict=True)
@@ -51,6 +52,7 @@ def test_swapping_the_sides_turns_the_sign(values):
         assert forth.interval == pytest.approx((-back.interval[1], -back.interval[0]))
 
 
+@pytest.mark.slow
 @given(pairs, st.floats(0.1, 10))
 def test_p_and_effect_do_not_depend_on_the_unit(values, factor):
     a, b = (np.array(side) for side in zip(*values, strict=True))
@@ -61,6 +63,7 @@ def test_p_and_effect_do_not_depend_on_the_unit(values, factor):
     assert scaled.estimate == pytest.approx(plain.estimate * factor, abs=1e-9)
 
 
+@pytest.mark.slow
 @given(pairs)
 def test_direction_touches_the_share_ahead_alone(values):
     a, b = zip(*values, strict=True)
@@ -79,6 +82,7 @@ def test_a_bound_is_refuted_where_its_opposite_is_supported(values, bound):
     assert (below == "not judged") == (contrast.interval is None)
 
 
+@pytest.mark.slow
 @given(pairs, st.floats(0.01, 100))
 def test_ratios_turn_round_with_their_sides_and_know_no_unit(values, factor):
     a, b = (np.abs(np.array(side)) + 0.5 for side in zip(*values, strict=True))
@@ -101,6 +105,7 @@ def test_holm_is_cautious_monotone_and_blind_to_order(values, random):
     assert holm([values[i] for i in order]) == pytest.approx([adjusted[i] for i in order])
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.integers(2, 60), st.floats(0.001, 0.2))
 def test_more_seeds_find_smaller_effects(n, alpha):

@@ -635,6 +635,7 @@ def refusal(folder: Path, text: str | bytes) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BAD)
 def test_says_what_is_wrong(tmp_path: Path, name: str) -> None:
     good, bad, says = BAD[name]
@@ -660,6 +661,7 @@ MANY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MANY)
 def test_says_what_is_wrong_with_a_large_suite_within_seconds(tmp_path: Path, name: str) -> None:
     began = time.process_time()
@@ -914,6 +916,7 @@ def load_or_refuse(folder: Path, text: str | bytes) -> None:
     assert message.startswith("suites/x.toml")
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=NO_FIXTURE_RESET)
 @given(data=st.data())
 def test_good_suites_gone_wrong(tmp_path: Path, data: st.DataObject) -> None:
@@ -927,6 +930,7 @@ def test_good_suites_gone_wrong(tmp_path: Path, data: st.DataObject) -> None:
     load_or_refuse(tmp_path, toml_text(good))
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=NO_FIXTURE_RESET)
 @given(data=st.data())
 def test_misspelt_keys_are_told_with_their_place(tmp_path: Path, data: st.DataObject) -> None:
@@ -951,12 +955,14 @@ def test_misspelt_keys_are_told_with_their_place(tmp_path: Path, data: st.DataOb
     assert misspelt in refusal(tmp_path, toml_text(good))
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=NO_FIXTURE_RESET)
 @given(text=st.one_of(st.binary(max_size=60), st.text(alphabet="[]{}=.,\"'ab1-# \n", max_size=60)))
 def test_random_text(tmp_path: Path, text: str | bytes) -> None:
     load_or_refuse(tmp_path, text)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=NO_FIXTURE_RESET)
 @given(position=st.integers(0, len(GOOD) - 1), noise=st.text(max_size=3))
 def test_noise_in_a_good_suite(tmp_path: Path, position: int, noise: str) -> None:

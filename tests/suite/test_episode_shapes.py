@@ -167,6 +167,7 @@ def test_where_data_is_missing_what_was_published_tells(tmp_path: Path) -> None:
     assert "the validation split of 'omniglot' has 172 classes, too few for 173-way" in message
 
 
+@pytest.mark.slow
 def test_the_data_that_is_there_tells(tmp_path: Path, omniglot_folder: Path) -> None:
     (tmp_path / "benchmark.toml").write_text(f"data = '{omniglot_folder}'")
     text = FEW.replace('["few"]', '["omniglot"]').replace("ways = 5", "ways = 173")
@@ -176,6 +177,7 @@ def test_the_data_that_is_there_tells(tmp_path: Path, omniglot_folder: Path) -> 
     assert load(tmp_path, text).cells
 
 
+@pytest.mark.slow
 def test_damaged_data_is_left_to_the_fit(
     tmp_path: Path, omniglot_maker: Callable[..., Path]
 ) -> None:
@@ -188,6 +190,7 @@ def test_damaged_data_is_left_to_the_fit(
     assert load(tmp_path, text).cells
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "dataset",
     [
@@ -211,6 +214,7 @@ def test_classes_and_their_sizes_are_those_that_are_loaded(
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(7, 1, 4), (8, 1, 4), (5, 3, 3), (5, 3, 4)])
 def test_what_is_refused_is_what_the_dataset_itself_would_refuse(
     tmp_path: Path, shape: tuple[int, int, int]

@@ -281,6 +281,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("group", "name", "key"), SETTINGS)
 def test_every_setting_moves_the_id(
     tmp_path: Path, group: registry.Group, name: str, key: str

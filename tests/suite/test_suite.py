@@ -508,6 +508,7 @@ TABLES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), TABLES, max_size=4))
 def test_written_toml_reads_back(
     tmp_path_factory: pytest.TempPathFactory, data: dict[str, object]

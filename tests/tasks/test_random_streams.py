@@ -74,6 +74,7 @@ def test_torch_generators_agree_with_their_key() -> None:
     assert draws[0] == draws[1] != draws[2]
 
 
+@pytest.mark.slow
 @given(start=st.integers(0, 2 * BLOCK + 50), count=st.integers(1, BLOCK + 50))
 def test_any_portion_is_a_slice_of_the_same_sequence(
     tiny_datasets: dict[str, Dataset], start: int, count: int

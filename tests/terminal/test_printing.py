@@ -45,6 +45,7 @@ def shell(workshop: Workshop, command: str, **variables: str) -> subprocess.Comp
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [("stdin",), ("stdout", "stderr"), tuple(CLOSED)], ids=" ".join)
 def test_a_run_needs_no_streams(workshop: Workshop, closed: tuple[str, ...]) -> None:
     out = workshop.folder / f"without-{'-'.join(closed)}"
@@ -55,6 +56,7 @@ def test_a_run_needs_no_streams(workshop: Workshop, closed: tuple[str, ...]) -> 
     assert {record["result"]["outcome"] for record in records(out).values()} == {"completed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", SETS, ids=" ".join)
 def test_no_verb_needs_streams(workshop: Workshop, closed: tuple[str, ...]) -> None:
     redirected = " ".join(CLOSED[name] for name in closed)
@@ -64,6 +66,7 @@ def test_no_verb_needs_streams(workshop: Workshop, closed: tuple[str, ...]) -> N
     assert shell(workshop, f"status nothing {redirected}").returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not Path("/dev/full").exists(), reason="the system has no device that is always full"
 )
@@ -91,6 +94,7 @@ def test_a_full_disk_behind_the_output_is_no_verdict(workshop: Workshop, verb: s
     assert shell(workshop, "list --nonsense 2>/dev/full").returncode == 2
 
 
+@pytest.mark.slow
 def test_a_folder_for_temporary_files_with_a_long_path(workshop: Workshop, tmp_path: Path) -> None:
     folder = tmp_path / ("x" * 150)
     folder.mkdir()
@@ -109,6 +113,7 @@ def test_what_is_unprintable_is_written_out() -> None:
     assert one_line(f"a\nb{EVIL}") == rf"a\nb{WRITTEN}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
 def test_messages_show_what_a_terminal_would_obey(workshop: Workshop, encoding: str) -> None:
     evil = "$(printf '\\033[2J\\342\\200\\256\\r\\377\\nmetabench: all is well')"
@@ -126,6 +131,7 @@ def test_messages_show_what_a_terminal_would_obey(workshop: Workshop, encoding: 
         assert "\nmetabench: all is well" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_failure_shows_what_a_terminal_would_obey(tmp_path: Path) -> None:
     workshop = Workshop(tmp_path)
     plugin = tmp_path / "misbehaving.py"

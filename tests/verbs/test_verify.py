@@ -77,6 +77,7 @@ def other_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_run_agrees_with_itself_and_is_left_alone(
     folder: Path, verified: Callable[..., Any]
 ) -> None:
@@ -89,6 +90,7 @@ def test_a_run_agrees_with_itself_and_is_left_alone(
     assert everything_in(folder) == before
 
 
+@pytest.mark.slow
 def test_a_table_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (
         main(["verify", str(folder), "--device", "cpu", "--only", "algorithm=none", "--seeds", "1"])
@@ -100,6 +102,7 @@ def test_a_table_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "not as it was" not in out
 
 
+@pytest.mark.slow
 def test_a_changed_result_is_found_and_named(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,6 +116,7 @@ def test_a_changed_result_is_found_and_named(
     assert "3 equal to the bit; 1 differs" in out
 
 
+@pytest.mark.slow
 def test_a_single_bit_in_an_array_is_found_and_named(
     folder: Path, verified: Callable[..., Any]
 ) -> None:
@@ -130,6 +134,7 @@ def test_a_single_bit_in_an_array_is_found_and_named(
     assert found["difference"] == 0.0
 
 
+@pytest.mark.slow
 def test_damaged_arrays_are_a_difference(folder: Path, verified: Callable[..., Any]) -> None:
     path = min(folder.glob("records/none-*-s0-*.npz"))
     content = path.read_bytes()
@@ -139,6 +144,7 @@ def test_damaged_arrays_are_a_difference(folder: Path, verified: Callable[..., A
     assert "its arrays are not what was written" in "".join(told["damaged"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("share", "verdict", "status"), [(0.0, "equal", 0), (0.9, "within", 0), (1.1, "differs", 1)]
 )
@@ -177,6 +183,7 @@ def test_under_other_conditions_the_interval_over_episodes_decides(
     assert told["largest_difference"] == pytest.approx(share * half)
 
 
+@pytest.mark.slow
 def test_what_fails_now_is_told(finished: Workshop, folder: Path) -> None:
     plugin = finished.folder / "misbehaving.py"
     source = plugin.read_text()
@@ -206,6 +213,7 @@ def test_what_fails_now_is_told(finished: Workshop, folder: Path) -> None:
     assert {cell["detail"] for cell in told["cells"]} == {"failed: ValueError: spoilt since"}
 
 
+@pytest.mark.slow
 def test_kept_weights_are_not_used(folder: Path, verified: Callable[..., Any]) -> None:
     """Weights that are whole, of the right origin, and wrong: whoever tested them would find other
     scores."""
@@ -217,6 +225,7 @@ def test_kept_weights_are_not_used(folder: Path, verified: Callable[..., Any]) -
     assert verified(folder)[1]["verdicts"] == {"equal": 8}
 
 
+@pytest.mark.slow
 def test_the_recipe_of_the_project_of_today_is_left_out(
     finished: Workshop, folder: Path, verified: Callable[..., Any]
 ) -> None:
@@ -264,6 +273,7 @@ FIT = make_cell("maml").fit
 # --- samples --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4), wanted=st.integers(1, 40))
 def test_a_sample_is_as_even_as_can_be(sizes: list[int], wanted: int) -> None:
     fits = [
@@ -299,6 +309,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(one=VALUES, other=VALUES)
 def test_a_difference_is_told_where_there_is_one(one: Any, other: Any) -> None:
     assert first_difference(one, json.loads(json.dumps(one)), "x") == ""
