@@ -45,6 +45,9 @@ HARMLESS = {
 }
 """Modules that fits load and that shape no number, and why; `.*` is a package with all in it."""
 
+ROOMS = ("datasets", "figures", "methods", "models")
+"""Folders whose modules a fit loads by name."""
+
 DIGITS = 12
 """Hex digits of a file's digest."""
 
@@ -135,6 +138,14 @@ def hold_imported() -> None:
         if name.partition(".")[0] == OWN and file and not is_harmless(name):
             path = Path(file)
             _held.setdefault(path, _read(path))
+
+
+def read_ahead() -> None:
+    """Read what the parts of fits are made of, so that no child of this process has to: a source
+    that is edited afterwards is read again."""
+    for room in ROOMS:
+        for path in Path(__file__).parents[1].glob(f"{room}/*.py"):
+            _read(path)
 
 
 _held: dict[Path, Source] = {}

@@ -5,6 +5,7 @@ import torch._inductor.config  # noqa: F401 (torch.use_deterministic_algorithms 
 
 import metabench.experiment.fit
 import metabench.runner.worker  # noqa: F401
-from metabench.provenance.sources import hold_imported
+from metabench.provenance.sources import hold_imported, read_ahead
 
 hold_imported()
+read_ahead()

@@ -194,7 +194,10 @@ def test_what_a_fit_has_started_ends_with_it(workshop: Workshop) -> None:
     ]
 
 
-def test_missing_data_fails_its_own_cells(workshop: Workshop) -> None:
+def test_missing_data_fails_its_own_cells(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("METABENCH_DATA", raising=False)
     path = workshop.suite("absent", "none")
     text = (
         path.read_text()

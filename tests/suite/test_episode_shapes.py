@@ -161,14 +161,20 @@ def test_what_trains_on_examples_draws_no_training_episodes(tmp_path: Path) -> N
     assert load(tmp_path, text.replace("10\nquery_shots = 4", "10\nquery_shots = 15")).cells
 
 
-def test_where_data_is_missing_what_was_published_tells(tmp_path: Path) -> None:
+def test_where_data_is_missing_what_was_published_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("METABENCH_DATA", raising=False)
     text = FEW.replace('["few"]', '["omniglot"]').replace("ways = 5", "ways = [5, 173]")
     message = refusal(tmp_path, text)
     assert "the validation split of 'omniglot' has 172 classes, too few for 173-way" in message
 
 
 @pytest.mark.slow
-def test_the_data_that_is_there_tells(tmp_path: Path, omniglot_folder: Path) -> None:
+def test_the_data_that_is_there_tells(
+    tmp_path: Path, omniglot_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("METABENCH_DATA", raising=False)
     (tmp_path / "benchmark.toml").write_text(f"data = '{omniglot_folder}'")
     text = FEW.replace('["few"]', '["omniglot"]').replace("ways = 5", "ways = 173")
     alphabets = text + '[datasets.omniglot]\nsplit = "alphabet"\n'
