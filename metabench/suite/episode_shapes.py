@@ -15,6 +15,7 @@ from metabench.identity import canonical
 from metabench.registry import blamed, get, make
 from metabench.suite.document import Document, KeyPath
 from metabench.suite.layers import Layer, merged, settled_queries
+from metabench.suite.reach import chooses
 from metabench.suite.written import Written
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def _wanted(cell: Cell) -> Iterator[Wanted]:
     if method.trains:
         shape = EpisodeShape(validate.ways, validate.shots or at.shots, validate.query_shots)
         yield Wanted("validate", "validation", *home, shape)
-    if method.chooses_step:
+    if chooses(fit.method):
         shape = EpisodeShape(at.ways, at.shots, validate.query_shots)
         yield Wanted("validate", "validation", *home, shape)
     shape = EpisodeShape(at.ways, at.shots, at.query_shots)

@@ -20,14 +20,13 @@ def shaping(fit: Fit) -> Fit:
     model = fit.model if method.has_network else None
     if not method.trains:
         train = Train(ways=train.ways)
-        chooses = method.chooses_step or _has_candidates(fit.method)
         validate = (
             Validate(
                 episodes=validate.episodes,
                 query_shots=validate.query_shots,
                 metric=validate.metric,
             )
-            if chooses
+            if chooses(fit.method)
             else Validate()
         )
     elif train.schedule != "step":
@@ -35,7 +34,10 @@ def shaping(fit: Fit) -> Fit:
     return replace(fit, model=model, train=train, validate=validate)
 
 
-def _has_candidates(method: Part) -> bool:
-    """Whether there are several settings among which validation chooses."""
+def chooses(method: Part) -> bool:
+    """Whether a method leaves something to be chosen on validation: its number of steps, or one of
+    several settings."""
+    if get("methods", method.name).chooses_step:
+        return True
     with blamed("methods", method.name):
         return len(list(make("methods", method).candidates())) > 1

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from metabench.errors import nearest
 from metabench.registry import get
 from metabench.suite.document import KeyPath
 from metabench.suite.layers import RECIPE_TABLES, Layer, Point, Said, merged, resolve_part
 from metabench.suite.networks import has_batch_norm
+from metabench.suite.reach import chooses
 from metabench.suite.written import Written
 
 HEEDED = ""
@@ -88,7 +88,9 @@ def _unheeded(
             return (
                 "is for a rate that falls, and nothing that this reaches has a schedule that does"
             )
-        case "validate", "episodes" | "query_shots" if not (method.trains or _chooses(method)):
+        case "validate", "episodes" | "query_shots" if not (
+            method.trains or chooses(resolve_part("methods", point.algorithm, point.method, layers))
+        ):
             return (
                 "is for methods that train or choose on validation, and nothing that this reaches "
                 "does"
@@ -116,10 +118,3 @@ def _normalises(written: Written, point: Point, layers: Sequence[Layer]) -> bool
 
 def _value(said: Said, key: str) -> object:
     return said[key][0] if key in said else None
-
-
-def _chooses(method: type[Any]) -> bool:
-    """Whether a class of methods leaves something to be chosen on validation."""
-    from metabench.methods.method import Method
-
-    return bool(method.chooses_step or method.candidates is not Method.candidates)
