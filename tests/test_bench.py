@@ -10,6 +10,8 @@ import pytest
 from metabench.report import render
 from metabench.verbs.run import run_project
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next(
     (

@@ -581,6 +581,7 @@ def test_a_finished_run_ends_with_a_report_and_nothing_to_do(
     assert (in_project.folder / "reports" / "well" / "index.html").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_the_folder_keeps_what_to_run_again_and_its_own_confidence(
     in_project: Workshop, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -156,6 +156,7 @@ def test_a_training_goes_on_to_the_same_bits(
     assert outcome.measured["interruptions"] == sum(stop > 1 for stop in stopped)
 
 
+@pytest.mark.slow
 def test_none_is_written_where_none_is_wanted(omniglot_folder: Path, tmp_path: Path) -> None:
     run(make_cell(**CELLS["maml"]), omniglot_folder, tmp_path, every=0.0)
     assert not list(tmp_path.iterdir())

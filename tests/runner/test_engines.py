@@ -23,6 +23,8 @@ from metabench.runner.messages import Advanced, Ended, Event, Job, Placed, Start
 from metabench.runner.resources import ENGINES, EngineName, resources
 from metabench.runner.run import engine_for
 
+pytestmark = pytest.mark.slow
+
 Told = list[tuple[Job, Event]]
 FINISHING = ("none", "diverge", "raise", "leave", "memory")
 FAILURES = {"raise": "failed", "leave": "failed", "memory": "out_of_memory"}
@@ -56,7 +58,6 @@ def events_of(told: Told, deed: str) -> list[Event]:
     return [event for job, event in told if job.fit.algorithm == deed]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("deed", FINISHING)
 def test_what_happens_to_a_job_is_told_in_order(
     ran: tuple[Workshop, Path, Told], deed: str
@@ -93,7 +94,6 @@ def test_facts_about_the_machine_come_from_where_the_fit_ran(
         assert {key: provenance[key] for key in placed.machine} == placed.machine
 
 
-@pytest.mark.slow
 def test_every_engine_leaves_the_same_records_to_the_bit(
     ran: tuple[Workshop, Path, Told], tmp_path: Path
 ) -> None:
@@ -114,7 +114,6 @@ def test_every_engine_leaves_the_same_records_to_the_bit(
     }
 
 
-@pytest.mark.slow
 def test_a_job_that_failed_is_not_in_the_way_of_the_next(
     name: EngineName, ran: tuple[Workshop, Path, Told], tmp_path: Path
 ) -> None:
@@ -126,7 +125,6 @@ def test_a_job_that_failed_is_not_in_the_way_of_the_next(
     assert (stopped.finished, len(stopped.failed), stopped.missing) == (0, 1, 6)
 
 
-@pytest.mark.slow
 def test_a_folder_that_vanishes_ends_the_run_and_stays_away(
     name: EngineName, ran: tuple[Workshop, Path, Told], tmp_path: Path
 ) -> None:
@@ -202,7 +200,6 @@ def test_inline_ctrl_c_ends_the_run(workshop: Workshop, monkeypatch: pytest.Monk
         workshop.run("stopped", engine="inline")
 
 
-@pytest.mark.slow
 def test_too_few_files_for_so_many_fits_are_told(workshop: Workshop) -> None:
     workshop.suite("many", "none", seeds=40)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -14,6 +14,8 @@ from metabench.errors import FolderError, UnreadableRecordError, UnwritableError
 from metabench.records import SCHEMA
 from metabench.runner.following import RunSummary
 
+pytestmark = pytest.mark.slow
+
 DEEDS = (
     "none",
     "raise",
@@ -46,7 +48,6 @@ def told(summary: RunSummary) -> dict[str, dict[str, Any]]:
     return records(summary.folder)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("deed", "outcome", "kind", "message"),
     [
@@ -135,7 +136,6 @@ def test_a_failure_leaves_no_temporary_file(summary: RunSummary) -> None:
     assert not list((summary.folder / "records").glob("*.tmp"))
 
 
-@pytest.mark.slow
 def test_failed_cells_run_again_and_finished_ones_do_not(
     shared_workshop: Workshop, summary: RunSummary
 ) -> None:
@@ -147,7 +147,6 @@ def test_failed_cells_run_again_and_finished_ones_do_not(
     assert changed == {"raise"}
 
 
-@pytest.mark.slow
 def test_a_partly_finished_fit_writes_what_it_lacks_alone(
     shared_workshop: Workshop, summary: RunSummary
 ) -> None:
@@ -163,7 +162,6 @@ def test_a_partly_finished_fit_writes_what_it_lacks_alone(
     }
 
 
-@pytest.mark.slow
 def test_a_damaged_record_stops_nobody(workshop: Workshop) -> None:
     workshop.suite("hurt", "kill", "none")
     folder = workshop.run("hurt").folder
@@ -174,7 +172,6 @@ def test_a_damaged_record_stops_nobody(workshop: Workshop) -> None:
     assert records(folder)["kill 0 8"]["result"]["outcome"] == "killed"
 
 
-@pytest.mark.slow
 def test_fail_fast_stops_at_the_first_failure(workshop: Workshop) -> None:
     workshop.suite("fast", "raise", "hang", "none")
     summary = workshop.run("fast", fail_fast=True)
@@ -183,7 +180,6 @@ def test_fail_fast_stops_at_the_first_failure(workshop: Workshop) -> None:
     assert summary.exit_status == 3
 
 
-@pytest.mark.slow
 def test_what_a_fit_has_started_ends_with_it(workshop: Workshop) -> None:
     workshop.suite("spawning", "spawn")
     workshop.run("spawning", timeout=10.0)
@@ -253,7 +249,6 @@ def test_a_folder_with_other_things_in_it_is_left_alone(workshop: Workshop) -> N
     assert [path.name for path in page.parent.iterdir()] == ["index.html"]
 
 
-@pytest.mark.slow
 def test_a_record_of_a_newer_schema_is_not_replaced(workshop: Workshop) -> None:
     workshop.suite("newer", "none")
     folder = workshop.run("newer").folder
