@@ -26,6 +26,8 @@ from metabench.methods.method import Method, Moment, State
 from metabench.models.layers import BatchNorm2d
 from metabench.tasks.episodes import Episodes
 
+pytestmark = pytest.mark.slow
+
 SETTINGS: dict[str, dict[str, Any]] = {
     "maml": {"inner_lr": 0.05, "test_steps": 3, "curve": (0, 1, 3)},
     "fomaml": {"inner_lr": 0.05, "test_steps": 2},
@@ -121,7 +123,6 @@ def test_changes_nothing(name: str, mode: BatchNormMode) -> None:
     }
 
 
-@pytest.mark.slow
 @every_method
 @every_mode
 @pytest.mark.parametrize("at_once", [1, 10**9])
