@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from metabench.cells import Fit, Part, Train, Validate
+from metabench.errors import PluginError
 from metabench.registry import blamed, get, make
 
 
@@ -36,8 +37,14 @@ def shaping(fit: Fit) -> Fit:
 
 def chooses(method: Part) -> bool:
     """Whether a method leaves something to be chosen on validation: its number of steps, or one of
-    several settings."""
+    several settings.
+
+    One that cannot be made chooses nothing: its fits fail, and say why, and others go on.
+    """
     if get("methods", method.name).chooses_step:
         return True
-    with blamed("methods", method.name):
-        return len(list(make("methods", method).candidates())) > 1
+    try:
+        with blamed("methods", method.name):
+            return len(list(make("methods", method).candidates())) > 1
+    except PluginError:
+        return False
