@@ -45,14 +45,13 @@ HARMLESS = {
 }
 """Modules that fits load and that shape no number, and why; `.*` is a package with all in it."""
 
-ROOMS = ("datasets", "figures", "methods", "models")
-"""Folders whose modules a fit loads by name."""
-
 DIGITS = 12
 """Hex digits of a file's digest."""
 
 _DATA = re.compile(r"[\w.-]{1,80}\.(?:json|csv|txt|toml)")
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
+
+_PACKAGE = "__init__.py"
 
 Stamp = tuple[int, int]
 
@@ -133,22 +132,13 @@ def is_harmless(module: str) -> bool:
 def hold_imported() -> None:
     """Keep what the sources of this package's modules say that this process has imported by now,
     for it and its children: an edit after that changes nothing of what they run."""
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if name.partition(".")[0] == OWN and file and not is_harmless(name):
-            path = Path(file)
-            _held.setdefault(path, _read(path))
+    for name in [name for name in sys.modules if name.startswith(OWN)]:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and name not in _held and name.partition(".")[0] == OWN and not is_harmless(name):
+            _held[name] = (Path(file), _read(Path(file)))
 
 
-def read_ahead() -> None:
-    """Read what the parts of fits are made of, so that no child of this process has to: a source
-    that is edited afterwards is read again."""
-    for room in ROOMS:
-        for path in Path(__file__).parents[1].glob(f"{room}/*.py"):
-            _read(path)
-
-
-_held: dict[Path, Source] = {}
+_held: dict[str, tuple[Path, Source]] = {}
 
 
 class _Walk:
@@ -173,8 +163,8 @@ class _Walk:
             if is_harmless(name) or (file := self._file(name)) is None:
                 continue
             waiting += name.rpartition(".")[:1] if "." in name else ()
-            source = _held.get(file) or _read(file)
-            is_package = file.name == "__init__.py"
+            source = _held[name][1] if name in _held else _read(file)
+            is_package = file.name == _PACKAGE
             told = name.replace(".", "/")
             self.files[f"{told}/__init__.py" if is_package else f"{told}.py"] = source.digest
             folder = told if is_package else told.rpartition("/")[0]
@@ -203,13 +193,18 @@ class _Walk:
 
     def _file(self, module: str) -> Path | None:
         """The source of a module; None where there is none of that name."""
+        if module in _held:
+            return _held[module][0]
+        above = module.rpartition(".")[0]
+        if above in _held and _held[above][0].name != _PACKAGE:
+            return None
         top, *rest = module.split(".")
         file, places = self._place(top)
         if not rest:
             return file
         for place in places:
             base = Path(place, *rest)
-            for source in (base / "__init__.py", base.with_name(f"{base.name}.py")):
+            for source in (base / _PACKAGE, base.with_name(f"{base.name}.py")):
                 if source.is_file():
                     return source
         return None

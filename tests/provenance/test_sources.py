@@ -267,14 +267,14 @@ def test_an_edit_after_the_import_is_not_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fit runs what its process has imported."""
-    file = PACKAGE / "methods" / "protonet.py"
+    name, file = "metabench.methods.protonet", PACKAGE / "methods" / "protonet.py"
     monkeypatch.setattr(sources, "_held", {})
     import metabench.methods.protonet  # noqa: F401
 
     sources.hold_imported()
     before = sources_of(PROTOTYPES).files
-    assert file in sources._held
-    sources._held[file] = sources.Source("as it was", (), ())
+    assert sources._held[name][0] == file
+    sources._held[name] = (file, sources.Source("as it was", (), ()))
     assert sources_of(PROTOTYPES).files["metabench/methods/protonet.py"] == "as it was"
     assert before != sources_of(PROTOTYPES).files
 

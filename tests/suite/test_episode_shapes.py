@@ -156,6 +156,21 @@ def test_choosing_on_validation_needs_episodes_of_the_tests_own_shape(tmp_path: 
     )
 
 
+def test_a_choice_among_settings_alone_needs_them_too(tmp_path: Path) -> None:
+    (tmp_path / "benchmark.toml").write_text('[plugins.methods]\ntwo = "two_settings:Two"')
+    (tmp_path / "two_settings.py").write_text(
+        "from metabench.methods.nearest import Nearest\n\n\nclass Two(Nearest):\n"
+        "    def candidates(self):\n        return (self, type(self)(self.settings))\n"
+    )
+    text = FEW.replace('"maml", "scratch"', '"two"').replace("ways = 5", "ways = 8")
+    text = text.replace("[train]\niterations = 10\nquery_shots = 4\n", "")
+    assert "the validation split of 'few' has 7 classes, too few for 8-way" in refusal(
+        tmp_path, text
+    )
+    nearest = text.replace('"two"', '"nearest"').replace("[validate]\nquery_shots = 4\n", "")
+    assert load(tmp_path, nearest).cells
+
+
 def test_what_trains_on_examples_draws_no_training_episodes(tmp_path: Path) -> None:
     text = FEW.replace('"maml", "scratch"', '"pretrained"')
     assert load(tmp_path, text.replace("10\nquery_shots = 4", "10\nquery_shots = 15")).cells
