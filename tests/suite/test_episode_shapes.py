@@ -159,7 +159,8 @@ def test_choosing_on_validation_needs_episodes_of_the_tests_own_shape(tmp_path: 
 def test_a_choice_among_settings_alone_needs_them_too(tmp_path: Path) -> None:
     (tmp_path / "benchmark.toml").write_text('[plugins.methods]\ntwo = "two_settings:Two"')
     (tmp_path / "two_settings.py").write_text(
-        "from metabench.methods.nearest import NearestNeighbour\n\n\nclass Two(NearestNeighbour):\n    version = 1\n"
+        "from metabench.methods.nearest import NearestNeighbour\n\n\n"
+        "class Two(NearestNeighbour):\n    version = 1\n"
         "    def candidates(self):\n        return (self, type(self)(self.settings))\n"
     )
     text = FEW.replace('"maml", "scratch"', '"two"').replace("ways = 5", "ways = 8")
