@@ -185,7 +185,7 @@ def _range(values: Sequence[float], row: Comparison) -> str:
     low, high = (words.score(value, row.metric.unit) for value in (min(values), max(values)))
     return (
         f"{low if low == high else f'{low} to {high}'} "
-        f"{'points' if row.metric.unit == 'fraction' else 'of ' + row.metric.name}"
+        f"{'points' if row.metric.unit == 'fraction' else 'of ' + words.metric(row.metric.name)}"
     )
 
 
@@ -249,7 +249,7 @@ def _leaders(block: Block) -> list[Group]:
 
 def _at(group: Group, named: bool = True) -> str:
     unit = group.metric.unit
-    sign = f"{words.NBSP}%" if unit == "fraction" else f" {group.metric.name}"
+    sign = f"{words.NBSP}%" if unit == "fraction" else f" {words.metric(group.metric.name)}"
     spread = (
         f" {words.interval(group.score.low, group.score.high, unit)}"
         if group.score.low is not None
@@ -265,7 +265,7 @@ def _against(row: Comparison) -> str:
     unit = row.metric.unit
     gap = (
         f"{words.score(row.gap, unit)} "
-        f"{'points' if unit == 'fraction' else 'of ' + row.metric.name}"
+        f"{'points' if unit == 'fraction' else 'of ' + words.metric(row.metric.name)}"
     )
     gap += " above" if row.is_above else " below"
     reference = f"the reference {row.reference_name}"

@@ -17,9 +17,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from metabench.report import svg, words
 from metabench.report.palette import GRID, INK, MUTED
 
-SIZE = (3.9, 2.75)
-"""Inches of a panel, chosen so that text has the size of the page's where panels are shown three
-abreast or alone on a phone."""
+SIZE = (4.4, 3.0)
+"""Inches of a panel. A unit of the drawing, a 72nd of an inch, is about a pixel of the page where
+panels are shown three abreast or alone on a phone, so that its text is as large as small print."""
 
 Panel = str
 """One `<svg>` element."""
@@ -41,21 +41,25 @@ def grid(
     style = sns.axes_style("ticks") | {
         **svg.STYLE,
         "font.family": ["DejaVu Sans"],
-        "font.size": 8.5,
-        "axes.labelsize": 8.5,
-        "xtick.labelsize": 8,
-        "ytick.labelsize": 8,
+        "font.size": 11,
+        "axes.labelsize": 11,
+        "xtick.labelsize": 11,
+        "ytick.labelsize": 11,
         "text.color": INK[0],
         "axes.labelcolor": MUTED[0],
         "axes.edgecolor": GRID[0],
         "xtick.color": MUTED[0],
         "ytick.color": MUTED[0],
-        "xtick.major.size": 3,
-        "ytick.major.size": 3,
+        "xtick.major.size": 0,
+        "ytick.major.size": 0,
+        "xtick.minor.size": 0,
+        "ytick.minor.size": 0,
         "axes.grid": True,
         "grid.color": GRID[0],
         "grid.linewidth": 0.7,
         "axes.linewidth": 0.8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
         "axes.unicode_minus": True,
         "path.simplify": True,
     }
@@ -68,12 +72,21 @@ def grid(
         figure.clear()
 
 
-def scale(ax: Axes, which: Literal["x", "y"], log: bool, ticks: int = 5) -> None:
+def scale(
+    ax: Axes,
+    which: Literal["x", "y"],
+    log: bool,
+    ticks: int = 5,
+    limits: tuple[float, float] | None = None,
+) -> None:
     """Few ticks and plain numbers; on a logarithmic scale at 1, 2 and 5 where decades are too far
-    apart."""
+    apart. `limits` are what is shown."""
     axis = ax.xaxis if which == "x" else ax.yaxis
     if log:
         ax.set(**{f"{which}scale": "log"})
+    if limits is not None:
+        ax.set(**{f"{which}lim": limits})
+    if log:
         low, high = sorted(axis.get_view_interval())
         decades = math.log10(high / low) if low > 0 else 9.0
         axis.set_major_locator(
