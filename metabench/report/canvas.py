@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
 import matplotlib as mpl
@@ -21,20 +22,37 @@ SIZE = (4.4, 3.0)
 """Inches of a panel. A unit of the drawing, a 72nd of an inch, is about a pixel of the page where
 panels are shown three abreast or alone on a phone, so that its text is as large as small print."""
 
+UNITS = 72
+"""Units of an inch."""
+
 Panel = str
 """One `<svg>` element."""
 
 
+@dataclass(frozen=True)
+class Margins:
+    """Units around the plots of a figure. They are told and not measured: letters are the
+    browser's, which nobody knows here, and measuring takes as long as drawing."""
+
+    left: float = 56
+    right: float = 10
+    top: float = 10
+    bottom: float = 38
+    between: float = 32
+
+
 @contextmanager
-def panel(width: float = SIZE[0], height: float = SIZE[1]) -> Iterator[tuple[Figure, Axes]]:
+def panel(
+    width: float = SIZE[0], height: float = SIZE[1], margins: Margins | None = None
+) -> Iterator[tuple[Figure, Axes]]:
     """A figure in the report's style, with one plot."""
-    with grid(1, 1, width, height) as (figure, axes):
+    with grid(1, 1, width, height, margins or Margins()) as (figure, axes):
         yield figure, axes[0, 0]
 
 
 @contextmanager
 def grid(
-    rows: int, columns: int, width: float = SIZE[0], height: float = SIZE[1]
+    rows: int, columns: int, width: float, height: float, margins: Margins
 ) -> Iterator[tuple[Figure, np.ndarray]]:
     """A figure in the report's style, with plots ``[rows, columns]``. No pyplot, so no state is
     left behind."""
@@ -64,8 +82,21 @@ def grid(
         "path.simplify": True,
     }
     with mpl.rc_context(style):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False)
+        figure = Figure(figsize=(width, height))
+        across, up = width * UNITS, height * UNITS
+        plot = (
+            (across - margins.left - margins.right) / columns,
+            (up - margins.top - margins.bottom) / rows,
+        )
+        spacing = {
+            "left": margins.left / across,
+            "right": 1 - margins.right / across,
+            "top": 1 - margins.top / up,
+            "bottom": margins.bottom / up,
+            "wspace": margins.between / (plot[0] - margins.between),
+            "hspace": margins.between / (plot[1] - margins.between),
+        }
+        axes = figure.subplots(rows, columns, squeeze=False, gridspec_kw=spacing)
         for ax in axes.flat:
             ax.set_axisbelow(True)
         yield figure, axes

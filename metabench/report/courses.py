@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from metabench.quantities import BY_NAME, SCORE
 from metabench.report.axis import Axis, mark_chance, scale_steps
 from metabench.report.blocks import Block, Group
-from metabench.report.canvas import Panel, number, panel, scale
-from metabench.report.marks import interval, name_ends, point
+from metabench.report.canvas import Margins, Panel, number, panel, scale
+from metabench.report.marks import LETTER, interval, name_ends, point, short
 from metabench.report.palette import DASHES, MARKERS
 from metabench.report.panels import told_score
 from metabench.report.svg import Pen
@@ -71,7 +71,10 @@ def curve_panel(
     axis = Axis.of_loss(values) if kind == "loss" else Axis.of(block.metric, values)
     level = [course for course in courses if adapting and not course.moves and len(course.band)]
     window = _window(axis, kind, moving, level)
-    with panel() as (figure, ax):
+    with panel(margins=_margins([course.group.name for course in (*moving, *level)])) as (
+        figure,
+        ax,
+    ):
         scale(ax, "y", axis.log, limits=window)
         scale_steps(ax, [course.seeds["x"].max() for course in moving] if adapting else [])
         for place, course in enumerate(moving):
@@ -116,7 +119,7 @@ def shots_panel(pen: Pen, title: str, blocks: Sequence[Block]) -> Panel | None:
     axis = Axis.of(metric, scores)
     window = axis.window(scores, [(one.score.low, one.score.high) for one in known])
     key = f"{places[0][1].key}-shots"
-    with panel() as (figure, ax):
+    with panel(margins=_margins(list(lines))) as (figure, ax):
         scale(ax, "y", axis.log, limits=window)
         ax.set_xscale("log")
         numbers = [shots for shots, _ in places]
@@ -136,6 +139,13 @@ def shots_panel(pen: Pen, title: str, blocks: Sequence[Block]) -> Panel | None:
             for name, line in lines.items()
         )
         return pen.inline(figure, key, f"Score by number of shots, {title}", told)
+
+
+def _margins(names: Sequence[str]) -> Margins:
+    """With room for the names of lines at their ends."""
+    if len(names) > NAMED:
+        return Margins()
+    return Margins(right=20 + LETTER * max(len(short(name)) for name in names))
 
 
 def _line_over_shots(

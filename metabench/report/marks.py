@@ -75,10 +75,10 @@ def name_ends(ax: Axes, ends: Sequence[tuple[float, str, Mark]], height: float =
     for at in reversed(range(len(heights))):
         heights[at] = min(heights[at], top)
         top = heights[at] - gap
-    for at, (_, name, mark) in zip(heights, placed, strict=True):
+    for up, (_, name, mark) in zip(heights, placed, strict=True):
         across: dict[str, Any] = {"transform": ax.transAxes, "clip_on": False}
-        ax.plot(1.03, at, color=mark.colour, marker=MARKERS[mark.marker], markersize=5.5, **across)
-        ax.text(1.06, at, short(name), va="center_baseline", color=INK[0], **across)
+        ax.plot(1.04, up, color=mark.colour, marker=MARKERS[mark.marker], markersize=5.5, **across)
+        ax.text(1.075, up, short(name), va="center_baseline", color=INK[0], **across)
 
 
 def name_points(ax: Axes, points: Sequence[tuple[float, float, str]]) -> None:

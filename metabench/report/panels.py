@@ -12,8 +12,8 @@ from metabench.quantities import SCORE, Quantity
 from metabench.report import words
 from metabench.report.axis import Axis, mark_chance
 from metabench.report.blocks import Block, Comparison, Group
-from metabench.report.canvas import SIZE, Panel, panel, scale
-from metabench.report.marks import interval, name_points, point, short
+from metabench.report.canvas import SIZE, Margins, Panel, panel, scale
+from metabench.report.marks import LETTER, interval, name_points, point, short
 from metabench.report.palette import GRID, INK, MUTED
 from metabench.report.svg import Pen
 from metabench.tables.typed_rows import CellRow
@@ -42,7 +42,8 @@ def seeds_panel(pen: Pen, block: Block, cells: Sequence[CellRow]) -> Panel:
         [score for group in shown for score in (*scores[group.group], _mean(group))],
         [(group.score.low, group.score.high) for group in shown],
     )
-    with panel(height=0.75 + 0.36 * len(groups)) as (figure, ax):
+    margins = Margins(left=_names(groups))
+    with panel(height=0.75 + 0.36 * len(groups), margins=margins) as (figure, ax):
         scale(ax, "x", axis.log)
         ax.set_xlim(*window)
         for place, group in enumerate(groups):
@@ -76,7 +77,9 @@ def forest_panel(pen: Pen, block: Block) -> Panel | None:
         [0.0, *(row.difference or 0.0 for row in shown)],
         [(row.low, row.high) for row in shown],
     )
-    with panel(width=SIZE[0] + 0.5, height=0.95 + 0.34 * len(rows)) as (figure, ax):
+    margins = Margins(left=_names(rows), right=62, top=24)
+    height = 0.95 + 0.34 * len(rows)
+    with panel(SIZE[0] + 0.5, height, margins) as (figure, ax):
         ax.set_xlim(*window)
         ax.axvline(0, color=INK[0], linewidth=1)
         for place, row in enumerate(rows):
@@ -94,7 +97,7 @@ def forest_panel(pen: Pen, block: Block) -> Panel | None:
             size=10,
         )
         if any(row.time_ratio is not None for row in rows):
-            _beside(ax, -0.62, "× time", MUTED[0])
+            _beside(ax, -0.72, "× time", MUTED[0])
         ax.set(xlabel=axis.label, ylabel="")
         scale(ax, "x", False)
         told = "; ".join(_told_difference(row) for row in rows)
@@ -173,6 +176,11 @@ def told_score(group: Group) -> str:
     )
 
 
+def _names(rows: Sequence[Group | Comparison]) -> float:
+    """Units that the names of rows take."""
+    return 14 + LETTER * max(len(short(row.name)) for row in rows)
+
+
 def _rows(ax: Axes, names: Sequence[str]) -> None:
     """One row a name, the first on top."""
     ax.set_yticks(range(len(names)), [short(name) for name in names], color=INK[0])
@@ -233,12 +241,9 @@ def _difference(
 
 def _beside(ax: Axes, place: float, text: str, colour: str) -> None:
     """A word right of a row."""
-    style: dict[str, Any] = {
-        "transform": ax.get_yaxis_transform(),
-        "va": "center_baseline",
-        "ha": "right",
-    }
-    ax.text(1.19, place, text, color=colour, size=10.5, clip_on=False, **style)
+    style: dict[str, Any] = {"va": "center_baseline", "ha": "right", "color": colour, "size": 10.5}
+    at = ax.get_yaxis_transform()
+    ax.annotate(text, (1, place), (54, 0), xycoords=at, textcoords="offset points", **style)
 
 
 def _told_difference(row: Comparison) -> str:

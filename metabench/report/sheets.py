@@ -100,7 +100,8 @@ class BlockCanvas(Canvas):
     ) -> AbstractContextManager[tuple[Figure, np.ndarray]]:
         """A matplotlib figure of a panel's width, and its axes."""
         width, height = canvas.SIZE
-        return canvas.grid(rows, columns, width, tall * height)
+        margins = canvas.Margins(left=30, bottom=22)
+        return canvas.grid(rows, columns, width, tall * height, margins)
 
     def scale(self, ax: Any, which: Literal["x", "y"], log: bool, ticks: int = 5) -> None:
         """Few ticks and plain numbers on an axis."""
