@@ -214,7 +214,9 @@ def _environment() -> jinja2.Environment:
     formats = (
         words.score,
         words.difference,
-        words.detectable,
+        words.compared,
+        words.least,
+        words.failures,
         words.interval,
         words.half_width,
         words.p_value,

@@ -8,9 +8,9 @@ from metabench.stats.comparison import Comparison, PairedComparison
 from metabench.stats.contrasts import Verdict, contrast_interval, judge, judge_all
 from metabench.stats.failures import failure_rate
 from metabench.stats.families import correct_family, holm, holm_levels
-from metabench.stats.intervals import Band, t_band, t_interval
+from metabench.stats.intervals import Band, standard_error, t_band, t_interval
 from metabench.stats.means import mean_interval
-from metabench.stats.noise import NoiseShare, noise_share
+from metabench.stats.noise import NoiseShare, noise_share, noise_share_of
 from metabench.stats.paired import paired_t_test
 from metabench.stats.power import detectable_effect, detectable_noncentrality
 from metabench.stats.results import DESCRIPTIVE, Estimate, Interval
@@ -40,8 +40,10 @@ __all__ = [
     "judge_all",
     "mean_interval",
     "noise_share",
+    "noise_share_of",
     "paired_t_test",
     "scale_of_accuracies",
+    "standard_error",
     "t_band",
     "t_interval",
     "welch_t_test",
