@@ -253,7 +253,8 @@ def run_cell(
         **fitted.needs,
     }
     if trained.provenance is not None:
-        made_on = {name: trained.provenance.get(name) for name in ("cpu", "gpu", "driver")}
+        facts = ("cpu", "gpu", "driver", "machine_id", "boot_id")
+        made_on = {name: trained.provenance.get(name) for name in facts}
         provenance |= {
             "weights": "kept",
             **{key: trained.provenance[key] for key in ("needs",) if key in trained.provenance},

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metabench.identity import canonical
-from metabench.quantities import BY_NAME, ITERATIONS
+from metabench.quantities import ITERATIONS
 from metabench.report import words
 from metabench.report.blocks import Block, Group
 from metabench.tables import Run
@@ -17,7 +17,6 @@ from metabench.tables.typed_rows import CellRow
 
 FEW = 4
 """Settings that are told one by one."""
-BEST_ITERATION = BY_NAME["best_iteration"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,9 @@ class Choices:
     Attributes
     ----------
     trained, improving
-        How many were trained with validation, and of how many the last checkpoint was the best.
+        How many were trained, and of how many the best checkpoint was the last.
+    edges
+        What was chosen at the edge of what was tried, and for how many seeds.
     chosen
         Settings and steps in words, with the number of seeds that they were chosen for.
     """
@@ -35,6 +36,7 @@ class Choices:
     group: Group
     trained: int
     improving: int
+    edges: Mapping[str, int]
     chosen: Sequence[tuple[str, int]]
 
 
@@ -76,17 +78,15 @@ def still_improving(found: Sequence[tuple[Block, Sequence[Choices]]]) -> list[st
 
 
 def _choices(run: Run, group: Group, chosen: Counter[str]) -> Choices:
-    trained = [
-        (cell, best)
-        for cell in run.rows.cells
-        if cell.group == group.group and (best := cell[BEST_ITERATION]) is not None and _long(cell)
-    ]
-    improving = [cell for cell, best in trained if best >= (cell[ITERATIONS] or 0)]
-    return Choices(group, len(trained), len(improving), chosen.most_common())
+    own = [cell for cell in run.rows.cells if cell.group == group.group]
+    trained = [cell for cell in own if cell.outcome == "completed" and cell[ITERATIONS]]
+    improving = sum("iterations" in cell.at_edge for cell in trained)
+    return Choices(group, len(trained), improving, _edges(own), chosen.most_common())
 
 
-def _long(cell: CellRow) -> bool:
-    return cell.outcome == "completed" and bool(cell[ITERATIONS])
+def _edges(cells: Sequence[CellRow]) -> Mapping[str, int]:
+    """How many seeds chose the least or the greatest that was tried, by what was chosen."""
+    return Counter(edge for cell in cells for edge in cell.at_edge if edge != "iterations")
 
 
 def _told(choice: Mapping[str, Any]) -> str:

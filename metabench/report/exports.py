@@ -124,8 +124,10 @@ def _row(block: Block, group: Group) -> list[str]:
 
 def _difference(row: Comparison) -> str:
     unit = row.metric.unit
-    ends = f" {words.interval(row.low, row.high, unit)}" if row.low is not None else ""
-    return f"{words.difference(row.difference, unit)}{ends}"
+    found = words.compared(row)
+    return (
+        f"{words.difference(row.difference, unit)} {'' if found == words.DASH else found}".strip()
+    )
 
 
 def _file(name: str, label: str, about: str, text: str) -> File:

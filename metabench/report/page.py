@@ -26,13 +26,14 @@ from metabench.quantities import (
     Quantity,
 )
 from metabench.report import citation, palette, panels, words
-from metabench.report.answer import answer, cost, headline
+from metabench.report.answer import answer, cost, few_seeds, headline
 from metabench.report.blocks import Block, Mark, blocks_of, memory_of, names_of
 from metabench.report.choices import choices_of, still_improving
 from metabench.report.claims import claims_of, tally
 from metabench.report.configuration import configurations
 from metabench.report.courses import NAMED, curve_panel, shots_panel
 from metabench.report.exports import downloads
+from metabench.report.pairs import squares_of
 from metabench.report.sheets import sheets_of
 from metabench.report.svg import Pen
 from metabench.report.troubles import incomplete, troubles
@@ -103,6 +104,7 @@ def _content(run: Run) -> dict[str, Any]:
         "confidence": run.confidence,
         "blocks": blocks,
         "cards": len(blocks) <= CARDS,
+        "silent": bool(few_seeds(blocks)),
         "firsts": {
             name: next(one.by_name[name] for one in blocks if name in one.by_name)
             for name in names_of(blocks)
@@ -126,6 +128,7 @@ def _content(run: Run) -> dict[str, Any]:
             for block in blocks
             if block.scored
         },
+        "squares": squares_of(run, blocks),
         "sheets": sheets_of(pen, run, blocks),
         "published": [],
         "costs": _costs(blocks),
@@ -351,7 +354,9 @@ def _environment() -> jinja2.Environment:
     formats = (
         words.score,
         words.difference,
-        words.detectable,
+        words.compared,
+        words.least,
+        words.failures,
         words.interval,
         words.half_width,
         words.p_value,

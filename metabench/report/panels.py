@@ -4,6 +4,7 @@ number is computed here, and nothing is placed by an id, which may look like a n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from matplotlib.axes import Axes
@@ -61,48 +62,66 @@ def seeds_panel(pen: Pen, block: Block, cells: Sequence[CellRow]) -> Panel:
         return pen.inline(figure, f"{block.key}-seeds", title, told)
 
 
+@dataclass(frozen=True)
+class _Effect:
+    """What came of a comparison on the axis of a forest: a difference about 0, or a ratio about 1,
+    its interval, and the ends of what could not have been found."""
+
+    row: Comparison
+    value: float
+    interval: tuple[float | None, float | None]
+    hidden: tuple[float, float] | None
+
+    @classmethod
+    def of(cls, row: Comparison, ratio: bool) -> _Effect | None:
+        """None where there is none of that kind."""
+        if ratio and row.ratio:
+            least = row.detectable_ratio
+            hidden = (1 / least, least) if least else None
+            return cls(row, row.ratio, (row.ratio_low, row.ratio_high), hidden)
+        if ratio or row.difference is None:
+            return None
+        reach = row.detectable_difference
+        hidden = (-reach, reach) if reach is not None else None
+        return cls(row, row.difference, (row.low, row.high), hidden)
+
+
 def forest_panel(pen: Pen, block: Block) -> Panel | None:
-    """Draw the differences to the reference with their intervals, the difference that so many seeds
-    could have found as a band about zero, and how long each took. None where there is nothing to
-    draw."""
-    rows = [row for row in block.by_difference if row.difference is not None]
-    if not rows:
+    """Draw the differences to the reference with their intervals, or the ratios where errors were
+    compared; what so many seeds could not have found as a band; and how long each took. None where
+    there is nothing to draw."""
+    ratio = any(row.scale == "log" for row in block.comparisons)
+    effects = [found for row in block.by_difference if (found := _Effect.of(row, ratio))]
+    if not effects:
         return None
-    fraction = block.metric.unit == "fraction"
-    name = words.metric(block.metric.name)
-    unit = "points" if fraction else name
-    axis = Axis(f"Difference to {short(rows[0].reference_name)} ({unit})", 100.0 if fraction else 1)
-    shown = [row for row in rows if not row.group.privileged] or rows
-    window = axis.window(
-        [0.0, *(row.difference or 0.0 for row in shown)],
-        [(row.low, row.high) for row in shown],
-    )
-    margins = Margins(left=_names(rows), right=62, top=24)
-    height = 0.95 + 0.34 * len(rows)
-    with panel(SIZE[0] + 0.5, height, margins) as (figure, ax):
-        ax.set_xlim(*window)
-        ax.axvline(0, color=INK[0], linewidth=1)
-        for place, row in enumerate(rows):
-            _difference(ax, row, axis, place, window)
-        _rows(ax, [row.name for row in rows])
-        better = block.metric.higher_is_better
-        ax.annotate(
-            "better →" if better else "← better",
-            (1 if better else 0, 1),
-            (0, 3),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            ha="right" if better else "left",
-            color=MUTED[0],
-            size=10,
-        )
-        if any(row.time_ratio is not None for row in rows):
+    axis, zero = _effect_axis(block, effects[0].row.reference_name, ratio), 1.0 if ratio else 0.0
+    shown = [one for one in effects if not one.row.group.privileged] or effects
+    window = axis.window([zero, *(one.value for one in shown)], [one.interval for one in shown])
+    margins = Margins(left=_names([one.row for one in effects]), right=62, top=24)
+    with panel(SIZE[0] + 0.5, 0.95 + 0.34 * len(effects), margins) as (figure, ax):
+        scale(ax, "x", axis.log, limits=window)
+        ax.axvline(zero, color=INK[0], linewidth=1)
+        for place, one in enumerate(effects):
+            _effect(ax, one, axis, place, window)
+        _rows(ax, [one.row.name for one in effects])
+        side = int(block.metric.higher_is_better)
+        style: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        style |= {"ha": ("left", "right")[side], "color": MUTED[0], "size": 10}
+        ax.annotate(("← better", "better →")[side], (side, 1), (0, 3), **style)
+        if any(one.row.time_ratio is not None for one in effects):
             _beside(ax, -0.72, "× time", MUTED[0])
         ax.set(xlabel=axis.label, ylabel="")
-        scale(ax, "x", False)
-        told = "; ".join(_told_difference(row) for row in rows)
-        title = f"Differences to {rows[0].reference_name}, {block.title}"
+        told = "; ".join(_told_difference(one.row) for one in effects)
+        title = f"Differences to {effects[0].row.reference_name}, {block.title}"
         return pen.inline(figure, f"{block.key}-forest", title, told)
+
+
+def _effect_axis(block: Block, reference: str, ratio: bool) -> Axis:
+    name, fraction = words.metric(block.metric.name), block.metric.unit == "fraction"
+    if ratio:
+        return Axis(f"Ratio of {name} to {short(reference)} (log scale)", log=True, least=0.0)
+    unit = "points" if fraction else name
+    return Axis(f"Difference to {short(reference)} ({unit})", 100.0 if fraction else 1.0)
 
 
 def cost_panel(pen: Pen, block: Block, cost: Quantity, x_label: str) -> Panel | None:
@@ -218,23 +237,23 @@ def _edge(value: float, window: tuple[float, float]) -> int:
     return int(value > window[1])
 
 
-def _difference(
-    ax: Axes, row: Comparison, axis: Axis, place: int, window: tuple[float, float]
-) -> None:
-    if row.detectable_difference is not None:
-        reach = min(axis.drawn(row.detectable_difference), max(map(abs, window)))
-        ax.barh(place, 2 * reach, 0.72, -reach, color=GRID[0], alpha=0.8, zorder=0.5)
-    found = axis.drawn(row.difference or 0.0)
+def _effect(ax: Axes, one: _Effect, axis: Axis, place: int, window: tuple[float, float]) -> None:
+    row, found = one.row, axis.drawn(one.value)
+    if one.hidden:
+        low, high = (min(max(axis.drawn(end), window[0]), window[1]) for end in one.hidden)
+        ax.barh(place, high - low, 0.72, low, color=GRID[0], alpha=0.8, zorder=0.5)
     if window[0] <= found <= window[1]:
-        if row.low is not None and row.high is not None:
-            low, high = axis.ends([row.low], [row.high])
-            interval(ax, place, low[0], high[0], window, row.mark.colour)
+        first, last = one.interval
+        if first is not None and last is not None:
+            interval(ax, place, axis.drawn(first), axis.drawn(last), window, row.mark.colour)
         point(ax, found, place, row.mark)
     else:
         edge = _edge(found, window)
-        text = ("◂ {}", "{} ▸")[edge].format(words.difference(row.difference, row.metric.unit))
-        style: dict[str, Any] = {"color": row.mark.colour, "va": "center_baseline", "size": 10}
-        ax.text(window[edge], place, text, ha=("left", "right")[edge], **style)
+        style: dict[str, Any] = {"va": "center_baseline", "size": 10, "ha": ("left", "right")[edge]}
+        text = words.ratio(one.value) if axis.log else words.difference(one.value, row.metric.unit)
+        ax.text(
+            window[edge], place, ("◂ {}", "{} ▸")[edge].format(text), color=row.mark.colour, **style
+        )
     if row.time_ratio is not None:
         _beside(ax, place, f"×{words.THIN}{words.ratio(row.time_ratio)}", INK[0])
 
@@ -247,12 +266,11 @@ def _beside(ax: Axes, place: float, text: str, colour: str) -> None:
 
 
 def _told_difference(row: Comparison) -> str:
-    unit = row.metric.unit
-    told = f"{row.name} {words.difference(row.difference, unit)}"
-    if row.low is not None:
-        told += f" {words.interval(row.low, row.high, unit)}"
-    if row.detectable_difference is not None:
-        told += f", could have found {words.detectable(row.detectable_difference, row.metric)}"
+    told = f"{row.name} {words.difference(row.difference, row.metric.unit)}"
+    if (found := words.compared(row)) != words.DASH:
+        told += f" {found}"
+    if (least := words.least(row)) != words.DASH:
+        told += f", could have found {least}"
     time = f", × {words.ratio(row.time_ratio)} of the time" if row.time_ratio is not None else ""
     return f"{told}, {row.verdict}{time}"
 

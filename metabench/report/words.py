@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
-from metabench.tables.typed_rows import Metric, Summary
+from metabench.tables.typed_rows import ComparisonRow, GroupRow, Metric, Summary
 
 DASH = "–"
 MINUS = "\N{MINUS SIGN}"
@@ -50,6 +50,29 @@ def detectable(value: float | None, metric: Metric) -> str:
     if value is not None and metric.unit == "fraction" and value > 1:
         return f">{THIN}{score(1.0, metric.unit)}"
     return score(value, metric.unit)
+
+
+def least(row: ComparisonRow) -> str:
+    """The smallest difference that so many seeds find, or the smallest ratio: `1.20`, `×1.3`."""
+    if row.detectable_ratio is not None:
+        return f"×{THIN}{amount(row.detectable_ratio, 'ratio')}"
+    return detectable(row.detectable_difference, row.metric)
+
+
+def compared(row: ComparisonRow) -> str:
+    """The interval of what was compared: `[−1.20, 3.00]`; a ratio with its: `×0.5 [0.4, 0.6]`."""
+    if row.ratio is None:
+        return interval(row.low, row.high, row.metric.unit)
+    told = amounts(row.ratio_low, row.ratio_high, "ratio")
+    return f"×{THIN}{amount(row.ratio, 'ratio')} {told}".strip()
+
+
+def failures(group: GroupRow) -> str:
+    """How often its cells do not complete: `20 % fail [0.5, 72]`."""
+    if group.failure_rate is None:
+        return ""
+    ends = interval(group.failure_rate_low, group.failure_rate_high, "fraction")
+    return f"{100 * group.failure_rate:.0f}{THIN}% fail {ends}"
 
 
 def interval(low: float | None, high: float | None, unit: str, decimals: int | None = None) -> str:

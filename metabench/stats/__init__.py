@@ -1,28 +1,50 @@
 """Statistics: numbers in, frozen results out. No tables, no plots, no files.
 
 The training seed is the unit of replication, a test episode a subsample of one trained model; every
-function here takes one number a seed.
+function here takes one number a seed, unless it says otherwise.
 """
 
+from metabench.stats.comparison import Comparison, PairedComparison
 from metabench.stats.contrasts import Verdict, contrast_interval, judge, judge_all
-from metabench.stats.intervals import Band, t_band, t_interval
-from metabench.stats.paired import correct_family, holm, paired_t_test
-from metabench.stats.power import detectable_effect
-from metabench.stats.results import DESCRIPTIVE, Estimate, PairedComparison
+from metabench.stats.failures import failure_rate
+from metabench.stats.families import correct_family, holm, holm_levels
+from metabench.stats.intervals import Band, standard_error, t_band, t_interval
+from metabench.stats.means import mean_interval
+from metabench.stats.noise import NoiseShare, noise_share, noise_share_of
+from metabench.stats.paired import paired_t_test
+from metabench.stats.power import detectable_effect, detectable_noncentrality
+from metabench.stats.results import DESCRIPTIVE, Estimate, Interval
+from metabench.stats.scales import SHARE, UNBOUNDED, Scale, scale_of_accuracies
+from metabench.stats.unpaired import welch_t_test
 
 __all__ = [
     "DESCRIPTIVE",
+    "SHARE",
+    "UNBOUNDED",
     "Band",
+    "Comparison",
     "Estimate",
+    "Interval",
+    "NoiseShare",
     "PairedComparison",
+    "Scale",
     "Verdict",
     "contrast_interval",
     "correct_family",
     "detectable_effect",
+    "detectable_noncentrality",
+    "failure_rate",
     "holm",
+    "holm_levels",
     "judge",
     "judge_all",
+    "mean_interval",
+    "noise_share",
+    "noise_share_of",
     "paired_t_test",
+    "scale_of_accuracies",
+    "standard_error",
     "t_band",
     "t_interval",
+    "welch_t_test",
 ]

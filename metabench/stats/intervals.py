@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from metabench.stats.results import DESCRIPTIVE, Estimate, checked, spread
+from metabench.stats.results import DESCRIPTIVE, Estimate, Interval, checked, spread
 
 
 def t_interval(
@@ -52,6 +52,11 @@ def t_interval(
     half = float(stats.t.isf((1 - confidence) / 2, n - 1)) * sd / n**0.5
     caveats = (f"{n} seeds: descriptive",) if n <= DESCRIPTIVE else ()
     return Estimate(mean, (mean - half, mean + half), confidence, sd, n, method, unit, caveats)
+
+
+def standard_error(interval: Interval, n: int, *, confidence: float = 0.95) -> float:
+    """Return the standard error of a mean of `n` values whose Student t interval is this."""
+    return (interval[1] - interval[0]) / 2 / float(stats.t.isf((1 - confidence) / 2, n - 1))
 
 
 @dataclass(frozen=True)

@@ -231,8 +231,15 @@ def test_numbers_are_those_of_the_tables(name, tmp_path):
         ) in page.text.replace(words.THIN, " ")
     for row in rows(run.comparisons):
         assert words.difference(row["difference"], row["unit"]) in page.text
-        assert words.interval(row["low"], row["high"], row["unit"]) in page.text
-        assert words.score(row["detectable_difference"], row["unit"]) in page.text
+        if row["scale"] == "linear":
+            assert words.interval(row["low"], row["high"], row["unit"]) in page.text
+            assert words.score(row["detectable_difference"], row["unit"]) in page.text
+        else:
+            keys = ("ratio", "ratio_low", "ratio_high", "detectable_ratio")
+            found, low, high, least = (words.amount(row[key], "ratio") for key in keys)
+            text = "".join(page.text.split())
+            assert f"×{found}[{low},{high}]" in text
+            assert f"×{least}" in text
 
 
 def test_what_was_declared_after_the_data_is_marked(tmp_path):
@@ -339,6 +346,7 @@ def test_same_records_give_the_same_bytes(tmp_path, suite):
         "comparisons.csv",
         "groups.csv",
         "index.html",
+        "pairs.csv",
     ]
 
 
