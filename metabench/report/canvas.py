@@ -35,7 +35,7 @@ class Margins:
     browser's, which nobody knows here, and measuring takes as long as drawing."""
 
     left: float = 56
-    right: float = 10
+    right: float = 16
     top: float = 10
     bottom: float = 38
     between: float = 32

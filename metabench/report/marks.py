@@ -14,6 +14,10 @@ from metabench.report.palette import CARD, INK, MARKERS
 LINE, LETTER = 12.5, 6.0
 """Units that a line of text is high, and that a letter is wide."""
 WHISKER: dict[str, Any] = {"linewidth": 1.7, "solid_capstyle": "butt"}
+OFFSETS = (0, 10, -10, 20, -20, 32, -32)
+"""Units above a point at which its name is tried."""
+Box = tuple[float, float, float, float]
+"""Left, bottom, right and top."""
 LONGEST = 18
 """Letters of a name in a drawing."""
 
@@ -81,33 +85,49 @@ def name_ends(ax: Axes, ends: Sequence[tuple[float, str, Mark]], height: float =
         ax.text(1.075, up, short(name), va="center_baseline", color=INK[0], **across)
 
 
-def name_points(ax: Axes, points: Sequence[tuple[float, float, str]]) -> None:
-    """Name points beside them, each where its name meets no other point and no other name; where
-    there is no such place, to the right."""
+def name_points(ax: Axes, points: Sequence[tuple[float, float, str]], room: Box) -> None:
+    """Name points, each beside it where its name meets no other point and no other name, or as few
+    as can be.
+
+    Parameters
+    ----------
+    points
+        x, y and name of each.
+    room
+        Units of the axes, about: left, bottom, right and top.
+    """
     to_axes = ax.transScale + ax.transLimits
-    width, height = 235.0, 165.0
-    centres = [tuple(to_axes.transform((x, y)) * (width, height)) for x, y, _ in points]
-    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in centres]
+    size = (room[2] - room[0], room[3] - room[1])
+    centres = [tuple(to_axes.transform((x, y)) * size) for x, y, _ in points]
+    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in centres]
     for (x, y, name), (across, up) in zip(points, centres, strict=True):
         text = short(name)
-        long = LETTER * len(text)
-        places = []
-        for (dx, side), dy in product(((8, "left"), (-8, "right"), (0, "center")), (0, 11, -11)):
-            if dx == dy == 0:
-                continue
-            left = across + dx - {"left": 0, "right": long, "center": long / 2}[side]
-            box = (left, up + dy - LINE / 2, left + long, up + dy + LINE / 2)
-            inside = box[0] >= 0 and box[2] <= width and box[1] >= 0 and box[3] <= height
-            places.append(
-                (sum(_meet(box, other) for other in taken) + (not inside), dx, dy, side, box)
+        places = [
+            (
+                _crowding(box := _box(text, across + dx, up + dy, side), taken, room),
+                dx,
+                dy,
+                side,
+                box,
             )
+            for dy, (dx, side) in product(OFFSETS, ((9, "left"), (-9, "right")))
+        ]
         _, dx, dy, side, box = min(places, key=lambda place: place[0])
         taken.append(box)
-        offset: dict[str, Any] = {"xytext": (dx, dy), "textcoords": "offset points"}
-        ax.annotate(text, (x, y), **offset, ha=side, va="center_baseline", color=INK[0], size=10)
+        style: dict[str, Any] = {"ha": side, "va": "center_baseline", "color": INK[0], "size": 10}
+        ax.annotate(text, (x, y), (dx, dy), textcoords="offset points", **style)
 
 
-Box = tuple[float, float, float, float]
+def _box(text: str, x: float, y: float, side: str) -> Box:
+    long = LETTER * len(text)
+    left = x - (0 if side == "left" else long)
+    return left, y - LINE / 2, left + long, y + LINE / 2
+
+
+def _crowding(box: Box, taken: Sequence[Box], room: Box) -> float:
+    """How many others it meets; outside is worse than all of them."""
+    inside = room[0] <= box[0] and box[2] <= room[2] and room[1] <= box[1] and box[3] <= room[3]
+    return sum(_meet(box, other) for other in taken) + (0 if inside else 100)
 
 
 def _meet(one: Box, other: Box) -> bool:

@@ -163,7 +163,7 @@ def cost_panel(pen: Pen, block: Block, cost: Quantity, x_label: str) -> Panel | 
             names.append(
                 (place, min(max(axis.drawn(_mean(group)), window[0]), window[1]), group.name)
             )
-        name_points(ax, names)
+        name_points(ax, names, (0, 0, 250, 168))
         ax.set(xlabel=f"{x_label} ({unit})", ylabel=axis.label)
         told = [
             f"{group.name} {words.quantity(value, cost.unit)} for {told_score(group)}"
@@ -241,7 +241,7 @@ def _effect(ax: Axes, one: _Effect, axis: Axis, place: int, window: tuple[float,
     row, found = one.row, axis.drawn(one.value)
     if one.hidden:
         low, high = (min(max(axis.drawn(end), window[0]), window[1]) for end in one.hidden)
-        ax.barh(place, high - low, 0.72, low, color=GRID[0], alpha=0.8, zorder=0.5)
+        ax.barh(place, high - low, 0.72, low, color=GRID[0], alpha=0.8, linewidth=0, zorder=0.5)
     if window[0] <= found <= window[1]:
         first, last = one.interval
         if first is not None and last is not None:
