@@ -45,7 +45,7 @@ for (const table of all("table.sortable")) {
 }
 
 // Long tables: a field that leaves the rows with what is typed.
-const LONG = 16;
+const LONG = 13;
 
 const keep = (table, text, told) => {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
