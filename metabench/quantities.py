@@ -337,6 +337,9 @@ TABLE: tuple[Quantity, ...] = (
     _peak("gpu_reserved", "training"),
     _peak("gpu_reserved", "test"),
     Quantity("workers", "time", at("measured.workers"), unit="fits at once"),
+    Quantity(
+        "concurrent_fits", "time", at("measured.concurrent_fits"), unit="fits at once", over="mean"
+    ),
 )
 """All of them, in the order of their columns."""
 

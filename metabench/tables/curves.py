@@ -157,23 +157,18 @@ def _band(
         return []
     on_logs = kind != "loss" and metric.analysed(y.ravel().tolist()) == "log"
     band = stats.t_band(np.log(y) if on_logs else y, confidence=confidence)
-    mean, low, high = (
-        np.exp(line) if on_logs and line is not None else line
-        for line in (band.mean, band.low, band.high)
-    )
     rates = _mean_rates([rates for _, rates in members])
+
+    def told(line: NDArray[np.float64] | None) -> list[Any]:
+        if line is None:
+            return [None] * len(x)
+        values: list[Any] = (np.exp(line) if on_logs else line).tolist()
+        return values
+
+    points = zip(x.tolist(), told(band.mean), told(band.low), told(band.high), strict=True)
     return [
-        BandPoint(
-            group,
-            kind,
-            float(place),
-            float(mean[at]),
-            None if low is None else float(low[at]),
-            None if high is None else float(high[at]),
-            band.n,
-            **rates.at(float(place)),
-        )
-        for at, place in enumerate(x)
+        BandPoint(group, kind, place, mean, low, high, band.n, **rates.at(place))
+        for place, mean, low, high in points
     ]
 
 
