@@ -230,6 +230,23 @@ WEIGHTS_TRAINED = Quantity(
     over="highest",
     heading="Weights trained",
 )
+TASKS_SPENT = Quantity(
+    "tasks_spent",
+    "spent",
+    at("result.spent.tasks"),
+    unit="tasks",
+    over="mean",
+    heading="Training tasks",
+)
+IMAGES_SPENT = Quantity(
+    "images_spent",
+    "spent",
+    at("result.spent.images"),
+    unit="images",
+    over="mean",
+    heading="images or points",
+    under="tasks_spent",
+)
 TRAINING_SECONDS = replace(
     _seconds("training_seconds", heading="Training", claims=True), value=_training_seconds
 )
@@ -269,23 +286,8 @@ TABLE: tuple[Quantity, ...] = (
         heading="adapted to a task",
         under="weights_trained",
     ),
-    Quantity(
-        "tasks_spent",
-        "spent",
-        at("result.spent.tasks"),
-        unit="tasks",
-        over="mean",
-        heading="Training tasks",
-    ),
-    Quantity(
-        "images_spent",
-        "spent",
-        at("result.spent.images"),
-        unit="images",
-        over="mean",
-        heading="images or points",
-        under="tasks_spent",
-    ),
+    TASKS_SPENT,
+    IMAGES_SPENT,
     Quantity(
         "gradient_evaluations_spent",
         "spent",
@@ -335,6 +337,9 @@ TABLE: tuple[Quantity, ...] = (
     _peak("gpu_reserved", "training"),
     _peak("gpu_reserved", "test"),
     Quantity("workers", "time", at("measured.workers"), unit="fits at once"),
+    Quantity(
+        "concurrent_fits", "time", at("measured.concurrent_fits"), unit="fits at once", over="mean"
+    ),
 )
 """All of them, in the order of their columns."""
 

@@ -62,7 +62,7 @@ RECORD = {
             ),
             NUMBER,
         ),
-        **dict.fromkeys(("test_seconds", "wall_seconds", "workers"), NUMBER),
+        **dict.fromkeys(("test_seconds", "wall_seconds", "workers", "concurrent_fits"), NUMBER),
         **{
             f"peak_{kind}_bytes": {"*": NUMBER}
             for kind in ("resident_above", "resident", "gpu_allocated", "gpu_reserved")

@@ -356,6 +356,41 @@ def test_curves(tmp_path):
     assert validation["seed"].nunique() == 5  # the diverged fit as far as it went
 
 
+def test_learning_curves_tell_the_tasks_images_and_seconds_that_they_took(tmp_path):
+    """2,000 iterations of 8,000 tasks with 640,000 images."""
+
+    def took(seconds):
+        return lambda record: record["measured"].update(training_seconds=seconds)
+
+    change = {("maml", 1, seed): took(10.0 * (seed + 1)) for seed in range(5)}
+    run = load(one_block(change=change).write(tmp_path / "run"))
+    group = run.groups["group"][0]
+    for kind in ("validation", "loss"):
+        for told in (curves(run).seeds, curves(run).bands):
+            own = told[(told["group"] == group) & (told["curve"] == kind)]
+            assert (own["tasks"] / own["x"]).unique() == pytest.approx([4.0])
+            assert (own["images"] / own["x"]).unique() == pytest.approx([320.0])
+        seeds = curves(run).seeds
+        own = seeds[(seeds["group"] == group) & (seeds["curve"] == kind)]
+        assert own.groupby("seed")["seconds"].max().tolist() == pytest.approx([10, 20, 30, 40, 50])
+        assert told[(told["group"] == group) & (told["curve"] == kind)]["seconds"].max() == (
+            pytest.approx(30)
+        )
+    adapting = seeds[seeds["curve"] == "adaptation"]
+    assert adapting[["tasks", "images", "seconds"]].isna().all(axis=None)
+
+
+def test_bands_of_errors_are_made_on_logarithms(tmp_path):
+    run = load(one_block(ways=None).write(tmp_path / "run"))
+    scores = [row["score"] for row in rows(run.cells) if row["algorithm"] == "maml"]
+    bands = curves(run).bands
+    group = run.groups["group"][0]
+    (last,) = rows(bands[(bands["group"] == group) & (bands["curve"] == "adaptation")])[-1:]
+    final = [4.2 + (score - 4.2) * (1 - 0.25**10) for score in scores]
+    assert last["mean"] == pytest.approx(math.exp(np.log(final).mean()))
+    assert 0 < last["low"] < last["mean"] < last["high"]
+
+
 def test_bands_end_with_the_first_seed():
     long = (np.array([0.0, 10.0, 20.0, 30.0]), np.array([0.0, 1.0, 2.0, 3.0]))
     short = (np.array([5.0, 15.0]), np.array([9.0, 9.0]))
