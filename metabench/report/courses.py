@@ -51,16 +51,23 @@ class _Course:
 
 
 def curve_panel(
-    pen: Pen, block: Block, curves: Curves, kind: str, x_label: str, cells: Sequence[CellRow]
+    pen: Pen,
+    block: Block,
+    curves: Curves,
+    kind: str,
+    x_label: str,
+    cells: Sequence[CellRow],
+    over: str = "x",
 ) -> Panel | None:
     """Draw mean curves with their bands, and each seed's own thin behind them, but for losses,
-    which are many points. None where no group has such a curve of two points.
+    which are many points. None where no group has such a curve of two points. `over` is the column
+    along x.
 
     Beside curves of adaptation, a method that does not adapt is a level across the panel, and a
     ring marks the score that counts, at the step that most seeds count.
     """
     courses = [
-        _Course(group, *(_of(table, kind, group) for table in (curves.seeds, curves.bands)))
+        _Course(group, *(_of(table, kind, group, over) for table in (curves.seeds, curves.bands)))
         for group in block.groups
     ]
     moving = [course for course in courses if course.moves]
@@ -98,8 +105,10 @@ def curve_panel(
             f"{course.group.name} does not adapt: {axis.drawn(course.band['mean'].iloc[0]):.4g}"
             for course in level
         ]
-        title = f"{TITLES[kind]}, {block.title}"
-        return pen.inline(figure, f"{block.key}-{kind}", title, "; ".join(told))
+        timed = over != "x"
+        title = f"{TITLES[kind]}{f' and {over}' if timed else ''}, {block.title}"
+        key = f"{block.key}-{kind}{f'-{over}' if timed else ''}"
+        return pen.inline(figure, key, title, "; ".join(told))
 
 
 def shots_panel(pen: Pen, title: str, blocks: Sequence[Block]) -> Panel | None:
@@ -176,8 +185,9 @@ def _window(
     return axis.window(bands["mean"].astype(float), list(ends))
 
 
-def _of(table: pd.DataFrame, kind: str, group: Group) -> pd.DataFrame:
-    return table[(table["curve"] == kind) & (table["group"] == group.group)]
+def _of(table: pd.DataFrame, kind: str, group: Group, over: str) -> pd.DataFrame:
+    own = table[(table["curve"] == kind) & (table["group"] == group.group)]
+    return own.assign(x=own[over]).dropna(subset=["x"])
 
 
 def _thinned(table: pd.DataFrame) -> pd.DataFrame:

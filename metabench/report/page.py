@@ -236,8 +236,15 @@ def _sections(pen: Pen, run: Run, blocks: Sequence[Block]) -> dict[str, list[Sec
         "methods. Means over completed seeds."
     )
 
-    def curve(title: str, caption: str, kind: str, x_label: str) -> Section:
-        panel = partial(curve_panel, pen, kind=kind, x_label=x_label, cells=run.rows.cells)
+    of_time = (
+        "The same against what training had taken by then, as a mean over the seeds: what a budget "
+        "of so many seconds buys."
+    )
+
+    def curve(title: str, caption: str, kind: str, x_label: str, over: str = "x") -> Section:
+        panel = partial(
+            curve_panel, pen, kind=kind, x_label=x_label, cells=run.rows.cells, over=over
+        )
         return Section(title, caption, _titled(blocks, lambda block: panel(block, told)))
 
     def cost(title: str, caption: str, quantity: Quantity, x_label: str) -> Section:
@@ -251,6 +258,9 @@ def _sections(pen: Pen, run: Run, blocks: Sequence[Block]) -> dict[str, list[Sec
     sections = {
         "learning": [
             curve("Validation", band, "validation", "iteration"),
+            curve(
+                "Validation against time", of_time, "validation", "seconds of training", "seconds"
+            ),
             curve("Training loss", own_loss, "loss", "iteration"),
         ],
         "adaptation": [curve("", band, "adaptation", "adaptation steps")],
