@@ -10,6 +10,7 @@ from metabench.stats.costs import Block, memory_regressed, time_regressed
 from metabench.stats.failures import failure_rate
 from metabench.stats.families import correct_family, holm, holm_levels
 from metabench.stats.intervals import Band, standard_error, t_band, t_interval
+from metabench.stats.letters import compact_letters, tie_groups
 from metabench.stats.means import mean_interval
 from metabench.stats.noise import NoiseShare, noise_share, noise_share_of
 from metabench.stats.paired import paired_t_test
@@ -48,6 +49,7 @@ __all__ = [
     "Scale",
     "Verdict",
     "Versions",
+    "compact_letters",
     "confirm",
     "confirmation_seeds",
     "contrast_interval",
@@ -65,13 +67,11 @@ __all__ = [
     "noise_share_of",
     "paired_t_test",
     "scale_of_accuracies",
-<<<<<<< HEAD
-    "standard_error",
-=======
     "screen",
->>>>>>> stats
+    "standard_error",
     "t_band",
     "t_interval",
+    "tie_groups",
     "time_regressed",
     "welch_t_test",
 ]
