@@ -6,29 +6,52 @@ function here takes one number a seed, unless it says otherwise.
 
 from metabench.stats.comparison import Comparison, PairedComparison
 from metabench.stats.contrasts import Verdict, contrast_interval, judge, judge_all
+from metabench.stats.costs import Block, memory_regressed, time_regressed
 from metabench.stats.failures import failure_rate
 from metabench.stats.families import correct_family, holm, holm_levels
 from metabench.stats.intervals import Band, standard_error, t_band, t_interval
+from metabench.stats.letters import compact_letters, tie_groups
 from metabench.stats.means import mean_interval
 from metabench.stats.noise import NoiseShare, noise_share, noise_share_of
 from metabench.stats.paired import paired_t_test
 from metabench.stats.power import detectable_effect, detectable_noncentrality
+from metabench.stats.regressions import (
+    ACCURACY,
+    SQUARED_ERROR,
+    Change,
+    Margins,
+    Regression,
+    Versions,
+    confirm,
+    confirmation_seeds,
+    screen,
+)
 from metabench.stats.results import DESCRIPTIVE, Estimate, Interval
 from metabench.stats.scales import SHARE, UNBOUNDED, Scale, scale_of_accuracies
 from metabench.stats.unpaired import welch_t_test
 
 __all__ = [
+    "ACCURACY",
     "DESCRIPTIVE",
     "SHARE",
+    "SQUARED_ERROR",
     "UNBOUNDED",
     "Band",
+    "Block",
+    "Change",
     "Comparison",
     "Estimate",
     "Interval",
+    "Margins",
     "NoiseShare",
     "PairedComparison",
+    "Regression",
     "Scale",
     "Verdict",
+    "Versions",
+    "compact_letters",
+    "confirm",
+    "confirmation_seeds",
     "contrast_interval",
     "correct_family",
     "detectable_effect",
@@ -39,12 +62,16 @@ __all__ = [
     "judge",
     "judge_all",
     "mean_interval",
+    "memory_regressed",
     "noise_share",
     "noise_share_of",
     "paired_t_test",
     "scale_of_accuracies",
+    "screen",
     "standard_error",
     "t_band",
     "t_interval",
+    "tie_groups",
+    "time_regressed",
     "welch_t_test",
 ]

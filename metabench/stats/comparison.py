@@ -60,6 +60,25 @@ class Comparison(Estimate):
         separated does not mean equal."""
         return None if self.p_adjusted is None else self.p_adjusted <= self.level
 
+    def advantage(self, *, higher_is_better: bool) -> float:
+        """Return how much better first is than second, on the analysed scale: above 0, it leads."""
+        larger = -self.location if self.scale == "error_rate" else self.location
+        return larger if higher_is_better else -larger
+
+    def p_above(self, bound: float) -> float:
+        """Return the one-sided p for a true difference above `bound`, on the analysed scale.
+
+        Where nothing spreads it is the limit of little spread: 0 or 1.
+        """
+        beyond = self.location - bound
+        if not self.standard_error or self.df is None:
+            return 0.0 if beyond > 0 else 1.0
+        return float(stats.t.sf(beyond / self.standard_error, self.df))
+
+    def p_below(self, bound: float) -> float:
+        """Return the one-sided p for a true difference below `bound`, as `p_above`."""
+        return replace(self, location=-self.location).p_above(-bound)
+
     def confidence_interval(self, confidence: float) -> Interval | None:
         """Return the interval at another confidence; None where there is no spread to make one of.
 

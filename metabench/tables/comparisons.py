@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Any
 
 from metabench import stats
@@ -58,9 +57,9 @@ def comparison_rows(
     mean of training time over the reference's, where both trained, seed by seed on one machine
     under like conditions.
     """
-    found = _scored(cells)
+    found = scored_cells(cells)
     table: list[ComparisonRow] = []
-    for inside in _blocks(groups):
+    for inside in in_blocks(groups):
         references = [group for group in inside if group.is_reference]
         for privileged in (False, True) if references else ():
             pairs = [
@@ -68,22 +67,9 @@ def comparison_rows(
                 for group in inside
                 if not group.is_reference and group.privileged is privileged
             ]
-            table += _family(pairs, found, confidence)
+            table += family_rows(pairs, found, confidence)
     order = [group.group for group in groups]
     return sorted(table, key=lambda row: order.index(row.group.group))
-
-
-def pair_rows(
-    cells: Iterable[CellRow], groups: Sequence[GroupRow], confidence: float
-) -> list[ComparisonRow]:
-    """Return the comparisons of all pairs within each block: a second family, for exploring, with
-    Holm's correction for all of them. Those with privileged inputs are left out."""
-    found = _scored(cells)
-    table: list[ComparisonRow] = []
-    for inside in _blocks(groups):
-        contenders = [group for group in inside if not group.privileged]
-        table += _family(list(combinations(contenders, 2)), found, confidence, "all pairs")
-    return table
 
 
 def partner(group: GroupRow, others: Iterable[GroupRow]) -> GroupRow:
@@ -102,7 +88,8 @@ def partner(group: GroupRow, others: Iterable[GroupRow]) -> GroupRow:
     return max(others, key=agreement)
 
 
-def _scored(cells: Iterable[CellRow]) -> Scored:
+def scored_cells(cells: Iterable[CellRow]) -> Scored:
+    """Return the cells that have a score, by group and seed."""
     scored: dict[str, dict[int, CellRow]] = {}
     for cell in cells:
         if cell[SCORE] is not None:
@@ -110,16 +97,19 @@ def _scored(cells: Iterable[CellRow]) -> Scored:
     return scored
 
 
-def _blocks(groups: Iterable[GroupRow]) -> Iterable[list[GroupRow]]:
+def in_blocks(groups: Iterable[GroupRow]) -> Iterable[list[GroupRow]]:
+    """Return groups by their block: what may be compared."""
     blocks: dict[str, list[GroupRow]] = {}
     for group in groups:
         blocks.setdefault(group.block, []).append(group)
     return blocks.values()
 
 
-def _family(
+def family_rows(
     pairs: Pairs, scored: Scored, confidence: float, family: str | None = None
 ) -> list[ComparisonRow]:
+    """Return the comparisons of one family, corrected; without a name it is that of the rivals of
+    the second sides."""
     made = [
         _Comparison(one, other, _members(one, other, scored), confidence) for one, other in pairs
     ]
@@ -209,13 +199,14 @@ class _Comparison:
             bounds=metric.scale([*mine, *theirs]),
         )
 
-    def _ahead(self, result: stats.PairedComparison) -> GroupRow:
-        """The side with the better scores."""
-        is_above = result.difference > 0
-        return self.group if is_above == self.group.metric.higher_is_better else self.reference
+    def _ahead(self, result: stats.PairedComparison) -> GroupRow | None:
+        """The side with the better scores; None where both are alike."""
+        advantage = result.advantage(higher_is_better=self.group.metric.higher_is_better)
+        return None if advantage == 0 else self.group if advantage > 0 else self.reference
 
     def _selected(self, result: stats.PairedComparison) -> bool:
-        return bool(result.difference) and self._ahead(result).lost() > 0
+        ahead = self._ahead(result)
+        return ahead is not None and ahead.lost() > 0
 
     def _verdict(self, result: stats.PairedComparison) -> Comparing:
         if result.interval is None:

@@ -12,9 +12,10 @@ import pandas as pd
 
 from metabench.io.files import make_folder, write_text
 from metabench.records import TABLES, RecordStore, read_cells, refuse_links
+from metabench.tables.all_pairs import pair_rows, with_letters
 from metabench.tables.cells import block_of, cell_row
 from metabench.tables.claims import claim_rows
-from metabench.tables.comparisons import comparison_rows, pair_rows
+from metabench.tables.comparisons import comparison_rows
 from metabench.tables.declared import declared
 from metabench.tables.frames import csv_text, first_seen, frame, printable
 from metabench.tables.groups import group_rows
@@ -176,6 +177,8 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
     records, cells = _read(store, index, entries)
     places = first_seen(key for entry in entries for key in entry["group"])
     groups = group_rows(cells, described["reference"], level)
+    pairs = pair_rows(cells, groups, level)
+    groups = with_letters(groups, pairs)
     info = {**described, **declared(described, level)}
     return Run(
         folder=folder,
@@ -185,7 +188,7 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
             cells=cells,
             groups=groups,
             comparisons=comparison_rows(cells, groups, level),
-            pairs=pair_rows(cells, groups, level),
+            pairs=pairs,
             claims=claim_rows(info["claims"], cells, groups, level),
         ),
         places=places,

@@ -236,23 +236,3 @@ def test_those_with_privileged_inputs_are_a_family_of_their_own(tmp_path):
     (folder / "cells.json").write_text(json.dumps(described))
     sizes = [(row["algorithm"], row["family_size"]) for row in rows(load(folder).comparisons)]
     assert sizes == [("fomaml", 2), ("protonet", 2), ("oracle", 1)]
-
-
-def test_all_pairs_are_a_second_family(tmp_path):
-    run = load(Synthetic(shots=(1,)).write(tmp_path / "run"))
-    pairs = rows(run.pairs)
-    told = [(row["algorithm"], row["reference_algorithm"]) for row in pairs]
-    assert told == [
-        ("maml", "fomaml"),
-        ("maml", "protonet"),
-        ("maml", "scratch"),
-        ("fomaml", "protonet"),
-        ("fomaml", "scratch"),
-        ("protonet", "scratch"),
-    ]
-    assert {row["family"] for row in pairs} == {"accuracy all pairs"}
-    assert {row["family_size"] for row in pairs} == {6}
-    least = min(pairs, key=lambda row: row["p"])
-    assert least["p_holm"] == pytest.approx(6 * least["p"])
-    run.write_csv()
-    assert (run.folder / "tables" / "pairs.csv").exists()
