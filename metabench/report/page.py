@@ -27,7 +27,7 @@ from metabench.quantities import (
 )
 from metabench.report import citation, palette, panels, words
 from metabench.report.answer import answer, cost, few_seeds, headline
-from metabench.report.blocks import Block, Mark, blocks_of, memory_of, names_of
+from metabench.report.blocks import Block, Group, Mark, blocks_of, memory_of, names_of
 from metabench.report.choices import choices_of, still_improving
 from metabench.report.claims import claims_of, tally
 from metabench.report.configuration import configurations
@@ -37,7 +37,7 @@ from metabench.report.pairs import squares_of
 from metabench.report.sheets import sheets_of
 from metabench.report.svg import Pen
 from metabench.report.troubles import incomplete, troubles
-from metabench.tables import Run, curves, environment, load
+from metabench.tables import Beside, Run, beside, curves, environment, load
 from metabench.tables.environment import Fact
 from metabench.tables.frames import printable
 from metabench.tables.typed_rows import Summary
@@ -130,7 +130,7 @@ def _content(run: Run) -> dict[str, Any]:
         },
         "squares": squares_of(run, blocks),
         "sheets": sheets_of(pen, run, blocks),
-        "published": [],
+        "published": _published(run, blocks),
         "costs": _costs(blocks),
         "cells": len(run.rows.cells),
         "seeds": len({cell.seed for cell in run.rows.cells}),
@@ -299,6 +299,17 @@ def _shots(pen: Pen, blocks: Sequence[Block]) -> list[tuple[str, Markup]]:
         if svg := shots_panel(pen, title, members):
             found.append((title, Markup(svg)))
     return found
+
+
+def _published(run: Run, blocks: Sequence[Block]) -> list[tuple[Block, list[tuple[Group, Beside]]]]:
+    """Published figures beside ours, block by block where there are any."""
+    found = list(beside(run.rows.cells, run.rows.groups, run.confidence))
+    table = []
+    for block in blocks:
+        groups = {group.group: group for group in block.groups}
+        rows = [(groups[row.group.group], row) for row in found if row.group.group in groups]
+        table += [(block, rows)] if rows else []
+    return table
 
 
 def drawn(svg: str | None) -> Markup | None:

@@ -15,6 +15,7 @@ from metabench.stats.means import mean_interval
 from metabench.stats.noise import NoiseShare, noise_share, noise_share_of
 from metabench.stats.paired import paired_t_test
 from metabench.stats.power import detectable_effect, detectable_noncentrality
+from metabench.stats.prediction import Prediction, prediction_interval
 from metabench.stats.regressions import (
     ACCURACY,
     SQUARED_ERROR,
@@ -45,6 +46,7 @@ __all__ = [
     "Margins",
     "NoiseShare",
     "PairedComparison",
+    "Prediction",
     "Regression",
     "Scale",
     "Verdict",
@@ -66,6 +68,7 @@ __all__ = [
     "noise_share",
     "noise_share_of",
     "paired_t_test",
+    "prediction_interval",
     "scale_of_accuracies",
     "screen",
     "standard_error",
