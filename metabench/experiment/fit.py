@@ -30,7 +30,7 @@ from metabench import registry
 from metabench.cells import Cell, Fit, Part
 from metabench.datasets.dataset import Dataset, Split
 from metabench.errors import DataError, DivergedError
-from metabench.experiment.checkpoints import Checkpoint, Cost, Origin, Tell
+from metabench.experiment.checkpoints import Checkpoint, Cost, Origin
 from metabench.experiment.evaluation import Choice, Evaluation, choose, evaluate, figures_of
 from metabench.experiment.measure import MemoryPeaks
 from metabench.experiment.needs import finished_needs
@@ -52,8 +52,9 @@ from metabench.experiment.returned import (
     state_digest,
 )
 from metabench.experiment.sources import EpisodeStream, TrainingData
+from metabench.experiment.tensor_files import Warn
 from metabench.experiment.training import train
-from metabench.experiment.training_state import Training
+from metabench.experiment.training_result import Training
 from metabench.experiment.weights import NOTHING_KEPT, Keeping, Trained, find_weights, keep_weights
 from metabench.methods.method import Method, State
 from metabench.metrics import Metric, named_metric
@@ -323,7 +324,7 @@ def take_needs(
     dataset: Dataset,
     data: Path,
     keeping: Keeping,
-    tell: Tell,
+    warn: Warn,
 ) -> dict[str, Any]:
     """Hand a method the fits that it needs; return what provenance says of them."""
     if not fit.needs:
@@ -340,7 +341,7 @@ def take_needs(
         its = dataset if same else open_dataset(need.dataset, data, privileged)
         return other, its, initial_state(need, other, its, device)
 
-    finished, facts = finished_needs(fit, build, keeping, tell)
+    finished, facts = finished_needs(fit, build, keeping, warn)
     with phase(state, fit.root_seed, "needs", training=False, fit=fit.id):
         method.take(state, finished)
     return {"needs": facts}

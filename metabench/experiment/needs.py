@@ -8,8 +8,9 @@ from typing import Any
 from metabench.cells import Fit
 from metabench.datasets.dataset import Dataset
 from metabench.errors import NeedError
-from metabench.experiment.checkpoints import Origin, Tell
+from metabench.experiment.checkpoints import Origin
 from metabench.experiment.returned import checked_content, state_digest
+from metabench.experiment.tensor_files import Warn
 from metabench.experiment.weights import Keeping, find_weights, weights_path
 from metabench.methods.method import Finished, Method, State
 
@@ -18,7 +19,7 @@ Build = Callable[[Fit], tuple[Method, Dataset, State]]
 
 
 def finished_needs(
-    fit: Fit, build: Build, keeping: Keeping, tell: Tell
+    fit: Fit, build: Build, keeping: Keeping, warn: Warn
 ) -> tuple[dict[str, Finished], dict[str, dict[str, Any]]]:
     """Return the fits that one needs, by their roles, and which weights were taken.
 
@@ -35,30 +36,30 @@ def finished_needs(
     for role, need in fit.needs.items():
         method, dataset, state = build(need)
         if method.trains:
-            made_under = _take_weights(need, role, state, dataset, keeping, tell)
+            made_under = _take_weights(need, role, state, dataset, keeping, warn)
             facts[role] = {
                 "fit": need.id,
                 "weights": state_digest(state),
                 "conditions_digest": made_under.get("conditions_digest"),
             }
         else:
-            below, taken = finished_needs(need, build, keeping, tell)
+            below, taken = finished_needs(need, build, keeping, warn)
             method.take(state, below)
-            facts |= {f"{role}.{inner}": told for inner, told in taken.items()}
+            facts |= {f"{role}.{inner}": fact for inner, fact in taken.items()}
         state.optimizer = None
         finished[role] = Finished(method, state.requires_grad_(False).eval())
     return finished, facts
 
 
 def _take_weights(
-    need: Fit, role: str, state: State, dataset: Dataset, keeping: Keeping, tell: Tell
+    need: Fit, role: str, state: State, dataset: Dataset, keeping: Keeping, warn: Warn
 ) -> Mapping[str, Any]:
     """Give a state its weights, and return the conditions that they were made under."""
     provenance = {"conditions": keeping.conditions_of_needs.get(need.id)}
     origin = Origin(need.id, checked_content(dataset), provenance)
     trained = (
         find_weights(
-            weights_path(keeping.needs, need.id), state, origin, tell, any_conditions=keeping.stale
+            weights_path(keeping.needs, need.id), state, origin, warn, any_conditions=keeping.stale
         )
         if keeping.needs is not None
         else None

@@ -17,7 +17,7 @@ from few_shot import run as run_whole
 from metabench import registry
 from metabench.cells import Cell
 from metabench.datasets.omniglot import Omniglot
-from metabench.experiment import checkpoints
+from metabench.experiment import tensor_files
 from metabench.experiment.fit import CellOutcome, run_fit
 from metabench.experiment.weights import Keeping, has_weights, weights_path
 
@@ -235,7 +235,7 @@ def test_crafted_weights_with_the_right_digest_are_made_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     path = path_in(kept)
-    found = checkpoints.read(path)
+    found = tensor_files.read(path)
     assert found is not None
     facts, tensors = found
     if "origin" in change:  # beside what makes it that of this fit
@@ -246,7 +246,7 @@ def test_crafted_weights_with_the_right_digest_are_made_again(
             **change["origin"]["provenance"].get("conditions", {}),
         }
         change = {"origin": {**facts["origin"], "provenance": provenance}}
-    checkpoints.write(path, facts | change, tensors)
+    tensor_files.write(path, facts | change, tensors)
     run([cell_of("maml", shots=3)], omniglot_folder, kept)
     assert len(steps) == 4
     assert "is damaged and not used" in caplog.text

@@ -13,7 +13,7 @@ from workshop import Workshop, results, rewrite
 
 from metabench.cli import main
 from metabench.errors import StaleError
-from metabench.experiment import checkpoints
+from metabench.experiment import tensor_files
 
 pytestmark = pytest.mark.slow
 
@@ -78,9 +78,9 @@ def of_algorithm(folder: Path, algorithm: str) -> list[dict[str, Any]]:
 
 
 def in_file(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    facts, tensors = checkpoints.read(path) or ({}, {})
+    facts, tensors = tensor_files.read(path) or ({}, {})
     change(facts)
-    checkpoints.write(path, facts, tensors)
+    tensor_files.write(path, facts, tensors)
 
 
 def test_cells_that_are_added_are_tested_with_the_weights_there_are(
