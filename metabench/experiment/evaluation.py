@@ -14,14 +14,9 @@ from torch import Tensor
 
 from metabench.cells import BatchNormMode
 from metabench.datasets.images import ImageDataset
-from metabench.experiment.returned import (
-    broken,
-    checked_arrays,
-    checked_candidates,
-    checked_figure,
-    checked_metric,
-    checked_scores,
-)
+from metabench.experiment.returned.datasets import checked_metric
+from metabench.experiment.returned.fault import broken, checked_arrays, checked_figure
+from metabench.experiment.returned.methods import checked_candidates, checked_scores
 from metabench.experiment.scoring import Scores, Scoring
 from metabench.experiment.sources import EpisodeStream
 from metabench.methods.method import Method, State, task_losses

@@ -35,19 +35,20 @@ from metabench.experiment.evaluation import Choice, Evaluation, choose, evaluate
 from metabench.experiment.measure import MemoryPeaks
 from metabench.experiment.needs import finished_needs
 from metabench.experiment.outcome import arrays_of, diverged_words, measured_of, result_of
-from metabench.experiment.returned import (
-    broken,
-    checked_arrays,
+from metabench.experiment.returned.datasets import (
+    checked_content,
+    checked_privileged,
+    checked_task,
+    checked_training_task,
+)
+from metabench.experiment.returned.fault import broken, checked_arrays
+from metabench.experiment.returned.methods import (
     checked_batches,
     checked_candidates,
-    checked_content,
     checked_method,
     checked_model,
     checked_network,
-    checked_privileged,
     checked_state,
-    checked_task,
-    checked_training_task,
     refuse_changed_state,
     state_digest,
 )

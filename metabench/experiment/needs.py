@@ -9,7 +9,8 @@ from metabench.cells import Fit
 from metabench.datasets.dataset import Dataset
 from metabench.errors import NeedError
 from metabench.experiment.checkpoints import Origin
-from metabench.experiment.returned import checked_content, state_digest
+from metabench.experiment.returned.datasets import checked_content
+from metabench.experiment.returned.methods import state_digest
 from metabench.experiment.tensor_files import Warn
 from metabench.experiment.weights import Keeping, find_weights, weights_path
 from metabench.methods.method import Finished, Method, State

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from metabench.cells import TRANSDUCTIVE, Cell, Fit
 from metabench.experiment.evaluation import Choice, Evaluation
 from metabench.experiment.measure import typical, warm_up
-from metabench.experiment.returned import checked_weights
+from metabench.experiment.returned.methods import checked_weights
 from metabench.experiment.training_result import Training
 from metabench.methods.method import Method, State
 from metabench.metrics import Metric

@@ -19,13 +19,13 @@ from torch import Tensor
 
 from metabench.cells import Fit
 from metabench.datasets.dataset import Dataset, Split
-from metabench.experiment.returned import (
-    broken,
+from metabench.experiment.returned.datasets import (
     checked_draw,
     checked_episodes,
     checked_examples,
     checked_views,
 )
+from metabench.experiment.returned.fault import broken
 from metabench.methods.method import Method
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Unlabelled, Want
 from metabench.tasks.random_streams import generator, global_stream

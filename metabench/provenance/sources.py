@@ -28,7 +28,7 @@ HARMLESS = {
     f"{OWN}.claims": "what is made of numbers",
     f"{OWN}.errors": "what is told of errors",
     f"{OWN}.experiment.measure": "time and memory",
-    f"{OWN}.experiment.returned": "checks what plugins return, and changes nothing",
+    f"{OWN}.experiment.returned.*": "checks what plugins return, and changes nothing",
     f"{OWN}.quantities": "what is made of numbers",
     f"{OWN}.io.*": "files, and what is read from them within bounds",
     f"{OWN}.provenance.*": "where numbers come from",

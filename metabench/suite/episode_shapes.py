@@ -113,7 +113,7 @@ class EpisodeShapes:
         return self._shortages[key]
 
     def _class_sizes(self, part: Part) -> Sizes | None:
-        from metabench.experiment.returned import checked_class_sizes
+        from metabench.experiment.returned.datasets import checked_class_sizes
 
         try:
             with blamed("datasets", part.name):

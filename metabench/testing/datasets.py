@@ -9,7 +9,7 @@ import torch
 
 from metabench.datasets.dataset import Dataset, Split
 from metabench.datasets.images import ImageDataset
-from metabench.experiment.returned import (
+from metabench.experiment.returned.datasets import (
     checked_content,
     checked_draw,
     checked_episodes,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from metabench.cells import TRANSDUCTIVE
-from metabench.experiment.returned import (
+from metabench.experiment.returned.methods import (
     checked_candidates,
     checked_scores,
     checked_step,

@@ -13,7 +13,7 @@ from metabench.cells import Fit, Part, Train, Validate
 from metabench.datasets.dataset import Dataset, Split
 from metabench.datasets.glyphs import Glyphs, GlyphsSettings
 from metabench.datasets.sinusoid import Sinusoid, SinusoidSettings
-from metabench.experiment.returned import checked_candidates, checked_method, checked_state
+from metabench.experiment.returned.methods import checked_candidates, checked_method, checked_state
 from metabench.experiment.sources import EpisodeStream, TrainingData
 from metabench.methods.method import Method, Moment, State, StepResult
 from metabench.models.conv4 import Conv4

@@ -56,7 +56,7 @@ class Use:
             It is not ready, or a plugin that cannot be used.
         """
         from metabench.experiment.fit import open_dataset
-        from metabench.experiment.returned import checked_content
+        from metabench.experiment.returned.datasets import checked_content
 
         try:
             with registry.blamed("datasets", self.part.name, OSError):

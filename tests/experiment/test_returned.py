@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from metabench.datasets.dataset import Dataset
 from metabench.errors import PluginError
 from metabench.experiment.evaluation import evaluate
-from metabench.experiment.returned import checked_examples, checked_task
+from metabench.experiment.returned.datasets import checked_examples, checked_task
 from metabench.experiment.sources import EpisodeStream
 from metabench.methods.method import Method, State
 from metabench.methods.protonet import PrototypicalNetworks
