@@ -116,7 +116,7 @@ class Evaluate:
     query_shots: QueryShots = 15
     episodes: int = 600
     sampling: Literal["with_replacement", "disjoint"] = "with_replacement"
-    batch_norm: str | None = None
+    batch_norm: BatchNormMode | None = None
     on: Part | None = None
     steps: int | None = None
     metric: str | None = None

@@ -14,7 +14,8 @@ from metabench.datasets.dataset import Dataset, Split
 from metabench.datasets.glyphs import Glyphs, GlyphsSettings
 from metabench.datasets.sinusoid import Sinusoid, SinusoidSettings
 from metabench.experiment.returned.methods import checked_candidates, checked_method, checked_state
-from metabench.experiment.sources import EpisodeStream, TrainingData
+from metabench.experiment.streams import EpisodeStream
+from metabench.experiment.training_data import TrainingData
 from metabench.methods.method import Method, Moment, State, StepResult
 from metabench.models.conv4 import Conv4
 from metabench.models.layers import batch_norms

@@ -55,7 +55,7 @@ class Use:
         DataError, ConfigError
             It is not ready, or a plugin that cannot be used.
         """
-        from metabench.experiment.fit import open_dataset
+        from metabench.experiment.parts import open_dataset
         from metabench.experiment.returned.datasets import checked_content
 
         try:

@@ -18,7 +18,7 @@ from metabench.datasets import glyphs as module
 from metabench.datasets.class_splits import SPLITS
 from metabench.datasets.glyphs import Glyphs, GlyphsSettings, draw
 from metabench.datasets.glyphs_drawing import ONE, Dice, ink
-from metabench.experiment.sources import EpisodeStream
+from metabench.experiment.streams import EpisodeStream
 from metabench.tasks.episodes import EpisodeShape
 
 CPU = torch.device("cpu")

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from metabench.datasets.dataset import Dataset
 from metabench.errors import PluginError
 from metabench.experiment.evaluation import evaluate
+from metabench.experiment.predictions import EvaluationSet
 from metabench.experiment.returned.datasets import checked_examples, checked_task
-from metabench.experiment.sources import EpisodeStream
+from metabench.experiment.streams import EpisodeStream
 from metabench.methods.method import Method, State
 from metabench.methods.protonet import PrototypicalNetworks
 from metabench.models.conv4 import Conv4
@@ -75,7 +76,7 @@ def test_predictions_are_of_the_promised_shape_and_type(
     method = Answers(None)
     method.answer = answer
     with pytest.raises(PluginError, match=re.escape(says)) as caught:
-        evaluate(method, State(nn.Linear(1, 1)), images, 5, None, CPU, point=0)
+        evaluate(method, State(nn.Linear(1, 1)), EvaluationSet(images, 5, None, CPU), point=0)
     assert re.search(
         r"^Answers.predict gave .* \(.*test_returned.py, line \d+\)$", str(caught.value)
     )
@@ -84,10 +85,8 @@ def test_predictions_are_of_the_promised_shape_and_type(
 def test_predictions_that_carry_a_gradient_are_scored(images: EpisodeStream) -> None:
     method = Answers(None)
     method.answer = torch.zeros(5, 1, 12, 4, requires_grad=True) + 1
-    assert evaluate(method, State(nn.Linear(1, 1)), images, 5, None, CPU, point=0).scores.shape == (
-        5,
-        1,
-    )
+    on = EvaluationSet(images, 5, None, CPU)
+    assert evaluate(method, State(nn.Linear(1, 1)), on, point=0).scores.shape == (5, 1)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +102,9 @@ def test_predictions_that_carry_a_gradient_are_scored(images: EpisodeStream) -> 
         (
             "embed",
             lambda self, state, x: torch.zeros(1, 7),
-            "embed gave a tensor of shape [1, 7] for",
+            "embed gave a tensor of float32 of shape [1, 7] for",
         ),
-        ("embed", lambda self, state, x: 5, "embed gave an object of type int for"),
+        ("embed", lambda self, state, x: 5, "embed gave 5 for"),
     ],
 )
 def test_comparisons_of_embeddings_are_too(
@@ -119,7 +118,7 @@ def test_comparisons_of_embeddings_are_too(
     )  # type: ignore[arg-type]
     monkeypatch.setattr(PrototypicalNetworks, hook, answer)
     with pytest.raises(PluginError, match=re.escape(f"PrototypicalNetworks.{says}")):
-        evaluate(method, state, images, 5, "running", CPU, point=0)
+        evaluate(method, state, EvaluationSet(images, 5, "running", CPU), point=0)
 
 
 @pytest.mark.parametrize(
