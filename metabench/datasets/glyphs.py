@@ -14,7 +14,8 @@ from annotated_types import Ge, Le
 from metabench.datasets.cache import Decoded, load_or_decode
 from metabench.datasets.class_splits import ROTATED, SplitSettings, sizes_of
 from metabench.datasets.dataset import Split
-from metabench.datasets.glyphs_drawing import VERSION, alphabet_size, draw_alphabet
+from metabench.datasets.glyphs_alphabets import alphabet_size
+from metabench.datasets.glyphs_drawing import VERSION, draw_alphabet
 from metabench.datasets.images import (
     ImageDataset,
     ImagePool,

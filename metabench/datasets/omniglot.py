@@ -15,6 +15,7 @@ from metabench.datasets import class_splits
 from metabench.datasets.cache import Decoded, load_or_decode
 from metabench.datasets.dataset import Split
 from metabench.datasets.images import ImageDataset, ImagePool, too_large, with_rotations
+from metabench.datasets.omniglot_download import obtain_missing
 from metabench.datasets.omniglot_folder import (
     DRAWINGS,
     FOLDER,
@@ -24,7 +25,6 @@ from metabench.datasets.omniglot_folder import (
     decode,
     find_drawings,
     missing,
-    obtain_missing,
 )
 from metabench.errors import DataError
 from metabench.tasks.episodes import Task
