@@ -39,8 +39,15 @@ def result_of(
     higher_is_better: bool,
 ) -> dict[str, Any]:
     """The reproducible part. A fit that diverged, or a test with scores that are no numbers, scores
-    what a guess would (regression: nothing). `metric` is that of the test; `higher_is_better` is of
-    validation."""
+    what a guess would (regression: nothing).
+
+    Parameters
+    ----------
+    metric
+        That of the test.
+    higher_is_better
+        Which way validation goes.
+    """
     fit, at = cell.fit, cell.evaluate
     result: dict[str, Any] = {
         "outcome": "diverged",

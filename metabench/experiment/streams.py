@@ -68,9 +68,12 @@ class _Blocks(ABC):
         )
 
     def _drawn(self, number: int) -> Draw:
-        """A block, which may be drawn again after an interruption, or earlier by one who asks for
-        less: datasets that draw from the global generators must find them at the same place each
-        time, and whoever draws from them outside must not be moved."""
+        """A block, the same whenever it is drawn: again after an interruption, or earlier by one who
+        asks for less.
+
+        Datasets that draw from the global generators find them at the same place each time, and
+        whoever draws from them outside is not moved.
+        """
         with global_stream(self._root_seed, "drawing", **self._key, block=number, size=self.size):
             return self._draw_block(number)
 

@@ -127,8 +127,8 @@ def sees_no_answers(trial: Trial) -> None:
     other = Episodes(
         episodes.support_x, episodes.support_y, episodes.query_x, episodes.query_y.roll(1, 1)
     )
-    told = [trial.predict(trial.tested, state, met) for met in (episodes, other)]
-    assert torch.equal(*told), f"{_name(trial)}: scores depend on the labels of the queries"
+    scores = [trial.predict(trial.tested, state, met) for met in (episodes, other)]
+    assert torch.equal(*scores), f"{_name(trial)}: scores depend on the labels of the queries"
 
 
 def answers_in_any_order(trial: Trial) -> None:

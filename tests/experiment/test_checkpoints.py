@@ -3,17 +3,14 @@ files that nobody should go on from."""
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from few_shot import make_cell, reproducible
+from few_shot import ELSEWHERE, HERE, make_cell, reproducible
 from few_shot import run as run_whole
 from hypothesis import given
 from hypothesis import settings as examples
@@ -21,7 +18,6 @@ from hypothesis import strategies as st
 
 from metabench.cells import Cell
 from metabench.datasets.sinusoid import Sinusoid
-from metabench.errors import UnwritableError
 from metabench.experiment import tensor_files
 from metabench.experiment.checkpoints import Checkpoint, Cost, Origin
 from metabench.experiment.fit import CellOutcome, Progress, run_fit
@@ -29,9 +25,6 @@ from metabench.experiment.weights import Keeping
 
 ALWAYS = 1e-9
 """Seconds between two checkpoints that are over after every iteration."""
-
-HERE = {"conditions": {"torch": "1", "conditions_digest": "a" * 64}}
-ELSEWHERE = {"conditions": {"torch": "2", "conditions_digest": "b" * 64}}
 
 CELLS: dict[str, dict[str, Any]] = {
     "maml": {"algorithm": "maml", "method": {"inner_lr": 0.1}},
@@ -101,6 +94,18 @@ def run_until(iteration: int, cell: Cell, data: Path, folder: Path, **keeping: A
     except StoppedError:
         return True
     return False
+
+
+def craft(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change what a checkpoint says of a training, under a digest that is right."""
+    found = tensor_files.read(path)
+    assert found is not None
+    facts, tensors = found
+    snapshot = tensor_files.unpack(facts["snapshot"], tensors)
+    change(snapshot)
+    packed: dict[str, torch.Tensor] = {}
+    facts["snapshot"] = tensor_files.pack(snapshot, "", packed)
+    tensor_files.write(path, facts, packed)
 
 
 @pytest.fixture(scope="module")
@@ -231,19 +236,12 @@ def test_costs_add_up_and_peaks_do_not() -> None:
 def test_a_budget_in_seconds_goes_on_with_what_was_spent(
     omniglot_folder: Path, tmp_path: Path
 ) -> None:
-    """A training that has put by more seconds than its budget does one iteration more: that which
+    """A training that has spent more seconds than its budget does one iteration more: that which
     finds the budget spent."""
     cell = make_cell("maml", train={"iterations": None, "seconds": 50.0}, validate={"every": 10**6})
     assert run_until(3, cell, omniglot_folder, tmp_path)
     (path,) = tmp_path.iterdir()
-    content = tensor_files.read(path)
-    assert content is not None
-    facts, tensors = content
-    snapshot = tensor_files.unpack(facts["snapshot"], tensors)
-    snapshot["training"]["total_seconds"] = 100.0
-    packed: dict[str, torch.Tensor] = {}
-    facts["snapshot"] = tensor_files.pack(snapshot, "", packed)
-    tensor_files.write(path, facts, packed)
+    craft(path, lambda snapshot: snapshot["training"].update(total_seconds=100.0))
     outcome = run(cell, omniglot_folder, tmp_path)
     assert outcome.result["iterations"] == 2 + 1
     assert outcome.measured["training_seconds"] > 99
@@ -409,12 +407,7 @@ def test_a_crafted_checkpoint_with_the_right_digest_is_not_used(
 ) -> None:
     """And leaves no trace in the training that begins anew."""
     cell, path = interrupted
-    found = tensor_files.read(path)
-    assert found is not None
-    saved = tensor_files.unpack(found[0]["snapshot"], found[1])
-    CRAFTED[what](saved)
-    packed: dict[str, torch.Tensor] = {}
-    tensor_files.write(path, found[0] | {"snapshot": tensor_files.pack(saved, "", packed)}, packed)
+    craft(path, CRAFTED[what])
     outcome = run(cell, omniglot_folder, path.parent)
     assert f"{path.name}: is damaged and not used" in caplog.text
     assert reproducible(outcome) == whole["maml"]
@@ -471,87 +464,6 @@ def test_a_checkpoint_that_cannot_be_read_now_is_not_lost(
             run(cell, omniglot_folder, path.parent)
     assert path.read_bytes() == content
     assert not begins_anew(cell, path, omniglot_folder)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        os.mkfifo,
-        Path.mkdir,
-        lambda path: path.symlink_to("/dev/zero"),
-        lambda path: path.symlink_to(path),
-    ],
-)
-def test_what_is_no_file_is_not_waited_for(make: Callable[[Path], Any], tmp_path: Path) -> None:
-    make(tmp_path / "file")
-    assert tensor_files.read(tmp_path / "file") is None
-    assert tensor_files.read_facts(tmp_path / "file") is None
-
-
-def test_a_file_that_says_it_is_huge_is_not_read(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes((2**40).to_bytes(8, "little") + b"{}")
-    assert tensor_files.read(path) is None
-    tensor_files.write(path, {}, {"x": torch.zeros(3)})
-    os.truncate(path, 2**43)
-    assert tensor_files.read(path) is None
-
-
-# --- the files ------------------------------------------------------------------------------------
-
-
-def test_trees_come_back_as_they_were(tmp_path: Path) -> None:
-    lying = torch.arange(24.0).view(1, 2, 3, 4).contiguous(memory_format=torch.channels_last)
-    shared = torch.ones(3)
-    tree = {
-        "tensors": [
-            lying,
-            torch.tensor(3, dtype=torch.int64),
-            torch.zeros(0),
-            torch.tensor([True, False]),
-            shared,
-            shared[1:],
-            shared.expand(2, 3),
-        ],
-        "by number": {0: {"step": torch.tensor(1.0)}, 7: (0.1, None)},
-        "floats": [0.1, -np.inf, np.nan, 1e-320],
-        "plain": [True, 2, "three", None, {}],
-    }
-    tensors: dict[str, torch.Tensor] = {}
-    packed = tensor_files.pack(tree, "", tensors)
-    tensor_files.write(tmp_path / "new" / "file", {"packed": packed}, tensors)
-    found = tensor_files.read(tmp_path / "new" / "file")
-    assert found is not None
-    again = tensor_files.unpack(found[0]["packed"], found[1])
-    for one, other in zip(tree["tensors"], again["tensors"], strict=True):
-        assert torch.equal(one, other)
-        assert one.dtype == other.dtype
-    assert again["tensors"][0].stride() == lying.stride()
-    assert again["by number"][0]["step"] == 1.0
-    assert again["by number"][7] == (0.1, None)
-    assert np.array(again["floats"]).tobytes() == np.array(tree["floats"]).tobytes()
-    assert again["plain"] == tree["plain"]
-
-
-def test_what_a_file_cannot_hold_is_told() -> None:
-    with pytest.raises(TypeError, match="optimizer/state: a checkpoint cannot hold a set"):
-        tensor_files.pack({"optimizer": {"state": {1, 2}}}, "", {})
-
-
-def test_a_file_that_cannot_be_written_leaves_the_one_before_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file"
-    tensor_files.write(path, {"number": 1}, {})
-
-    def fail(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr("metabench.io.files.flush", fail)
-    with pytest.raises(UnwritableError, match="file: cannot be written: No space left on device"):
-        tensor_files.write(path, {"number": 2}, {})
-    assert tensor_files.read_facts(path) == {"number": 1}
-    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
 def test_it_is_time_once_so_many_seconds_have_passed(

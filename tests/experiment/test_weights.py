@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.torch
-from few_shot import make_cell, reproducible
+from few_shot import ELSEWHERE, HERE, make_cell, reproducible
 from few_shot import run as run_whole
 
 from metabench import registry
@@ -20,9 +20,6 @@ from metabench.datasets.omniglot import Omniglot
 from metabench.experiment import tensor_files
 from metabench.experiment.fit import CellOutcome, run_fit
 from metabench.experiment.weights import Keeping, has_weights, weights_path
-
-HERE = {"commit": "abc", "conditions": {"torch": "1", "conditions_digest": "a" * 64}}
-ELSEWHERE = {"commit": "def", "conditions": {"torch": "2", "conditions_digest": "b" * 64}}
 
 METHODS: dict[str, dict[str, Any]] = {
     "maml": {"inner_lr": 0.1},
@@ -312,10 +309,10 @@ def test_who_chooses_the_number_of_steps_can_be_told_one(
     (outcome,) = run_whole(cell, data=omniglot_folder)
     assert outcome.result["choice"]["step"] == 2
     assert outcome.result["adaptation"]["steps"] == [2]
-    told = make_cell(
+    fixed = make_cell(
         algorithm, "omniglot", method={"rates": (0.01, 0.1), "steps": (2,)}, evaluate=EPISODES
     )
-    (same,) = run_whole(told, data=omniglot_folder)
+    (same,) = run_whole(fixed, data=omniglot_folder)
     assert same.result["choice"]["settings"] == outcome.result["choice"]["settings"]
     if algorithm == "scratch":  # the other is validated in training, at all of its numbers of steps
         assert same.result["score"] == outcome.result["score"]
