@@ -171,11 +171,17 @@ def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.devi
 def initial_network(fit: Fit, part: Part, method: Method, task: Task) -> nn.Module:
     """Return the network that a method makes of the model, with its initial weights."""
     with global_stream(fit.root_seed, "initial weights", seed=fit.seed, model=part.identity()):
-        model = checked_model(as_model(registry.make("models", part, task), task), task)
-        network = checked_network(method, method.network(model, task))
-        model.initialise(network)
-    if way_of(model).name != "packed":
-        _log.warning("model '%s': %s", part.name, way_of(model))
+        network = build_network(method, registry.make("models", part, task), task)
+    if way_of(network).name != "packed":
+        _log.warning("model '%s': %s", part.name, way_of(network))
+    return network
+
+
+def build_network(method: Method, module: nn.Module, task: Task) -> nn.Module:
+    """Return the network that a method makes of a module, with initial weights drawn here."""
+    model = checked_model(as_model(module, task), task)
+    network = checked_network(method, method.network(model, task))
+    model.initialise(network)
     return network
 
 

@@ -68,8 +68,8 @@ class _Blocks(ABC):
         )
 
     def _drawn(self, number: int) -> Draw:
-        """A block, the same whenever it is drawn: again after an interruption, or earlier by one who
-        asks for less.
+        """A block, the same whenever it is drawn: again after an interruption, or earlier where
+        less is asked for.
 
         Datasets that draw from the global generators find them at the same place each time, and
         whoever draws from them outside is not moved.

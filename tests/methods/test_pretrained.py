@@ -63,10 +63,8 @@ def examples(name: str, seed: int) -> Examples:
 def test_trains_as_any_network_is_trained(name: str) -> None:
     """In training mode, running statistics included, at the scheduled rate."""
     network, method = network_of_training(name), make_method("pretrained", outer_lr=0.02)
-    theirs, state = (
-        plain_network(network, name).train(),
-        method.init(network, None, torch.Generator()),
-    )
+    theirs = plain_network(network, name).train()
+    state = method.init(network, None, torch.Generator())
     optimizer = torch.optim.Adam(theirs.parameters(), lr=0.01)
     for seed in range(3):
         batch = examples(name, seed)
