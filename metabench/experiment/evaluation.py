@@ -15,7 +15,6 @@ from torch import Tensor
 from metabench.cells import BatchNormMode
 from metabench.datasets.images import ImageDataset
 from metabench.experiment.returned import (
-    broken,
     checked_arrays,
     checked_candidates,
     checked_figure,
@@ -26,6 +25,7 @@ from metabench.experiment.scoring import Scores, Scoring
 from metabench.experiment.sources import EpisodeStream
 from metabench.methods.method import Method, State, task_losses
 from metabench.metrics import named_metric
+from metabench.registry.promises import broken
 from metabench.tasks.episodes import Draw, Episodes
 
 EPISODES_AT_ONCE = 32

@@ -36,7 +36,6 @@ from metabench.experiment.measure import MemoryPeaks
 from metabench.experiment.needs import finished_needs
 from metabench.experiment.outcome import arrays_of, diverged_words, measured_of, result_of
 from metabench.experiment.returned import (
-    broken,
     checked_arrays,
     checked_batches,
     checked_candidates,
@@ -58,6 +57,7 @@ from metabench.experiment.weights import NOTHING_KEPT, Keeping, Trained, find_we
 from metabench.methods.method import Method, State
 from metabench.metrics import Metric, named_metric
 from metabench.models.ways import as_model, way_of
+from metabench.registry.promises import broken
 from metabench.tasks.episodes import EpisodeShape, Task
 from metabench.tasks.random_streams import global_stream, torch_generator
 

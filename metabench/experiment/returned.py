@@ -8,9 +8,7 @@ a score. (A prediction that can be broadcast is scored all the same.)
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any, cast, get_args
@@ -20,28 +18,15 @@ import torch
 from torch import Tensor, nn
 
 from metabench.datasets.dataset import Dataset, Split
-from metabench.errors import PluginError
 from metabench.figures import Figure
 from metabench.methods.method import Method, Source, State, StepResult
 from metabench.models.foreign import Foreign, width_of
 from metabench.models.model import Model
-from metabench.registry import registered
-from metabench.registry.blame import place
+from metabench.registry.promises import broken, dtype_name, seen
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task
 
 SCORE_TYPES = (torch.float32, torch.float64, torch.float16)
 """Of predictions: real numbers that NumPy has too."""
-
-
-def broken(giver: Any, hook: str, what: str) -> PluginError:
-    """The error that says what is wrong with something that `hook` of the object `giver` gave back,
-    and where the hook stands."""
-    owner = type(giver)
-    why = f"{owner.__name__}.{hook} {what}{_place(owner, hook)}"
-    known = registered(owner)
-    return (
-        PluginError(f"{known[0][:-1]} '{known[1]}': {why}", *known) if known else PluginError(why)
-    )
 
 
 def checked_task(dataset: Dataset, ways: int | None) -> Task:
@@ -63,7 +48,7 @@ def checked_training_task(dataset: Dataset) -> Task:
 
 def _checked_task(dataset: Dataset, hook: str, task: Any) -> Task:
     if not isinstance(task, Task):
-        raise broken(dataset, hook, f"gave {_seen(task)}; expected a Task")
+        raise broken(dataset, hook, f"gave {seen(task)}; expected a Task")
     if task.kind != dataset.kind:
         raise broken(
             dataset, hook, f"gave a task of kind {task.kind!r}; the dataset is {dataset.kind}"
@@ -89,7 +74,7 @@ def checked_content(dataset: Dataset) -> str | None:
     """The digest of a dataset's content."""
     content = dataset.content_digest()
     if content is not None and not isinstance(content, str):
-        raise broken(dataset, "content_digest", f"gave {_seen(content)}; expected a string or None")
+        raise broken(dataset, "content_digest", f"gave {seen(content)}; expected a string or None")
     return content
 
 
@@ -109,7 +94,7 @@ def checked_class_sizes(dataset: Dataset, root: Path) -> Mapping[Split, Mapping[
         raise broken(
             dataset,
             "class_sizes",
-            f"gave {_seen(sizes)}; expected None, or split -> class -> how many examples it has, "
+            f"gave {seen(sizes)}; expected None, or split -> class -> how many examples it has, "
             f"the splits being {', '.join(get_args(Split))}",
         )
     return cast("Mapping[Split, Mapping[str, int]] | None", sizes)
@@ -119,7 +104,7 @@ def checked_privileged(dataset: Dataset) -> Dataset:
     """The same dataset with inputs that say what defines the task."""
     view = dataset.privileged()
     if not isinstance(view, Dataset):
-        raise broken(dataset, "privileged", f"gave {_seen(view)}; expected a Dataset")
+        raise broken(dataset, "privileged", f"gave {seen(view)}; expected a Dataset")
     return view
 
 
@@ -139,20 +124,20 @@ def checked_model(model: Model, task: Task) -> Model:
 def checked_network(method: Method, network: Any) -> nn.Module:
     """The network that a method makes of a model."""
     if not isinstance(network, nn.Module):
-        raise broken(method, "network", f"gave {_seen(network)}; expected a torch.nn.Module")
+        raise broken(method, "network", f"gave {seen(network)}; expected a torch.nn.Module")
     return network
 
 
 def checked_state(method: Method, state: Any) -> State:
     """The state that `init` gives."""
     if not isinstance(state, State):
-        raise broken(method, "init", f"gave {_seen(state)}; expected a State")
+        raise broken(method, "init", f"gave {seen(state)}; expected a State")
     for name, wanted in {"optimizer": torch.optim.Optimizer, "generator": torch.Generator}.items():
         if not isinstance(value := getattr(state, name), wanted | None):
             raise broken(
                 method,
                 "init",
-                f"gave a State whose {name} is {_seen(value)}; expected a torch {wanted.__name__} "
+                f"gave a State whose {name} is {seen(value)}; expected a torch {wanted.__name__} "
                 "or None",
             )
     return state
@@ -193,7 +178,7 @@ def checked_candidates(method: Method) -> Sequence[Method]:
         raise broken(
             method,
             "candidates",
-            f"gave {_seen(found)}; expected a tuple or list of methods, with at least one in it",
+            f"gave {seen(found)}; expected a tuple or list of methods, with at least one in it",
         )
     for candidate in found:
         if candidate is not method:
@@ -208,7 +193,7 @@ def checked_weights(method: Method, state: State, ways: int | None) -> int:
         raise broken(
             method,
             "adapted_weights",
-            f"gave {_seen(adapted)}; expected a whole number, at least 0",
+            f"gave {seen(adapted)}; expected a whole number, at least 0",
         )
     return adapted
 
@@ -218,7 +203,7 @@ def checked_batches(method: Method, source: Source) -> Callable[[int], Any]:
     batches = method.batches(source)
     if not callable(batches):
         raise broken(
-            method, "batches", f"gave {_seen(batches)}; expected what source.episodes() gives"
+            method, "batches", f"gave {seen(batches)}; expected what source.episodes() gives"
         )
     return batches
 
@@ -226,13 +211,13 @@ def checked_batches(method: Method, source: Source) -> Callable[[int], Any]:
 def checked_step(method: Method, step: Any) -> StepResult:
     """Loss and score of an iteration. Asked once an iteration."""
     if not isinstance(step, StepResult):
-        raise broken(method, "step", f"gave {_seen(step)}; expected a StepResult")
+        raise broken(method, "step", f"gave {seen(step)}; expected a StepResult")
     for name, value in (("loss", step.loss), ("score", step.score)):
         if not (isinstance(value, Tensor) and value.dim() == 0 and not value.is_complex()):
             raise broken(
                 method,
                 "step",
-                f"gave a {name} of {_seen(value)}; expected a real tensor without axes",
+                f"gave a {name} of {seen(value)}; expected a real tensor without axes",
             )
     return step
 
@@ -243,7 +228,7 @@ def checked_scores(
     """Predictions of the shape that is `wanted`, to the last axis."""
     if not isinstance(scores, Tensor) or scores.layout != torch.strided:
         raise broken(
-            method, hook, f"gave {_seen(scores)}; expected a dense tensor of shape {list(wanted)}"
+            method, hook, f"gave {seen(scores)}; expected a dense tensor of shape {list(wanted)}"
         )
     if scores.shape != wanted:  # broadcasting would score it all the same
         raise broken(
@@ -251,7 +236,9 @@ def checked_scores(
         )
     if scores.dtype not in SCORE_TYPES:
         raise broken(
-            method, hook, f"gave scores of type {_dtype(scores.dtype)}; expected float32 or float64"
+            method,
+            hook,
+            f"gave scores of type {dtype_name(scores.dtype)}; expected float32 or float64",
         )
     if scores.device != device:
         raise broken(method, hook, f"gave scores on {scores.device}; expected them on {device}")
@@ -268,7 +255,7 @@ def checked_metric(dataset: Dataset, per_episode: Any, wanted: tuple[int, ...]) 
         raise broken(
             dataset,
             "metric",
-            f"gave {_seen(per_episode)} per episode; expected a tensor of float64 of shape "
+            f"gave {seen(per_episode)} per episode; expected a tensor of float64 of shape "
             f"{list(wanted)}",
         )
     return per_episode
@@ -277,7 +264,7 @@ def checked_metric(dataset: Dataset, per_episode: Any, wanted: tuple[int, ...]) 
 def checked_draw(dataset: Dataset, hook: str, draw: Any, count: int) -> Draw:
     """So many episodes or examples, drawn and not gathered."""
     if not _are_arrays(draw) or not draw:
-        raise broken(dataset, hook, f"gave {_seen(draw)}; expected arrays by name")
+        raise broken(dataset, hook, f"gave {seen(draw)}; expected arrays by name")
     for name, values in draw.items():
         if values.ndim == 0 or len(values) != count:
             raise broken(
@@ -292,14 +279,14 @@ def checked_draw(dataset: Dataset, hook: str, draw: Any, count: int) -> Draw:
 def checked_figure(owner: Dataset | Method, figure: Any) -> Figure | None:
     """A figure that a dataset or a method names, or none."""
     if not isinstance(figure, Figure | None):
-        raise broken(owner, "figure", f"gave {_seen(figure)}; expected a Figure or None")
+        raise broken(owner, "figure", f"gave {seen(figure)}; expected a Figure or None")
     return figure
 
 
 def checked_arrays(dataset: Dataset | Method, hook: str, arrays: Any) -> dict[str, np.ndarray]:
     """Arrays by name that a file can hold, as many as there may be."""
     if not _are_arrays(arrays):
-        raise broken(dataset, hook, f"gave {_seen(arrays)}; expected arrays by name")
+        raise broken(dataset, hook, f"gave {seen(arrays)}; expected arrays by name")
     return arrays  # type: ignore[no-any-return]
 
 
@@ -309,7 +296,7 @@ def checked_episodes(
     """Gathered episodes of a shape. Looks at labels and values too, which on a GPU means waiting
     for it: once a stream is enough."""
     if not isinstance(episodes, Episodes):
-        raise broken(dataset, "gather", f"gave {_seen(episodes)}; expected Episodes")
+        raise broken(dataset, "gather", f"gave {seen(episodes)}; expected Episodes")
     for part, each in (("support", (shape.ways or 1) * shape.shots), ("query", shape.queries)):
         x, y = getattr(episodes, f"{part}_x"), getattr(episodes, f"{part}_y")
         _checked_inputs(dataset, "gather", f"{part}_x", x, (count, each), device)
@@ -334,7 +321,7 @@ def checked_examples(
     """Gathered examples of so many `classes` of the training split; None for regression. Once a
     stream is enough."""
     if not isinstance(examples, Examples):
-        raise broken(dataset, "gather_examples", f"gave {_seen(examples)}; expected Examples")
+        raise broken(dataset, "gather_examples", f"gave {seen(examples)}; expected Examples")
     _checked_inputs(dataset, "gather_examples", "x", examples.x, (count,), device)
     _checked_targets(dataset, "gather_examples", "y", examples.y, (count,), classes, device)
     return examples
@@ -343,7 +330,7 @@ def checked_examples(
 def checked_views(dataset: Dataset, views: Any, x: Tensor) -> Tensor:
     """Augmented views of inputs: of their shape."""
     if not isinstance(views, Tensor) or (views.shape, views.dtype) != (x.shape, x.dtype):
-        raise broken(dataset, "view", f"gave {_seen(views)}; expected {_seen(x)}")
+        raise broken(dataset, "view", f"gave {seen(views)}; expected {seen(x)}")
     return views
 
 
@@ -389,7 +376,7 @@ def _checked_inputs(
         raise broken(
             dataset,
             hook,
-            f"gave {name}: {_seen(x)}; expected float32 of shape [{', '.join(map(str, first))}, "
+            f"gave {name}: {seen(x)}; expected float32 of shape [{', '.join(map(str, first))}, "
             "...]",
         )
     if x.device != device:
@@ -417,7 +404,7 @@ def _checked_targets(
         and y.shape[: len(first)] == first
     )
     if not fits or y.dim() != len(first) + (not labels) or y.numel() == 0:
-        raise broken(dataset, hook, f"gave {name}: {_seen(y)}; expected {wanted}")
+        raise broken(dataset, hook, f"gave {name}: {seen(y)}; expected {wanted}")
     if y.device != device:
         raise broken(dataset, hook, f"gave {name} on {y.device}; expected it on {device}")
     if classes is not None and not (int(y.min()) >= 0 and int(y.max()) < classes):
@@ -442,45 +429,3 @@ def _is_number_of(value: Any) -> bool:
 
 def _is_count(value: Any) -> bool:
     return _is_number_of(value) and value > 0
-
-
-def _seen(value: Any) -> str:
-    """What was given, in a few words."""
-    if isinstance(value, Tensor):
-        return f"a tensor of {_dtype(value.dtype)} of shape {list(value.shape)}"
-    if isinstance(value, np.ndarray):
-        return f"an array of {value.dtype} of shape {list(value.shape)}"
-    if isinstance(value, dict) and value:
-        return (
-            "{"
-            + ", ".join(f"{shortened(key)}: {_seen(item)}" for key, item in list(value.items())[:3])
-            + "}"
-        )
-    if value is None or isinstance(value, bool | int | float | str | tuple | list | dict):
-        return shortened(value)
-    return f"an object of type {type(value).__name__}"
-
-
-def _dtype(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
-
-
-def _place(owner: type, hook: str) -> str:
-    """` (file, line N)` of a hook of a class, or of the class; nothing where there is no source."""
-    found = inspect.getattr_static(owner, hook, None)
-    code = (
-        getattr(
-            inspect.unwrap(
-                getattr(found, "fget", None) or getattr(found, "__func__", None) or found
-            ),
-            "__code__",
-            None,
-        )
-        if found
-        else None
-    )
-    if code is not None:
-        return f" ({place(Path(code.co_filename), code.co_firstlineno)})"
-    with suppress(TypeError, OSError):
-        return f" ({place(Path(inspect.getfile(owner)), inspect.getsourcelines(owner)[1])})"
-    return ""

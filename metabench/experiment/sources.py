@@ -20,13 +20,13 @@ from torch import Tensor
 from metabench.cells import Fit
 from metabench.datasets.dataset import Dataset, Split
 from metabench.experiment.returned import (
-    broken,
     checked_draw,
     checked_episodes,
     checked_examples,
     checked_views,
 )
 from metabench.methods.method import Method
+from metabench.registry.promises import broken
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Unlabelled, Want
 from metabench.tasks.random_streams import generator, global_stream
 

@@ -160,10 +160,10 @@ CONFIGURED = frozenset({"methods", "datasets", "models"})
 """Groups whose classes have settings and a version."""
 
 BASES = {
-    "methods": "metabench.methods.method.Method",
-    "datasets": "metabench.datasets.dataset.Dataset",
+    "methods": "metabench.plugins.Method",
+    "datasets": "metabench.plugins.Dataset",
     "models": "torch.nn.Module",
-    "figures": "metabench.figures.Figure",
+    "figures": "metabench.plugins.Figure",
 }
 """What has all that a class may leave as it is."""
 
