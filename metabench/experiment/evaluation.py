@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from metabench.experiment.predictions import EvaluationSet, predict_episodes
+from metabench.experiment.returned.both import checked_arrays, checked_figure
 from metabench.experiment.returned.datasets import checked_gathered, checked_metric
-from metabench.experiment.returned.fault import checked_arrays, checked_figure
 from metabench.experiment.returned.methods import checked_candidates, checked_scores
 from metabench.experiment.scoring import Scores, Scoring
 from metabench.methods.method import Method, State, task_losses

@@ -32,8 +32,8 @@ from metabench.experiment.measure import MemoryPeaks
 from metabench.experiment.needs import take_needs
 from metabench.experiment.outcome import arrays_of, diverged_words, measured_of, result_of
 from metabench.experiment.parts import Parts, make_parts, method_at, open_test_datasets
+from metabench.experiment.returned.both import checked_arrays
 from metabench.experiment.returned.datasets import checked_content
-from metabench.experiment.returned.fault import checked_arrays
 from metabench.experiment.returned.methods import (
     checked_batches,
     checked_candidates,

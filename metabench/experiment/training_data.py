@@ -9,9 +9,9 @@ import torch
 
 from metabench.cells import Fit
 from metabench.datasets.dataset import Dataset
-from metabench.experiment.returned.fault import broken
 from metabench.experiment.streams import EpisodeStream, ExampleStream
 from metabench.methods.method import Method
+from metabench.registry.promises import broken
 from metabench.tasks.episodes import Episodes, EpisodeShape, Examples, Unlabelled, Want
 
 

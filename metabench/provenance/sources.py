@@ -36,6 +36,7 @@ HARMLESS = {
     f"{OWN}.registry": "names of classes",
     f"{OWN}.registry.blame": "whose fault an error is",
     f"{OWN}.registry.contract": "what a class must have",
+    f"{OWN}.registry.promises": "how a fault is worded",
     f"{OWN}.stats": "names of statistics; those that a fit uses count as modules of their own",
     f"{OWN}.stats.contrasts": "statistics over runs",
     f"{OWN}.stats.paired": "statistics over runs",

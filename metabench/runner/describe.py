@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from metabench import registry
 from metabench.cells import Cell
 
 SHOWN = 3
@@ -60,7 +61,10 @@ def _queries(cell: Cell) -> str:
 
 
 def name_of(cell: Cell) -> str:
-    """What a fit is called on the screen: the stem of its first cell's record, with axes in place
-    of the id."""
-    axes = [f"{key.rpartition('.')[2]}={value}" for key, value in cell.labels.items() if "." in key]
-    return " ".join([cell.stem.rpartition("-")[0], *axes])
+    """What a fit is called on the screen: the stem of its first cell's record, with what else tells
+    it apart in place of the id: its model, where it is not the dataset's usual one, and axes."""
+    labels = cell.labels
+    model, usual = labels["model"], registry.get("datasets", cell.fit.dataset.name).default_model
+    models = [] if cell.fit.model is None or model == usual else [f"model={model}"]
+    axes = [f"{key.rpartition('.')[2]}={value}" for key, value in labels.items() if "." in key]
+    return " ".join([cell.stem.rpartition("-")[0], *models, *axes])

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from metabench.datasets.dataset import Dataset, Split
-from metabench.experiment.returned.fault import SCORE_TYPES, are_arrays, broken, is_whole, seen
+from metabench.experiment.returned.both import SCORE_TYPES, are_arrays
+from metabench.registry.contract import is_whole
+from metabench.registry.promises import broken, seen
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task
 
 

@@ -9,11 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from metabench.experiment.returned.fault import SCORE_TYPES, broken, dtype_name, is_whole, seen
+from metabench.experiment.returned.both import SCORE_TYPES
 from metabench.experiment.tensor_files import digest_of
 from metabench.methods.method import Method, Source, State, StepResult
 from metabench.models.foreign import Foreign, width_of
 from metabench.models.model import Model
+from metabench.registry.contract import is_whole
+from metabench.registry.promises import broken, dtype_name, seen
 from metabench.tasks.episodes import Task
 
 
