@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from metabench.provenance import sources
 from metabench.provenance.conditions import conditions, differences
 from metabench.provenance.sources import is_harmless, sources_of
+from metabench.provenance.syntax import Reader
 
 PACKAGE = Path(sources.__file__).parents[1]
 PROTOTYPES = (
@@ -128,8 +131,8 @@ def test_docstrings_comments_and_messages_make_nothing_stale(
 
 def said(text: str) -> str:
     """The digest of a source."""
-    reader = sources._Reader()
-    reader.read(sources.ast.parse(text))
+    reader = Reader()
+    reader.read(ast.parse(text))
     return "".join(reader.text)
 
 
@@ -262,21 +265,26 @@ def test_what_is_installed_within_the_project_is_not_the_projects(project: Path)
         sys.path.remove(str(installed))
 
 
-@pytest.mark.slow
-def test_an_edit_after_the_import_is_not_seen(
+def test_what_is_imported_counts_as_it_was_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fit runs what its process has imported."""
-    name, file = "metabench.methods.protonet", PACKAGE / "methods" / "protonet.py"
+    """A fit runs what its process has imported, whatever has become of the file since."""
+    file = tmp_path / "imported.py"
+    file.write_text("RATE = 0.1\nLISTS = 'lists.json'\n")
+    module = ModuleType("metabench.imported")
+    module.__file__ = str(file)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(sources, "_held", {})
-    import metabench.methods.protonet  # noqa: F401
-
     sources.hold_imported()
-    before = sources_of(PROTOTYPES).files
-    assert sources._held[name][0] == file
-    sources._held[name] = (file, sources.Source("as it was", (), ()))
-    assert sources_of(PROTOTYPES).files["metabench/methods/protonet.py"] == "as it was"
-    assert before != sources_of(PROTOTYPES).files
+    used = sources_of(["metabench.imported:A"]).files
+    file.write_text("RATE = 0.2\nfrom metabench.methods import reptile\n")
+    sources.hold_imported()
+    assert sources_of(["metabench.imported:A"]).files == used
+    file.unlink()
+    assert sources_of(["metabench.imported:A"]).files == used
+    monkeypatch.setattr(sources, "_held", {})
+    assert "metabench/imported.py" in used
+    assert "metabench/imported.py" not in sources_of(["metabench.imported:A"]).files
 
 
 def test_a_source_that_is_no_python_counts_by_its_bytes(project: Path) -> None:
