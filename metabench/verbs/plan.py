@@ -148,12 +148,13 @@ def _show(facts: Mapping[str, Any]) -> None:
         title_justify="left",
     )
     table.add_column("fit", overflow="fold")
-    for state in STATES:
+    states = [state for state in STATES if facts["cells"][state]]
+    for state in states:
         table.add_column(state, justify="right")
     table.add_column("to do")
     table.add_column("expected", justify="right")
     for fit in facts["plan"]:
-        counts = (str(fit["cells"].get(state, "")) for state in STATES)
+        counts = (str(fit["cells"].get(state, "")) for state in states)
         table.add_row(
             one_line(fit["name"]),
             *counts,
