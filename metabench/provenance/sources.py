@@ -1,8 +1,8 @@
 """Which sources a fit uses, and what they say: the modules that its parts import, one after the
 other, and a digest of each over its syntax tree.
 
-Nothing is imported to find out. A module that another one imports within a function counts too; what
-of a source counts is the business of `syntax`.
+Nothing is imported to find out. A module that another one imports within a function counts too;
+what of a source counts is the business of `syntax`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ HARMLESS = {
     f"{OWN}.io.*": "files, and what is read from them within bounds",
     f"{OWN}.provenance.*": "where numbers come from",
     f"{OWN}.records.*": "the format of what is kept",
-    f"{OWN}.registry": "names of classes",
+    f"{OWN}.registry": "classes by their names",
     f"{OWN}.registry.blame": "whose fault an error is",
+    f"{OWN}.registry.catalogue": "names of classes",
     f"{OWN}.registry.contract": "what a class must have",
     f"{OWN}.stats": "names of statistics; those that a fit uses count as modules of their own",
     f"{OWN}.stats.contrasts": "statistics over runs",

@@ -12,16 +12,10 @@ from typing import Any
 from metabench.cells import Evaluate, Fit, Part, QueryShots
 from metabench.errors import ConfigError, nearest
 from metabench.registry import checked, get
-from metabench.suite.layers import (
-    Layer,
-    Point,
-    merged,
-    resolve_metric,
-    resolve_part,
-    resolve_queries,
-)
+from metabench.suite.layers import Layer, Point, merged
 from metabench.suite.networks import has_batch_norm, task_of
 from metabench.suite.points import refuse_explosion
+from metabench.suite.recipes import resolve_metric, resolve_part, resolve_queries
 from metabench.suite.wants import lacking
 from metabench.suite.written import Written
 
