@@ -182,7 +182,7 @@ def _suites(project: Project, suites: Mapping[str, Suite | MetabenchError]) -> I
 
 
 def _datasets(project: Project, suites: Sequence[Suite]) -> Iterator[Finding]:
-    told: set[str] = set()
+    shown: set[str] = set()
     for name in registry.names("datasets"):
         try:
             found = uses(name, suites)
@@ -195,8 +195,8 @@ def _datasets(project: Project, suites: Sequence[Suite]) -> Iterator[Finding]:
             yield Finding(
                 f"data {name}",
                 f"{ready}{use.title.removeprefix(name)}",
-                "as above" if problem and problem in told else problem,
+                "as above" if problem and problem in shown else problem,
             )
-            told.add(problem)
+            shown.add(problem)
         for remark in remarks(name, suites, project):
             yield Finding(f"data {name}", remark)
