@@ -37,6 +37,7 @@ from metabench.text import one_line
 __all__ = [
     "GROUPS",
     "Group",
+    "accusation",
     "accused",
     "blamed",
     "checked",

@@ -16,7 +16,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Literal, get_args
 
-from metabench.errors import ConfigError, nearest
+from metabench.errors import ConfigError, no_such
 
 Group = Literal["methods", "datasets", "models", "figures"]
 GROUPS: tuple[Group, ...] = get_args(Group)
@@ -66,10 +66,7 @@ def target(group: Group, name: str) -> str:
 
 def unknown_name(group: Group, name: str) -> str:
     """Return the complaint about a name that the group does not have."""
-    return (
-        f"no {group[:-1]} is called '{name}'; there are "
-        f"{', '.join(names(group)) or 'none'}{nearest(name, names(group))}"
-    )
+    return no_such(group[:-1], name, names(group))
 
 
 def describe(group: Group) -> dict[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from metabench.cells import Evaluate, Fit, Part, QueryShots
-from metabench.errors import ConfigError, nearest
+from metabench.errors import ConfigError, no_such
 from metabench.registry import checked, get
 from metabench.suite.layers import Layer, Point, merged
 from metabench.suite.networks import has_batch_norm, task_of
@@ -101,10 +101,7 @@ def _other_dataset(
 
     labels = written.labels["datasets"]
     if label not in labels:
-        known = [SAME, *sorted(labels)]
-        raise refused(
-            f"no dataset is called '{label}'; there are {', '.join(known)}{nearest(label, known)}"
-        )
+        raise refused(no_such("dataset", label, [SAME, *sorted(labels)]))
     there = written.layers_at(number, replace(point, dataset=label))
     part = resolve_part("datasets", label, labels[label], there)
     kinds = [get("datasets", found.name).kind for found in (fit.dataset, part)]

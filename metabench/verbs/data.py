@@ -10,7 +10,7 @@ from pathlib import Path
 
 from metabench import registry
 from metabench.cells import Part
-from metabench.errors import ConfigError, DataError, MetabenchError, nearest, some
+from metabench.errors import ConfigError, DataError, MetabenchError, no_such, some
 from metabench.identity import digest
 from metabench.io.files import make_folder
 from metabench.suite import Suite, every_suite
@@ -148,10 +148,7 @@ def uses(name: str, suites: Iterable[Suite]) -> list[Use]:
         known = sorted(
             {*registry.names("datasets"), *(label for use in everything for label in use.labels)}
         )
-        raise ConfigError(
-            f"no dataset, nor an entry of a suite, is called '{name}'; there are "
-            f"{', '.join(known)}{nearest(name, known)}"
-        )
+        raise ConfigError(no_such("dataset, nor an entry of a suite,", name, known))
     return found
 
 

@@ -127,7 +127,8 @@ def _torch(project: Path) -> Iterator[Finding]:
 
 def _threads(project: Project) -> Finding:
     workers = project.workers or max(1, environment.cores() // project.threads)
-    found = f"{workers} fits at once, {project.threads} each"
+    several = "s" if project.threads > 1 else ""
+    found = f"{workers} fits at once, {project.threads} thread{several} each"
     wanted = workers * project.threads
     if wanted > environment.cores():
         return Finding(
