@@ -106,9 +106,7 @@ def _suite_of(
             "run` writes it"
         )
     bare = replace(project, train={}, validate={}, evaluate={})
-    as_kept = argparse.Namespace(
-        **{**vars(options), "suite": str(kept), "profile": None, "out": None}
-    )
+    as_kept = {**vars(options), "suite": str(kept), "profile": None, "out": None}
     suite, using, _ = settle(of_command_line(argparse.Namespace(**as_kept)), bare)
     return replace(suite, name=described["suite"], keep_weights=False), using
 
