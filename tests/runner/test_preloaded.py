@@ -29,6 +29,27 @@ def finding_first(folder: Path) -> dict[str, str]:
     }
 
 
+SERVER = """
+import sys
+import metabench.runner.preloaded
+from metabench import registry
+
+modules = {
+    registry.target(group, name).partition(":")[0]
+    for group in registry.GROUPS
+    for name in registry.names(group)
+}
+print(*sorted(modules - sys.modules.keys()), "torchvision" in sys.modules)
+"""
+
+
+def test_what_is_built_in_is_imported_and_nothing_that_takes_long() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SERVER], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout == "metabench.models.vision False\n"
+
+
 def test_an_edit_while_a_run_is_under_way_is_recorded_as_what_was_imported(
     workshop: Workshop, tmp_path: Path
 ) -> None:
