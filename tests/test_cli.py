@@ -1,5 +1,4 @@
-"""The command line as a user meets it: help, wrong words, verbs that need no torch, and how much
-time they take."""
+"""The command line as a user meets it: help, wrong words, and verbs that need no torch."""
 
 from __future__ import annotations
 
@@ -8,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -528,24 +526,6 @@ def test_the_door_imports_nothing() -> None:
         ).stdout.strip()
         == "1"
     )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("arguments", "limit"), [(["--help"], 0.5), (["list"], 1.5), (["status", "mixed"], 1.5)]
-)
-def test_quick_verbs_are_quick(in_project: Workshop, arguments: list[str], limit: float) -> None:
-    def seconds() -> float:
-        start = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "metabench", *arguments],
-            cwd=in_project.folder,
-            stdout=subprocess.DEVNULL,
-            check=False,
-        )
-        return time.perf_counter() - start
-
-    assert min(seconds() for _ in range(3)) < limit
 
 
 def test_a_reader_that_goes_away_is_no_error(in_project: Workshop) -> None:
