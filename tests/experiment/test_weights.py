@@ -143,7 +143,9 @@ def test_the_file_can_be_read_without_us(omniglot_folder: Path, tmp_path: Path) 
     curves = ("loss", "score", "seconds", "validated", "validation_score", "validation_loss")
     assert {name for name in tensors if "/" in name} == {f"training/{name}" for name in curves}
     assert tensors["training/loss"].tolist() == outcome.arrays["result/train_loss"].tolist()
-    assert all(name.startswith("model.") for name in tensors if "/" not in name)
+    weights = [name for name in tensors if "/" not in name]
+    assert weights
+    assert all(name.startswith("model.") for name in weights)
 
 
 # --- which weights are taken ----------------------------------------------------------------------

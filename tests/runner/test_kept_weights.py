@@ -178,4 +178,6 @@ def test_without_keep_weights_none_are_taken(grown: Workshop, folder: Path) -> N
     path = grown.folder / "suites" / "grown.toml"
     path.write_text("keep_weights = false\n" + path.read_text())
     grown.run("grown", out=folder)
-    assert not any("weights" in record["provenance"] for record in of_algorithm(folder, "maml"))
+    made = of_algorithm(folder, "maml")
+    assert made
+    assert not any("weights" in record["provenance"] for record in made)
