@@ -149,6 +149,16 @@ def answers_in_any_order(trial: Trial) -> None:
     )
 
 
+def keeps_episodes_apart(trial: Trial) -> None:
+    """An episode is scored alone as among others: what is adapted to one is nothing to the next."""
+    state, episodes = trial.trained(), trial.episodes(3)
+    together = trial.predict(trial.tested, state, episodes)
+    alone = trial.predict(trial.tested, state, episodes[:1])
+    assert _alike(alone, together[:1]), (
+        f"{_name(trial)}: the scores of an episode depend on the other episodes of its batch"
+    )
+
+
 def knows_nothing_beforehand(trial: Trial) -> None:
     """Where the labels of a support set are dealt out at random, nothing is above chance: neither
     the place of an image nor that of a class tells anything."""
@@ -173,6 +183,7 @@ CHECKS = (
     leaves_all_as_it_was,
     sees_no_answers,
     answers_in_any_order,
+    keeps_episodes_apart,
     knows_nothing_beforehand,
 )
 
