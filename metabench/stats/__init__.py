@@ -14,7 +14,7 @@ from metabench.stats.all_pairs import AllPairs, all_pairs
 from metabench.stats.bootstrap import bca_interval
 from metabench.stats.comparison import Comparison, PairedComparison
 from metabench.stats.contrasts import Verdict, contrast_interval, judge, judge_all
-from metabench.stats.costs import Block, memory_regressed, time_regressed
+from metabench.stats.costs import BLOCKS, Block, memory_regressed, time_regressed
 from metabench.stats.equivalence import Equivalence, equivalence
 from metabench.stats.exact import ExactTest, mann_whitney_test, sign_flip_test, wilcoxon_test
 from metabench.stats.failures import failure_rate
@@ -51,6 +51,7 @@ from metabench.stats.unpaired import welch_t_test
 
 __all__ = [
     "ACCURACY",
+    "BLOCKS",
     "DESCRIPTIVE",
     "SHARE",
     "SQUARED_ERROR",
