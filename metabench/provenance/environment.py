@@ -24,6 +24,9 @@ from metabench.identity import digest
 PACKAGE = Path(__file__).parents[1]
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "higher", "pandas", "pillow", "safetensors")
+MACHINE = ("cpu", "gpu", "driver", "machine_id", "boot_id")
+"""What of the provenance tells one machine from another, or from itself before it was started
+again."""
 
 
 def provenance(device: str, project: Path) -> dict[str, Any]:
@@ -107,8 +110,8 @@ def boot_id() -> str:
 def gpu() -> dict[str, str | None]:
     """Name of the first GPU and version of its driver, from `nvidia-smi`; both None where there is
     none."""
-    told = _output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
-    name, _, driver = (told or "").partition("\n")[0].partition(", ")
+    output = _output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+    name, _, driver = (output or "").partition("\n")[0].partition(", ")
     return {"gpu": name or None, "driver": driver or None}
 
 

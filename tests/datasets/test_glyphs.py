@@ -17,8 +17,9 @@ from metabench.cells import Cell, Evaluate, Fit, Train, Validate
 from metabench.datasets import glyphs as module
 from metabench.datasets.class_splits import SPLITS
 from metabench.datasets.glyphs import Glyphs, GlyphsSettings, draw
-from metabench.datasets.glyphs_drawing import ONE, Dice, ink
-from metabench.experiment.sources import EpisodeStream
+from metabench.datasets.glyphs_alphabets import Dice
+from metabench.datasets.glyphs_pen import ONE, ink
+from metabench.experiment.streams import EpisodeStream
 from metabench.tasks.episodes import EpisodeShape
 
 CPU = torch.device("cpu")
@@ -51,6 +52,7 @@ def default() -> Glyphs:
 # --- the same bytes -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_default_has_the_pinned_content(default: Glyphs) -> None:
     """On every machine, and under every version of NumPy. A new generator has a new VERSION, and
     then a new digest here."""
@@ -102,6 +104,7 @@ def test_dice_are_fair_and_bells_have_their_deviation() -> None:
 # --- what is drawn --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_two_drawings_are_equal(default: Glyphs) -> None:
     images = default.pool.images.numpy()
     assert (
@@ -111,6 +114,7 @@ def test_no_two_drawings_are_equal(default: Glyphs) -> None:
     )
 
 
+@pytest.mark.slow
 def test_images_are_ink_on_nothing(default: Glyphs) -> None:
     images = default.pool.images.numpy()
     assert images.dtype == np.uint8
@@ -122,6 +126,7 @@ def test_images_are_ink_on_nothing(default: Glyphs) -> None:
     assert np.median(images) == 0
 
 
+@pytest.mark.slow
 def test_drawings_of_a_character_are_more_alike_than_characters(default: Glyphs) -> None:
     """Nearest neighbours of raw pixels are well above chance and far from perfect, as on
     Omniglot."""
@@ -131,6 +136,7 @@ def test_drawings_of_a_character_are_more_alike_than_characters(default: Glyphs)
     assert 0.3 < (nearest == episodes.query_y).double().mean() < 0.6
 
 
+@pytest.mark.slow
 def test_alphabets_have_as_many_characters_as_those_of_omniglot(default: Glyphs) -> None:
     sizes = default.settings.sizes()
     assert len(sizes) == 25

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from metabench.experiment import outcome
 from metabench.experiment.evaluation import Choice
 from metabench.experiment.fit import CellOutcome
-from metabench.experiment.training_state import Training
+from metabench.experiment.training_result import Training
 from metabench.methods.maml import MAML
 from metabench.methods.method import Method
 from metabench.methods.pretrained import Pretrained

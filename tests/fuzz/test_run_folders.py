@@ -108,6 +108,7 @@ def test_run_folders(case: int, project: Path, tmp_path: Path) -> None:
     assert snapshot(base, leaving_out=run) == before, done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deed", sorted({deed.__name__ for deed in DEEDS}))
 def test_every_damage_does_some(deed: str, project: Path, tmp_path: Path) -> None:
     (do,) = {found for found in DEEDS if found.__name__ == deed}
