@@ -30,6 +30,8 @@ TITLES = {
 }
 POINTS = 120
 """Points of a curve that are drawn: more than that are nearer to one another than pixels."""
+FAR = 8
+"""Factor between what was spent from which on its axis is logarithmic."""
 FEW = 12
 """Points up to which each is marked."""
 NAMED = 12
@@ -60,8 +62,8 @@ def curve_panel(
     over: str = "x",
 ) -> Panel | None:
     """Draw mean curves with their bands, and each seed's own thin behind them, but for losses,
-    which are many points. None where no group has such a curve of two points. `over` is the column
-    along x.
+    which are many points, and beside what was spent, which differs between seeds. None where no
+    group has such a curve of two points. `over` is the column along x.
 
     Beside curves of adaptation, a method that does not adapt is a level across the panel, and a
     ring marks the score that counts, at the step that most seeds count.
@@ -84,8 +86,10 @@ def curve_panel(
     ):
         scale(ax, "y", axis.log, limits=window)
         scale_steps(ax, [course.seeds["x"].max() for course in moving] if adapting else [])
+        if over != "x":
+            _scale_spent(ax, moving)
         for place, course in enumerate(moving):
-            _curve(ax, course, axis, kind, place)
+            _curve(ax, course, axis, place, alone=kind == "loss" or over != "x")
         for course in level:
             _level(ax, course, axis)
         for course in moving if adapting else []:
@@ -172,6 +176,14 @@ def _line_over_shots(
             point(ax, x, mean, mark, 6)
 
 
+def _scale_spent(ax: Axes, moving: Sequence[_Course]) -> None:
+    """A logarithmic axis where some spent far more than others."""
+    spent = pd.concat([course.band["x"] for course in moving])
+    spent = spent[spent > 0].astype(float)
+    if len(spent) and spent.max() > FAR * spent.min():
+        scale(ax, "x", True, limits=(spent.min() / 1.2, spent.max() * 1.2))
+
+
 def _window(
     axis: Axis, kind: str, moving: Sequence[_Course], level: Sequence[_Course]
 ) -> tuple[float, float]:
@@ -197,9 +209,9 @@ def _thinned(table: pd.DataFrame) -> pd.DataFrame:
     return table.iloc[np.unique(np.linspace(0, len(table) - 1, POINTS).round().astype(int))]
 
 
-def _curve(ax: Axes, course: _Course, axis: Axis, kind: str, place: int) -> None:
+def _curve(ax: Axes, course: _Course, axis: Axis, place: int, *, alone: bool) -> None:
     mark, band = course.group.mark, _thinned(course.band)
-    if kind != "loss":
+    if not alone:
         for _, own in course.seeds.groupby("cell", sort=False):
             thin = _thinned(own)
             y = thin["y"].astype(float) * axis.factor

@@ -138,7 +138,9 @@ def _file(name: str, label: str, about: str, text: str) -> File:
 
 
 def _tex(text: str) -> str:
-    return _TEX_SIGN.sub(lambda found: _TEX[found[0]], " ".join(text.split(" ")))
+    told = _TEX_SIGN.sub(lambda found: _TEX[found[0]], text)
+    # a bracket or an asterisk at the beginning of a row would belong to the end of the one before
+    return f"{{}}{told}" if told.startswith(("[", "*")) else told
 
 
 def _plain(text: str) -> str:

@@ -454,6 +454,7 @@ def test_anchors_are_names_that_stay(tmp_path):
 
 def test_fits_that_were_still_improving_are_counted_on_the_first_screen(tmp_path):
     def last(record):
+        record["config"]["fit"]["validate"] = {"select": "best"}
         record["result"]["best_iteration"] = 2000
 
     change = {(name, 1, 0): last for name in ("maml", "protonet")}
