@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from matplotlib.collections import PolyCollection
 from synthetic_run import Synthetic
 
-from metabench.quantities import TRAINING_SECONDS
+from metabench.quantities import PEAK_ABOVE, TRAINING_SECONDS
 from metabench.report import courses, panels
 from metabench.report.axis import Axis
 from metabench.report.blocks import Mark, blocks_of
@@ -197,3 +197,62 @@ def test_ids_that_look_like_dates_or_numbers_are_places_like_any_other(tmp_path,
         assert (key, axes) == (other, same_axes)
         for ours, theirs in ((lines, same_lines), (bands, same_bands)):
             assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def adapted(record):
+    """The second step counts, though the curve goes on."""
+    record["result"] |= {
+        "score": 0.9,
+        "adaptation": {"steps": [0, 1, 2, 5], "score": [0.2, 0.5, 0.9, 0.8]},
+    }
+    record["result"]["choice"] = {"step": 2, "settings": {}}
+
+
+def test_a_ring_marks_the_score_that_counts_at_its_step(tmp_path, monkeypatch):
+    rings = []
+
+    def inline(self, figure, key, title, description):
+        rings.extend(
+            (line.get_xdata()[0], line.get_ydata()[0])
+            for line in figure.axes[0].lines
+            if line.get_markerfacecolor() == "none"
+        )
+        return "<svg/>"
+
+    monkeypatch.setattr(Pen, "inline", inline)
+    change = {("maml", 1, seed): adapted for seed in range(5)}
+    run = load(Synthetic(algorithms=("maml",), shots=(1,), change=change).write(tmp_path / "run"))
+    (block,) = blocks_of(run)
+    courses.curve_panel(Pen(), block, curves(run), "adaptation", "steps", run.rows.cells)
+    assert rings == [(2, pytest.approx(90.0))]
+
+
+def test_scores_over_shots_are_those_of_blocks_that_differ_in_nothing_else(tmp_path, drawn):
+    run = load(Synthetic(algorithms=("maml", "fomaml"), shots=(5, 1)).write(tmp_path / "run"))
+    blocks = blocks_of(run)
+    assert len({block.besides_shots for block in blocks}) == 1
+    assert courses.shots_panel(Pen(), "omniglot", blocks)
+    assert courses.shots_panel(Pen(), "omniglot", blocks[:1]) is None
+    lines = [line for line in drawn[0][1] if line[:, 0].tolist() == [1, 5]]
+    means = {
+        (block.shots, group.name): 100 * group.score.value
+        for block in blocks
+        for group in block.groups
+    }
+    told = [[means[shots, name] for shots in (1, 5)] for name in ("maml", "fomaml")]
+    assert [line[:, 1].tolist() for line in lines if line[0, 1] != line[1, 1]][:2] == [
+        pytest.approx(values) for values in told
+    ]
+
+
+def test_memory_that_hardly_differs_is_not_drawn(tmp_path):
+    def peak(mebibytes):
+        above = {"training": mebibytes * 2**20, "test": None}
+        return lambda record: record["measured"].update(peak_resident_above_bytes=above)
+
+    for other, seen in ((105, False), (150, True)):
+        change = {("maml", 1, seed): peak(100) for seed in range(5)}
+        change |= {("fomaml", 1, seed): peak(other) for seed in range(5)}
+        suite = Synthetic(algorithms=("maml", "fomaml"), shots=(1,), change=change)
+        (block,) = blocks_of(load(suite.write(tmp_path / str(other))))
+        assert bool(panels.cost_panel(Pen(), block, PEAK_ABOVE, "memory")) == seen
