@@ -225,7 +225,14 @@ def test_a_figure_is_saved_with_its_colours_on_light_paper(visit):
         assert "class=" not in text
         told.append(text)
     assert told[0] == told[1]
-    assert "rgb(0, 115, 125)" in told[0]  # the third series
+    root = ElementTree.fromstring(told[0])
+    svg = "{http://www.w3.org/2000/svg}"
+    assert any(
+        "rgb(0, 115, 125)" in use.get("style") for use in root.iter(f"{svg}use")
+    )  # the third
+    marks = [path.get("style", "") for path in root.findall(f".//{svg}defs/{svg}path")]
+    assert marks
+    assert not any(style.startswith("fill:") for style in marks)  # they take it from there
 
 
 @pytest.mark.parametrize("title", ["Differences", "Queries as maml"])

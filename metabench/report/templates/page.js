@@ -96,9 +96,12 @@ const standalone = (svg) => {
   const drawn = all("*", svg);
   all("*", copy).forEach((element, at) => {
     const style = getComputedStyle(drawn[at]);
+    // a mark that is drawn elsewhere takes from there what it does not say itself
+    const shared = drawn[at].closest("defs") && getComputedStyle(drawn[at].parentNode);
     for (const name of PROPERTIES) {
       const value = style.getPropertyValue(name);
-      if (value) element.style.setProperty(name, value);
+      const own = !shared || value !== shared.getPropertyValue(name);
+      if (value && own) element.style.setProperty(name, value);
     }
     element.removeAttribute("class");
   });
