@@ -97,6 +97,18 @@ def parser() -> Parser:
     verbs = top.add_subparsers(title="verbs", metavar="VERB", dest="verb")
     _add_plan(verbs)
     _add_run(verbs)
+    freeze = _verb(
+        verbs,
+        "freeze",
+        "write what a suite declares into a file, to be committed before the first run",
+        "freeze:freeze_suite",
+        "metabench freeze sinusoid",
+    )
+    freeze.add_argument("suite", nargs="?", metavar="SUITE", help=SUITE_HELP)
+    freeze.add_argument("--profile", metavar="NAME", help="this profile of the suite")
+    freeze.add_argument(
+        "--again", action="store_true", help="replace what was frozen before, whatever it says"
+    )
     status = _verb(
         verbs,
         "status",

@@ -63,6 +63,8 @@ class Suite:
         same cells without either.
     source
         The text as the user wrote it.
+    path
+        Its file.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Suite:
     claims: tuple[Claim, ...]
     resolved: str
     source: str
+    path: Path
     needed: tuple[Cell, ...] = ()
 
     @property
@@ -139,6 +142,7 @@ def load_suite(
         claims=make_claims(document, table.claims, cells),
         resolved=_resolved(document, layers, reference, profile, profile_seeds),
         source=document.text,
+        path=path,
         needed=needed,
     )
 
