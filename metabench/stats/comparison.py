@@ -7,6 +7,7 @@ from typing import Self
 
 from scipy import stats
 
+from metabench.stats.intervals import t_critical
 from metabench.stats.power import detectable_noncentrality
 from metabench.stats.results import Estimate, Interval
 from metabench.stats.scales import UNBOUNDED, Scale, difference_from_scale, within
@@ -91,7 +92,7 @@ class Comparison(Estimate):
             raise ValueError(f"expected a confidence between 0 and 1, got {confidence}")
         if not self.standard_error or self.df is None:
             return None
-        half = float(stats.t.isf((1 - confidence) / 2, self.df)) * self.standard_error
+        half = t_critical(confidence, self.df) * self.standard_error
         low, high = (
             difference_from_scale(end, self.scale)
             for end in (self.location - half, self.location + half)
