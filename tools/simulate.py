@@ -116,7 +116,7 @@ def times(rng: np.random.Generator, n: int) -> None:
         told = [groups.count(verdict) / len(groups) for verdict in ("regressed", "fine")]
         rows.append([f"{factor - 1:+.0%}", *told, np.mean(["regressed" in one for one in found])])
     _table(
-        f"Check for regressions of time, {GROUPS} groups alike, margin 10 % ({n // GROUPS:,} suites)",
+        f"Check for regressions of time, {GROUPS} groups alike, {n // GROUPS:,} suites",
         ["true change", "group: regressed", "group: fine", "suite with one regressed or more"],
         rows,
     )
