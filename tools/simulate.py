@@ -74,14 +74,16 @@ def divergence(rng: np.random.Generator, n: int) -> None:
     found = np.zeros(3)
     for first, second in rng.normal(0.6, 0.01, (n, 2, SEEDS)):
         first += LOSS
-        diverged = rng.random(SEEDS) < 0.1
-        tests = (first, second), (np.where(diverged, 0.2, first), second)
-        completed = first[~diverged], second[~diverged]
+        lost = rng.random((2, SEEDS)) < 0.1
+        at_chance = np.where(lost[0], 0.2, first), np.where(lost[1], 0.2, second)
+        tests = (first, second), at_chance
+        both = ~lost.any(0)
+        completed = first[both], second[both]
         for place, pair in enumerate((*tests, completed)):
             p = stats.paired_t_test(*pair).p if len(pair[0]) else None
             found[place] += p is not None and p <= 0.05
     _table(
-        f"Power for a gain of 3 points at {SEEDS} seeds with 10 % divergences ({n:,} draws)",
+        f"Power for a gain of 3 points, {SEEDS} seeds of which 10 % a side diverge ({n:,} draws)",
         ["none diverge", "scored at chance", "completed seeds alone (selective)"],
         [list(found / n)],
     )
@@ -116,7 +118,7 @@ def times(rng: np.random.Generator, n: int) -> None:
         told = [groups.count(verdict) / len(groups) for verdict in ("regressed", "fine")]
         rows.append([f"{factor - 1:+.0%}", *told, np.mean(["regressed" in one for one in found])])
     _table(
-        f"Check for regressions of time, {GROUPS} groups alike, margin 10 % ({n // GROUPS:,} suites)",
+        f"Check for regressions of time, {GROUPS} groups alike, {n // GROUPS:,} suites",
         ["true change", "group: regressed", "group: fine", "suite with one regressed or more"],
         rows,
     )

@@ -56,6 +56,7 @@ HARMLESS = {
     f"{OWN}.stats.ranks": "statistics over runs",
     f"{OWN}.stats.regressions": "statistics over runs",
     f"{OWN}.stats.scales": "statistics over runs",
+    f"{OWN}.stats.student": "statistics over runs",
     f"{OWN}.stats.unpaired": "statistics over runs",
     f"{OWN}.terminal.*": "what a terminal shows, and signals",
     f"{OWN}.text": "what a terminal shows",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from metabench.stats.results import Estimate, checked, counted, spread
 
@@ -116,7 +116,7 @@ def noise_share_of(
     share, n = noise / sd**2, len(means)
     within = sum(number - 1 for number in episodes)
     tail = (1 - confidence) / 2
-    low, high = (min(1.0, share * float(stats.f.isf(p, n - 1, within))) for p in (1 - tail, tail))
+    low, high = (min(1.0, share * float(special.fdtri(n - 1, within, p))) for p in (tail, 1 - tail))
     return NoiseShare(
         min(1.0, share),
         (low, high),

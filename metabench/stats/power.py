@@ -8,6 +8,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from metabench.stats.results import Vector
+from metabench.stats.student import critical_value
 
 NODES = 200
 """Quadrature points over the chi-square law: four correct digits of the effect down to n = 2 at one
@@ -137,7 +138,7 @@ def _quadrature(df: float, alpha: float) -> tuple[Vector, Vector]:
     """Critical values c·s at quadrature points of the chi-square law, and the points' weights."""
     nodes, weights = legendre(NODES)
     spread = np.sqrt(2 * special.gammaincinv(df / 2, (nodes + 1) / 2) / df)
-    return stats.t.isf(alpha / 2, df) * spread, weights / 2
+    return critical_value(alpha / 2, df) * spread, weights / 2
 
 
 def _found(delta: float, critical: Vector, weights: Vector) -> float:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from metabench.stats.results import Estimate, Interval, checked, counted, spread
 from metabench.stats.scales import UNBOUNDED, within
+from metabench.stats.student import critical_value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def prediction_interval(
     interval: Interval | None = None
     caveats: tuple[str, ...] = ("no spread over seeds: no prediction interval",)
     if sd:
-        half = float(stats.t.isf((1 - confidence) / 2, n - 1)) * float(
+        half = float(critical_value((1 - confidence) / 2, n - 1)) * float(
             np.hypot(sd * (1 + 1 / n) ** 0.5, standard_error)
         )
         mean = float(array.mean())

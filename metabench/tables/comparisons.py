@@ -67,7 +67,8 @@ def comparison_rows(
                 for group in inside
                 if not group.is_reference and group.privileged is privileged
             ]
-            table += family_rows(pairs, found, confidence)
+            family = family_rows(pairs, found, confidence)
+            table += [_with_times(row, found, confidence) for row in family]
     order = [group.group for group in groups]
     return sorted(table, key=lambda row: order.index(row.group.group))
 
@@ -121,6 +122,12 @@ def family_rows(
     return [one.row(result) for one, result in zip(made, corrected, strict=True)]
 
 
+def _with_times(row: ComparisonRow, scored: Scored, confidence: float) -> ComparisonRow:
+    """Return a comparison with how long training took in terms of the reference's training."""
+    members = _members(row.group, row.reference, scored)
+    return replace(row, **_time(members, confidence))
+
+
 def _members(group: GroupRow, reference: GroupRow, scored: Scored) -> Members:
     mine, theirs = scored.get(group.group, {}), scored.get(reference.group, {})
     return [(mine[seed], theirs[seed]) for seed in sorted(mine.keys() & theirs.keys())]
@@ -144,17 +151,19 @@ class _Comparison:
         return replace(result, statistic=None, p=None) if self._selected(result) else result
 
     def row(self, result: stats.PairedComparison | None) -> ComparisonRow:
-        sides: dict[str, Any] = {"group": self.group, "reference": self.reference, **self._time()}
         if result is None:
             why = DIFFERENT_DATA if self.members else "no seed has a score on both sides"
-            return ComparisonRow(**sides, verdict="untested", caveats=why)
+            return ComparisonRow(
+                group=self.group, reference=self.reference, verdict="untested", caveats=why
+            )
         linear = result.scale == "linear"
         low, high = result.interval or (None, None)
         found = (result.detectable_difference, low, high)
         detectable, low, high = found if linear else (None, None, None)
         detectable_ratio, ratio_low, ratio_high = (None, None, None) if linear else found
         return ComparisonRow(
-            **sides,
+            group=self.group,
+            reference=self.reference,
             family=result.family,
             family_size=result.family_size,
             pairs=result.n,
@@ -258,22 +267,20 @@ class _Comparison:
             "selective_high": high,
         }
 
-    def _time(self) -> dict[str, Any]:
-        """How long training took in terms of the reference's training."""
-        trained = [
-            (pair, (mine, theirs))
-            for pair in self.members
-            if all(cell.outcome == "completed" for cell in pair)
-            and (mine := pair[0][TRAINING_SECONDS])
-            and (theirs := pair[1][TRAINING_SECONDS])
-        ]
-        if not trained:
-            return {}
-        if why := unlike_costs([pair for pair, _ in trained]):
-            return {"cost_caveats": why}
-        sides = [[seconds[side] for _, seconds in trained] for side in (0, 1)]
-        ratio = stats.contrast_interval(
-            sides[:1], sides[1:], confidence=self.confidence, ratio=True
-        )
-        low, high = ratio.interval or (None, None)
-        return {"time_ratio": ratio.estimate, "time_ratio_low": low, "time_ratio_high": high}
+
+def _time(members: Members, confidence: float) -> dict[str, Any]:
+    trained = [
+        (pair, (mine, theirs))
+        for pair in members
+        if all(cell.outcome == "completed" for cell in pair)
+        and (mine := pair[0][TRAINING_SECONDS])
+        and (theirs := pair[1][TRAINING_SECONDS])
+    ]
+    if not trained:
+        return {}
+    if why := unlike_costs([pair for pair, _ in trained]):
+        return {"cost_caveats": why}
+    sides = [[seconds[side] for _, seconds in trained] for side in (0, 1)]
+    ratio = stats.contrast_interval(sides[:1], sides[1:], confidence=confidence, ratio=True)
+    low, high = ratio.interval or (None, None)
+    return {"time_ratio": ratio.estimate, "time_ratio_low": low, "time_ratio_high": high}

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metabench.stats import noise_share, spread_interval
+from metabench.stats import (
+    noise_share,
+    noise_share_of,
+    spread_interval,
+    standard_error,
+    t_interval,
+)
 
 
 def draw(rng, seeds, episodes, sd_seed, sd_episode):
@@ -19,6 +25,17 @@ def test_moments_by_hand():
     assert result.sd_episodes == pytest.approx(2.5**0.5)
     assert result.sd_seeds == pytest.approx(2.0**0.5)
     assert (result.n, result.unit) == (2, "share")
+
+
+def test_intervals_over_episodes_tell_the_same_as_the_episodes():
+    """What a record keeps of its test is enough."""
+    scores = draw(np.random.default_rng(0), 5, 40, 0.02, 0.1)
+    found = [t_interval(episodes.tolist()) for episodes in scores]
+    errors = [standard_error(one.interval, one.n) for one in found]
+    assert errors == pytest.approx((scores.std(1, ddof=1) / 40**0.5).tolist())
+    told = noise_share_of([one.estimate for one in found], errors, [one.n for one in found])
+    expected = noise_share(scores.tolist())
+    assert (told.estimate, *told.interval) == pytest.approx((expected.estimate, *expected.interval))
 
 
 def test_components_are_found_again_where_there_is_much_to_find_them_in():
