@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from metabench.errors import some
+from metabench.report import words
 from metabench.report.answer import answer, cost, few_seeds, headline
 from metabench.report.blocks import Block, names_of
 from metabench.tables import Run
@@ -29,7 +31,7 @@ def first_screen(
         "answers": {block.key: answer(block, reference) for block in blocks},
         "cost_told": cost(blocks, reference),
         "kicker": _kicker(facts),
-        "warnings": [*warnings, *_unlike(blocks)],
+        "warnings": [*_changed(run.info), *warnings, *_unlike(blocks)],
         "machines": sorted(
             {group.machine for block in blocks for group in block.groups if group.machine}
         ),
@@ -38,6 +40,17 @@ def first_screen(
             for name in names_of(blocks)
         },
     }
+
+
+def _changed(info: Mapping[str, Any]) -> list[str]:
+    """Say what is not as it was declared before the first data."""
+    told = []
+    if changes := info["changes"]:
+        told.append(f"Changed after the first data, post hoc: {some(changes)}.")
+    if seeds := info["seeds_post_hoc"]:
+        added = words.listed([str(seed) for seed in seeds])
+        told.append(f"Added after the first data, post hoc: seed{'s'[: len(seeds) > 1]} {added}.")
+    return told
 
 
 def _kicker(facts: Mapping[str, Sequence[Fact]]) -> list[str]:

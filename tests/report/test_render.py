@@ -274,6 +274,22 @@ def test_what_was_declared_after_the_data_is_marked(tmp_path):
     )
 
 
+def test_what_changed_after_the_first_data_is_on_the_first_screen(tmp_path):
+    folder = Synthetic(algorithms=("maml", "fomaml"), shots=(1,)).write(tmp_path / "run")
+    assert "Changed after" not in page_of(folder).text
+    described = json.loads((folder / "cells.json").read_text())
+    described["declared_before_data"] |= {
+        "cells_digest": "a",
+        "resolved": {"train": {"iterations": 20}},
+        "seeds": [0, 1, 2],
+    }
+    now = {"cells_digest": "b", "resolved": {"train": {"iterations": 30}}, "seeds": [0, 1, 2, 3, 4]}
+    (folder / "cells.json").write_text(json.dumps(described | now))
+    first = page_of(folder).text.partition("Cells finished")[0]
+    assert "Changed after the first data, post hoc: train.iterations 20 -> 30." in first
+    assert "Added after the first data, post hoc: seeds 3 and 4." in first
+
+
 def test_the_command_to_run_it_again_knows_the_profile(tmp_path):
     folder = Synthetic(suite="small-short").write(tmp_path / "run")
     described = json.loads((folder / "cells.json").read_text())
