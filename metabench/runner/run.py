@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from metabench.cells import Fit
 from metabench.errors import ConfigError
+from metabench.identity import digest
 from metabench.provenance import environment
 from metabench.provenance.conditions import Conditions
 from metabench.runner.data import refuse_changed_data
