@@ -117,9 +117,10 @@ def family_rows(
     names = dict.fromkeys(
         f"{one.metric.name} {family or f'against {other.algorithm}'}" for one, other in pairs
     )
-    tested = [comparison.tested() for comparison in made]
-    corrected = stats.correct_family(tested, "; ".join(names))
-    return [one.row(result) for one, result in zip(made, corrected, strict=True)]
+    name = "; ".join(names)
+    corrected = stats.correct_family([comparison.tested() for comparison in made], name)
+    rows = [one.row(result) for one, result in zip(made, corrected, strict=True)]
+    return [replace(row, family=name, family_size=len(made)) for row in rows]
 
 
 def _with_times(row: ComparisonRow, scored: Scored, confidence: float) -> ComparisonRow:
@@ -164,8 +165,6 @@ class _Comparison:
         return ComparisonRow(
             group=self.group,
             reference=self.reference,
-            family=result.family,
-            family_size=result.family_size,
             pairs=result.n,
             difference=result.difference,
             low=low,

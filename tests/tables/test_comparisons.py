@@ -236,3 +236,12 @@ def test_those_with_privileged_inputs_are_a_family_of_their_own(tmp_path):
     (folder / "cells.json").write_text(json.dumps(described))
     sizes = [(row["algorithm"], row["family_size"]) for row in rows(load(folder).comparisons)]
     assert sizes == [("fomaml", 2), ("protonet", 2), ("oracle", 1)]
+
+
+def test_what_could_not_be_compared_counts_for_its_family_too(tmp_path):
+    change = {("fomaml", 1, seed): "failed" for seed in range(5)}
+    run = load(Synthetic(shots=(1,), change=change).write(tmp_path / "run"))
+    fomaml, *others = rows(run.comparisons)
+    assert (fomaml["verdict"], fomaml["pairs"]) == ("untested", 0)
+    assert [row["family_size"] for row in (fomaml, *others)] == [3, 3, 3]
+    assert {row["family"] for row in (fomaml, *others)} == {"accuracy against maml"}
