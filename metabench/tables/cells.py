@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from metabench.errors import MESSAGE, shortened, some
@@ -10,7 +11,7 @@ from metabench.identity import canonical, digest
 from metabench.quantities import TABLE
 from metabench.records import FINISHED
 from metabench.tables.frames import first_seen
-from metabench.tables.typed_rows import VARIANT, CellRow, Metric, Scalar
+from metabench.tables.typed_rows import VARIANT, CellRow, Conditions, Metric, Scalar
 
 METRIC = ("name", "unit", "higher_is_better", "chance")
 
@@ -92,18 +93,21 @@ def unlike_pairs(met: Iterable[Iterable[CellRow]]) -> list[str]:
     met
         For each seed the cells of all sides.
     """
-    differing: dict[str, None] = {}
-    for cells in met:
-        known: dict[str, dict[str, None]] = {}
-        for cell in cells:
-            for name, value in cell.conditions.items():
-                known.setdefault(name, {})[value] = None
-        differing |= {
-            name if name.endswith(".py") else f"{name} ({', '.join(values)})": None
-            for name, values in known.items()
-            if len(values) > 1
-        }
-    return list(differing)
+    kinds = {frozenset(cell.conditions for cell in cells) for cells in met}
+    return sorted({name for kind in kinds for name in _unlike(kind)})
+
+
+@lru_cache(maxsize=4096)
+def _unlike(kinds: frozenset[Conditions]) -> tuple[str, ...]:
+    """The same for a few kinds of conditions: of the thousands of pairs of a run most are alike."""
+    known: dict[str, set[str]] = {}
+    for name, value in (fact for conditions in kinds for fact in conditions):
+        known.setdefault(name, set()).add(value)
+    return tuple(
+        name if name.endswith(".py") else f"{name} ({', '.join(sorted(values))})"
+        for name, values in known.items()
+        if len(values) > 1
+    )
 
 
 def unlike_costs(met: Sequence[Sequence[CellRow]]) -> str | None:
@@ -147,15 +151,15 @@ def _found(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _conditions(made_on: Mapping[str, Any]) -> dict[str, str]:
+def _conditions(made_on: Mapping[str, Any]) -> Conditions:
     """What numbers depend on besides the configuration: versions, device and threads, and by its
     path each source that was used. Where weights were trained under others: both."""
     tested = _facts(made_on.get("conditions") or {})
     trained = _facts(made_on.get("training_conditions") or {})
-    return {
-        name: " after ".join(first_seen((value, trained.get(name, value))))
+    return frozenset(
+        (name, " after ".join(first_seen((value, trained.get(name, value)))))
         for name, value in {**trained, **tested}.items()
-    }
+    )
 
 
 def _facts(conditions: Mapping[str, Any]) -> dict[str, str]:

@@ -197,27 +197,23 @@ def _favoured_losers(
     plus: Sequence[Side],
     minus: Sequence[Side],
 ) -> list[str]:
-    """Those who lost cells and would look the better for it if this verdict stood."""
+    """Those who lost cells and would look the better for it if this verdict stood: one side of a
+    difference, or either where they come out alike, or where there are four."""
     if verdict not in ("supported", "refuted") or estimate.interval is None:
         return []
-    (low, high), ends = claim.region, estimate.interval
-    parts = [plus, minus]
-    if len(plus) == 1 and not (
-        verdict == "supported" and math.isfinite(low) and math.isfinite(high)
-    ):
-        is_above = math.isfinite(low) if verdict == "supported" else ends[0] > high
-        parts = [plus if is_above == _higher_is_better(claim, plus, minus) else minus]
-    sides = [side for part in parts for side in part if not isinstance(side, float)]
+    sides = [side for side in (*plus, *minus) if not isinstance(side, float)]
+    (low, high), is_supported = claim.region, verdict == "supported"
+    alike = is_supported and math.isfinite(low) and math.isfinite(high)
+    if len(plus) == 1 and not alike:
+        is_above = math.isfinite(low) if is_supported else estimate.interval[0] > high
+        ahead = plus if is_above == _higher_is_better(claim, sides[0]) else minus
+        sides = [side for side in sides if side in ahead]
     return list(dict.fromkeys(side.algorithm for side in sides if side.lost(claim.quantity)))
 
 
-def _higher_is_better(claim: Claim, plus: Sequence[Side], minus: Sequence[Side]) -> bool:
+def _higher_is_better(claim: Claim, side: GroupRow) -> bool:
     better = claim.quantity.better
-    if better != "score":
-        return better == "higher"
-    return next(
-        side for side in (*plus, *minus) if not isinstance(side, float)
-    ).metric.higher_is_better
+    return side.metric.higher_is_better if better == "score" else better == "higher"
 
 
 def _unit(claim: Claim, group: GroupRow) -> str:

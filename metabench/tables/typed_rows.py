@@ -19,6 +19,9 @@ Scalar = str | int | float | bool | None
 Columns = dict[str, Any]
 """A row as the data frames have it."""
 
+Conditions = frozenset[tuple[str, str]]
+"""Names and values."""
+
 VARIANT = ("model", "batch_norm", "steps")
 """Coordinates in which several groups of one algorithm may differ on the same data, the weightier
 first."""
@@ -162,7 +165,7 @@ class CellRow(Placed):
     numbers: Mapping[str, float] = field(default_factory=dict)
     made_on: tuple[str | None, str | None] | None = None
     machine: str | None = None
-    conditions: Mapping[str, str] = field(default_factory=dict)
+    conditions: Conditions = frozenset()
     at_edge: tuple[str, ...] = ()
 
     def __getitem__(self, quantity: Quantity) -> float | None:
