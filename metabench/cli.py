@@ -116,6 +116,7 @@ def parser() -> Parser:
     report.add_argument("suite", nargs="?", metavar="SUITE|FOLDER", help=FOLDER_HELP)
     report.add_argument("--profile", metavar="NAME", help="the run of this profile of the suite")
     report.add_argument("--confidence", type=_confidence, metavar="C", help=CONFIDENCE_HELP)
+    _add_publish(verbs)
     listing = _verb(
         verbs,
         "list",
@@ -296,6 +297,25 @@ def _add_run(verbs: Any) -> None:
         help="records made under other conditions: let them count, or make them again",
     )
     run.add_argument("--no-report", action="store_true", help="do not render the report at the end")
+
+
+def _add_publish(verbs: Any) -> None:
+    summary = "a static site over run folders, with the history of each suite"
+    publish = _verb(
+        verbs, "publish", summary, "publish:publish", "metabench publish reports/sinusoid --to site"
+    )
+    publish.add_argument(
+        "folders",
+        nargs="*",
+        metavar="FOLDER",
+        help="run folders, or suites by name (default: all in the project's reports)",
+    )
+    publish.add_argument(
+        "--to", metavar="SITE", required=True, help="the site's folder: a new one, or the last one"
+    )
+    publish.add_argument(
+        "--history", metavar="FOLDER", help="where the history is kept (default: history)"
+    )
 
 
 def _add_verify(verbs: Any) -> None:
