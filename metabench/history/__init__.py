@@ -2,7 +2,15 @@
 to. It is written, read and checked here; trends are drawn of it, and a run can be compared with an
 entry of it long after its records are gone."""
 
-from metabench.history.entry import COSTS, Entry, GroupEntry, SeedEntry, entry_of, last_end
+from metabench.history.entry import (
+    COSTS,
+    Entry,
+    GroupEntry,
+    SeedEntry,
+    entry_of,
+    label_of,
+    last_end,
+)
 from metabench.history.file import History, append, read_history
 from metabench.history.verdicts import read_verdicts
 
@@ -14,6 +22,7 @@ __all__ = [
     "SeedEntry",
     "append",
     "entry_of",
+    "label_of",
     "last_end",
     "read_history",
     "read_verdicts",

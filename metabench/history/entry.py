@@ -4,7 +4,7 @@ all of that was made."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -66,9 +66,9 @@ class GroupEntry:
     place: Mapping[str, Scalar]
     metric: Metric
     summaries: Mapping[str, Summary]
-    seeds: Sequence[SeedEntry]
+    seeds: tuple[SeedEntry, ...]
     machine: str | None = None
-    commits: Sequence[str] = ()
+    commits: tuple[str, ...] = ()
 
     def __getitem__(self, quantity: Quantity) -> Summary:
         """Return what it makes of a quantity."""
@@ -90,7 +90,7 @@ class GroupEntry:
         return digest(sorted(cell.cell for cell in self.seeds))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """A run.
 
@@ -120,19 +120,19 @@ class Entry:
     suite: str
     title: str
     reference: str
-    root_seed: int | None
+    root_seed: int | None = None
     confidence: float
-    declaration_digest: str | None
+    declaration_digest: str | None = None
     started: str
     ended: str
-    commit: str | None
+    commit: str | None = None
     dirty: bool
-    commits: Sequence[str]
-    runs: Sequence[str]
-    machines: Sequence[str]
+    commits: tuple[str, ...]
+    runs: tuple[str, ...]
+    machines: tuple[str, ...]
     versions: Mapping[str, str]
-    groups: Sequence[GroupEntry]
-    baseline: Sequence[str] = ()
+    groups: tuple[GroupEntry, ...]
+    baseline: tuple[str, ...] = ()
     verdicts: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -142,8 +142,13 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """What it is called for short: its commit, with a + where there were changes beside it."""
-        return f"{self.commit[:7]}{'+' * self.dirty}" if self.commit else "no commit"
+        """What it is called for short."""
+        return label_of(self.commit, self.dirty)
+
+
+def label_of(commit: str | None, dirty: bool) -> str:
+    """Return what a commit is called for short, with a + where there were changes beside it."""
+    return f"{commit[:7]}{'+' * dirty}" if commit else "no commit"
 
 
 def entry_of(run: Run) -> Entry | None:
@@ -182,7 +187,7 @@ def entry_of(run: Run) -> Entry | None:
             **{name: str(last[name]) for name in ("metabench", "python") if last.get(name)},
             **(last.get("libraries") or {}),
         },
-        groups=[_group(row, run, made) for row in run.rows.groups],
+        groups=tuple(_group(row, run, made) for row in run.rows.groups),
     )
 
 
@@ -210,7 +215,7 @@ def _group(row: GroupRow, run: Run, made: Mapping[str, Mapping[str, Any]]) -> Gr
             SCORE.name: row.score,
             **{cost.name: _cost(cost, row, completed, run.confidence) for cost in COSTS},
         },
-        seeds=[SeedEntry(cell.seed, cell.cell, cell.outcome, cell[SCORE]) for cell in cells],
+        seeds=tuple(SeedEntry(cell.seed, cell.cell, cell.outcome, cell[SCORE]) for cell in cells),
         machine=row.machine,
         commits=_named("commit", (made[cell.cell] for cell in cells)),
     )
@@ -230,16 +235,16 @@ def _cost(
 
 
 def _digest_of_records(run: Run) -> str:
-    told = hashlib.sha256(run.info["suite"].encode())
+    told = hashlib.sha256(str(run.info.get("suite")).encode())
     for cell in sorted(run.records):
         told.update(cell.encode() + hashlib.sha256(run.records[cell].read_bytes()).digest())
     return told.hexdigest()
 
 
-def _named(key: str, made: Iterable[Mapping[str, Any]]) -> list[str]:
+def _named(key: str, made: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """What these records name, each once; of commits none that is no commit's name."""
     named = first_seen(str(made_on[key]) for made_on in made if made_on.get(key))
-    return [name for name in named if key != "commit" or COMMIT.fullmatch(name)]
+    return tuple(name for name in named if key != "commit" or COMMIT.fullmatch(name))
 
 
 def _times(key: str, made: Iterable[Mapping[str, Any]]) -> list[datetime]:

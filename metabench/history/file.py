@@ -7,14 +7,14 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from metabench.errors import FolderError
 from metabench.history.entry import Entry, GroupEntry, SeedEntry
-from metabench.history.format import ENTRY, GROUP, NEEDED, NEEDED_GROUP, NEEDED_SEED, SCHEMA
+from metabench.history.format import ENTRY, NEEDED, NEEDED_GROUP, NEEDED_SEED, SCHEMA
 from metabench.io.files import flush, make_folder, read_regular, told_when_unwritable
 from metabench.io.shapes import absent, misshapen
 from metabench.io.untrusted import SIZE, impossible, parse_json, plain
@@ -137,29 +137,29 @@ def _entry(line: bytes, suite: str) -> Entry:
     for key in ("started", "ended"):
         if datetime.fromisoformat(told[key]).tzinfo is None:
             raise ValueError(f"{key} has no time zone")
-    known = {key: told[key] for key in Entry.__dataclass_fields__ if told.get(key) is not None}
-    unknown: dict[str, Any] = dict.fromkeys(("commit", "root_seed", "declaration_digest"))
-    return Entry(**unknown | known | {"groups": [_group(group) for group in told["groups"]]})
+    return Entry(**_known(Entry, told) | {"groups": tuple(map(_group, told["groups"]))})
 
 
 def _group(told: Mapping[str, Any]) -> GroupEntry:
-    known = {key: told[key] for key in GROUP if told.get(key) is not None}
-    parts = Summary.__dataclass_fields__
-    return GroupEntry(
-        **known
-        | {
-            "metric": Metric(**{key: told["metric"].get(key) for key in GROUP["metric"]}),
-            "summaries": {
-                name: Summary(**{key: summary.get(key) for key in parts})
-                for name, summary in told["summaries"].items()
-                if summary
-            },
-            "seeds": [
-                SeedEntry(**{key: cell.get(key) for key in SeedEntry.__dataclass_fields__})
-                for cell in told["seeds"]
-            ],
-        }
-    )
+    parts = {
+        "metric": Metric(**_known(Metric, told["metric"])),
+        "summaries": {
+            name: Summary(**_known(Summary, summary or {}))
+            for name, summary in told["summaries"].items()
+        },
+        "seeds": tuple(SeedEntry(**_known(SeedEntry, cell)) for cell in told["seeds"]),
+    }
+    return GroupEntry(**_known(GroupEntry, told) | parts)
+
+
+def _known(kind: type, told: Mapping[str, Any]) -> dict[str, Any]:
+    """What a table tells of the fields of a class."""
+    values = {field.name: told.get(field.name) for field in fields(kind)}
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def _wrong_in_groups(told: Mapping[str, Any]) -> Iterator[str]:

@@ -56,6 +56,6 @@ def read_verdicts(folder: Path, entry: Entry) -> Entry:
         raise FolderError(f"{path}: is about another run than the one that it lies in")
     return replace(
         entry,
-        baseline=list(told["baseline"].get("commits") or ()),
+        baseline=tuple(told["baseline"].get("commits") or ()),
         verdicts={digest(one["coordinates"])[:12]: one["verdict"] for one in told["groups"]},
     )

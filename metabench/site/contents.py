@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from metabench.errors import FolderError
-from metabench.history import Entry
+from metabench.history import Entry, label_of
 from metabench.history.format import COMMIT
 from metabench.io.shapes import NUMBER, TEXT, absent, misshapen
 from metabench.io.untrusted import plain, read_json
@@ -77,7 +77,7 @@ class Card:
     @property
     def label(self) -> str:
         """Its commit for short, with a + where there were changes beside it."""
-        return f"{self.commit[:7]}{'+' * self.dirty}" if self.commit else "no commit"
+        return label_of(self.commit, self.dirty)
 
     @property
     def status(self) -> str:
@@ -99,8 +99,6 @@ class SuiteCards:
         """Return it with one more run, or with what is now known of one."""
         runs = {one.id: one for one in self.runs} | ({card.id: card} if card.id else {})
         latest = max((self.latest, card), key=lambda one: (_time(one), one is card))
-        if latest is not card and card.id == latest.id:
-            latest = card
         return SuiteCards(latest, tuple(sorted(runs.values(), key=_time)))
 
 

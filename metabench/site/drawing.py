@@ -15,8 +15,8 @@ from metabench.report.axis import Axis
 from metabench.report.canvas import number
 from metabench.report.palette import SERIES, SHAPES, marker_index
 
-WIDTH, HEIGHT = 520, 290
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 26, 52
+WIDTH, HEIGHT = 520, 250
+LEFT, RIGHT, TOP, BOTTOM = 56, 14, 16, 46
 """Of a panel and its margins, in pixels of the page."""
 
 LABELS = 9
@@ -77,7 +77,6 @@ def panel(
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{key}-title" '
         f'aria-describedby="{key}-desc"><title id="{key}-title">{escape(title)}</title>'
         f'<desc id="{key}-desc">{escape(told)}</desc>',
-        f'<text x="0" y="14" class="axis">{escape(axis.label)}</text>',
         *plot.grid(),
         *plot.labels(runs),
     ]
@@ -111,7 +110,8 @@ def sparkline(label: str, points: Sequence[Point]) -> Markup:
     x, y = places[-1]
     return Markup(
         f'<svg class="spark" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="{escape(label)}"><path d="{lines}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>{marks}</svg>'
+        f'aria-label="{escape(label)}"><path d="{lines}"/>'
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>{marks}</svg>'
     )
 
 

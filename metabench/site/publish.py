@@ -104,7 +104,7 @@ def publish(folders: Iterable[Path], site: Path, kept: Path) -> Published:
 
 def _read(folder: Path, remarks: list[str]) -> _Read:
     run = load(folder)
-    suite = str(run.info.get("suite"))
+    suite = str(run.info.get("suite") or "")
     if not is_name(suite):
         raise FolderError(f"{folder}: its suite is called {suite[:80]!r}, which can name no folder")
     try:

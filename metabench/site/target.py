@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from metabench.errors import FolderError, UnwritableError
+from metabench.errors import FolderError
 from metabench.io.files import make_folder, write_bytes
 from metabench.text import one_line
 
@@ -50,14 +50,9 @@ class Target:
             A link is in the way, or the folder cannot be written.
         """
         place, content = self.inside(path), text.encode()
-        try:
-            make_folder(place.parent)
-            if not place.is_file() or place.read_bytes() != content:
-                write_bytes(place, content)
-        except (OSError, UnwritableError) as error:
-            why = error.strerror if isinstance(error, OSError) else None
-            told = str(error).split(". What")[0] if why is None else f"{place}: {why}"
-            raise FolderError(f"{told}. Choose another folder with --to") from None
+        make_folder(place.parent)
+        if not place.is_file() or place.read_bytes() != content:
+            write_bytes(place, content)
 
     def inside(self, path: str) -> Path:
         """Return where a file or folder of the site lies.

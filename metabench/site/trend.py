@@ -3,7 +3,7 @@ group, run by run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -14,7 +14,7 @@ from metabench.report import words
 from metabench.report.axis import Axis
 from metabench.site.drawing import Course, Point, panel, sparkline
 from metabench.tables.frames import csv_text, first_seen, frame
-from metabench.tables.typed_rows import VARIANT, Scalar
+from metabench.tables.typed_rows import VARIANT, Metric, Scalar
 
 WHOLE_FIT = BY_NAME["wall_seconds"]
 """The time that is drawn: choice and validation are in it, and no method has none."""
@@ -36,7 +36,7 @@ class Setting:
     title
         What it stands for.
     panels
-        Drawings by what they show.
+        What each drawing shows, and the drawing.
     names
         Of the groups, with the index of the mark of each.
     rows
@@ -72,7 +72,7 @@ def spark(entries: Sequence[Entry]) -> Markup:
     )
     if group is None:
         return Markup("")
-    points = _points(SCORE, entries, group.group)
+    points = points_of(SCORE, entries, group.group)
     if not points:
         return Markup("")
     unit = group.metric.unit
@@ -131,26 +131,24 @@ def _setting(
     head = next(iter(groups.values()))
     title, runs = title_of(head.place), [entry.label for entry in entries]
     names = {digest: _name(group, groups.values()) for digest, group in groups.items()}
-
-    def drawn(quantity: Quantity, axis_of: Callable[[Iterable[float]], Axis], what: str) -> Markup:
+    series = {digest: algorithms.index(group.algorithm) for digest, group in groups.items()}
+    panels = []
+    for quantity in (SCORE, *(BY_NAME[name] for name in COSTS)):
         courses = [
-            Course(names[digest], algorithms.index(group.algorithm), points)
-            for digest, group in groups.items()
-            if (points := _points(quantity, entries, digest))
+            Course(names[digest], series[digest], points)
+            for digest in groups
+            if (points := points_of(quantity, entries, digest))
         ]
-        if not courses:
-            return Markup("")
-        axis = axis_of(point.value for course in courses for point in course.points)
-        return panel(f"{key}-{quantity.name}", f"{what}, {title}", axis, courses, runs)
-
-    panels = [("Score", drawn(SCORE, lambda values: Axis.of(head.metric, values), "Score by run"))]
-    for name, (label, factor) in COSTS.items():
-        what = label.partition(" (")[0]
-        panels.append((what, drawn(BY_NAME[name], _cost_axis(label, factor), f"{what} by run")))
+        if courses:
+            values = [point.value for course in courses for point in course.points]
+            axis = _axis(quantity, head.metric, values)
+            told = f"{axis.label} by run, {title}"
+            drawing = panel(f"{key}-{quantity.name}", told, axis, courses, runs)
+            panels.append((axis.label, drawing))
     return Setting(
         title,
-        [(what, drawing) for what, drawing in panels if drawing],
-        {names[digest]: algorithms.index(one.algorithm) for digest, one in groups.items()},
+        panels,
+        {names[digest]: series[digest] for digest in groups},
         [
             (at, [_told(entry, digest) for digest in groups])
             for at, entry in reversed(list(enumerate(entries)))
@@ -158,16 +156,15 @@ def _setting(
     )
 
 
-def _cost_axis(label: str, factor: float) -> Callable[[Iterable[float]], Axis]:
-    def axis(values: Iterable[float]) -> Axis:
-        known = list(values)
-        log = 0 < 8 * min(known) < max(known)
-        return Axis(f"{label}{', log scale' if log else ''})", factor, log, 0.0)
+def _axis(quantity: Quantity, metric: Metric, values: Sequence[float]) -> Axis:
+    if quantity is SCORE:
+        return Axis.of(metric, values)
+    label, factor = COSTS[quantity.name]
+    log = 0 < 8 * min(values) < max(values)
+    return Axis(f"{label}{', log scale' if log else ''})", factor, log, 0.0)
 
-    return axis
 
-
-def _points(quantity: Quantity, entries: Sequence[Entry], digest: str) -> list[Point]:
+def points_of(quantity: Quantity, entries: Sequence[Entry], digest: str) -> list[Point]:
     """The points of a group. A line joins what can be compared: scores of one recipe, and costs of
     that on one machine."""
     points: list[Point] = []
