@@ -89,6 +89,7 @@ def parser() -> Parser:
     _add_run(verbs)
     _add_status(verbs)
     _add_report(verbs)
+    _add_publish(verbs)
     _add_list(verbs)
     _add_verify(verbs)
     _add_data(verbs)
@@ -212,17 +213,6 @@ def _add_report(verbs: Any) -> None:
     report.add_argument("--confidence", type=_confidence, metavar="C", help=CONFIDENCE_HELP)
 
 
-def _add_list(verbs: Any) -> None:
-    summary = "suites, methods, datasets, models and figures, one line each"
-    listing = _verb(verbs, "list", summary, "listing:listing", "metabench list methods")
-    listing.add_argument(
-        "kind",
-        nargs="?",
-        choices=("suites", "methods", "datasets", "models", "figures"),
-        help="one kind only",
-    )
-
-
 def _add_publish(verbs: Any) -> None:
     summary = "a static site over run folders, with the history of each suite"
     publish = _verb(
@@ -239,6 +229,17 @@ def _add_publish(verbs: Any) -> None:
     )
     publish.add_argument(
         "--history", metavar="FOLDER", help="where the history is kept (default: history)"
+    )
+
+
+def _add_list(verbs: Any) -> None:
+    summary = "suites, methods, datasets, models and figures, one line each"
+    listing = _verb(verbs, "list", summary, "listing:listing", "metabench list methods")
+    listing.add_argument(
+        "kind",
+        nargs="?",
+        choices=("suites", "methods", "datasets", "models", "figures"),
+        help="one kind only",
     )
 
 
