@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from metabench.stats.intervals import t_interval
-from metabench.stats.results import DESCRIPTIVE, Estimate, checked
+from metabench.stats.results import DESCRIPTIVE, Estimate, checked, counted
 
 Verdict = Literal["supported", "refuted", "inconclusive", "not judged"]
 
@@ -122,4 +122,4 @@ def judge_all(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def _method(what: str, n: int) -> str:
-    return f"{what} over {n} {'seed' if n == 1 else 'seeds'}"
+    return f"{what} over {counted(n, 'seed')}"

@@ -1,4 +1,4 @@
-"""Paired comparisons over seeds, and the correction for making several of them."""
+"""Two algorithms over seeds that both have: differences seed by seed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-from metabench.stats.power import detectable_effect
-from metabench.stats.results import DESCRIPTIVE, PairedComparison, checked, spread
-
-Vector = NDArray[np.float64]
+from metabench.stats.comparison import PairedComparison
+from metabench.stats.results import DESCRIPTIVE, Interval, Vector, checked, counted, spread
+from metabench.stats.scales import (
+    ON_SCALE,
+    UNBOUNDED,
+    Scale,
+    bounds_of_difference,
+    difference_from_scale,
+    magnitude,
+    to_scale,
+)
 
 
 def paired_t_test(
@@ -22,6 +28,8 @@ def paired_t_test(
     confidence: float = 0.95,
     unit: str = "",
     higher_is_better: bool = True,
+    scale: Scale = "linear",
+    bounds: Interval = UNBOUNDED,
 ) -> PairedComparison:
     """Compare two algorithms by their differences, first minus second, seed by seed.
 
@@ -33,115 +41,72 @@ def paired_t_test(
     ----------
     first, second
         ``[n]``, in the same order of seeds.
+    confidence
+        Of the interval; the test is made at 1 - `confidence`.
+    scale
+        What is compared: the values, their logarithms, or those of the error rates. On the latter
+        two the estimate is a ratio.
+    bounds
+        Where a value of either sample can lie.
 
     Raises
     ------
     ValueError
-        Different lengths, no pairs, or a value that is not finite.
+        Different lengths, no pairs, a value that is not finite, or one that has no logarithm.
     """
     a, b = checked(first), checked(second)
     if a.size != b.size:
         raise ValueError(f"pairs need as many values on both sides, got {a.size} and {b.size}")
-    differences = a - b
-    n, mean = a.size, float(differences.mean())
-    scale = float(max(np.abs(a).max(), np.abs(b).max()))
-    sd = spread(differences, scale) if n > 1 else None
+    analysed = to_scale(a, scale), to_scale(b, scale)
+    differences = analysed[0] - analysed[1]
+    size = max(magnitude(side, scale) for side in analysed)
+    n, location = a.size, float(differences.mean())
+    sd = spread(differences, size) if n > 1 else None
+    larger = differences if scale != "error_rate" else -differences
     described = PairedComparison(
-        mean,
+        difference_from_scale(location, scale),
         None,
         confidence,
         sd,
         n,
-        method=f"paired t-test over {n} {'seed' if n == 1 else 'seeds'}",
-        unit=unit,
-        ahead=_ahead(differences if higher_is_better else -differences, scale),
-        correlation=_correlation(a, b) if n > 2 else None,
+        method=f"paired t-test{ON_SCALE[scale]} over {counted(n, 'seed')}",
+        unit=unit if scale == "linear" else "ratio",
+        difference=float(np.mean(a - b)),
+        scale=scale,
+        bounds=bounds_of_difference(bounds, scale),
+        location=location,
+        level=1 - confidence,
+        ahead=_ahead(larger if higher_is_better else -larger, size),
+        correlation=_correlation(*analysed, size) if n > 2 else None,
     )
     if sd is None:
         return replace(described, caveats=("one pair of seeds: no inference",))
     if sd == 0.0:
-        return replace(
-            described,
-            caveats=(
-                f"all {n} pairs differ by the same amount: their spread is unknown, nothing is "
-                "tested",
-            ),
-        )
-    test = stats.ttest_rel(a, b)
-    low, high = test.confidence_interval(confidence)
-    effect = mean / sd
+        return replace(described, caveats=(_same_amount(n),))
+    effect = location / sd
     estimated = replace(
         described,
-        interval=(float(low), float(high)),
+        standard_error=sd / n**0.5,
+        df=n - 1,
         effect=effect,
         effect_corrected=effect * (1 - 3 / (4 * (n - 1) - 1)) if n > 2 else None,
-    )
+    ).at(confidence)
     if n <= DESCRIPTIVE:
         return replace(estimated, caveats=(f"{n} pairs of seeds: descriptive, not tested",))
-    return replace(estimated, statistic=float(test.statistic), df=n - 1, p=float(test.pvalue))
+    statistic = effect * n**0.5
+    return replace(estimated, statistic=statistic, p=float(2 * stats.t.sf(abs(statistic), n - 1)))
 
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Return Holm's step-down adjusted p-values (1979), in the order given.
-
-    A comparison that was declared but not tested (None) keeps its place in the family, as if its p
-    were 1, and stays None: the correction depends on what was declared, not on what happened to
-    finish.
-
-    Raises
-    ------
-    ValueError
-        A p outside [0, 1].
-    """
-    if any(p is not None and not 0 <= p <= 1 for p in p_values):
-        raise ValueError(f"expected p-values between 0 and 1, got {list(p_values)}")
-    adjusted: list[float | None] = [None] * len(p_values)
-    running = 0.0
-    tested = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
-    for rank, (p, index) in enumerate(tested):
-        running = max(running, min(1.0, (len(p_values) - rank) * p))
-        adjusted[index] = running
-    return adjusted
+def _same_amount(n: int) -> str:
+    return f"all {n} pairs differ by the same amount: their spread is unknown, nothing is tested"
 
 
-def correct_family(
-    comparisons: Sequence[PairedComparison | None], family: str
-) -> list[PairedComparison | None]:
-    """Correct the declared comparisons of one family, and say what each of them could have found.
-
-    `None` is a comparison that was declared and has no pairs; it counts for the family's size. The
-    smallest detectable difference is that at Holm's first, strictest step (level / size), at 80 %
-    power, with the observed spread of the differences.
-    """
-    adjusted = holm([comparison.p if comparison else None for comparison in comparisons])
-    corrected: list[PairedComparison | None] = []
-    for comparison, p in zip(comparisons, adjusted, strict=True):
-        if comparison is None:
-            corrected.append(None)
-            continue
-        detectable = None
-        if comparison.sd:
-            detectable = comparison.sd * detectable_effect(
-                comparison.n, alpha=(1 - comparison.confidence) / len(comparisons)
-            )
-        corrected.append(
-            replace(
-                comparison,
-                family=family,
-                family_size=len(comparisons),
-                p_adjusted=p,
-                detectable_difference=detectable,
-            )
-        )
-    return corrected
-
-
-def _ahead(advantage: Vector, scale: float) -> float:
-    tolerance = 8 * np.finfo(np.float64).eps * scale
+def _ahead(advantage: Vector, size: float) -> float:
+    tolerance = 8 * np.finfo(np.float64).eps * size
     return float(np.mean(np.where(np.abs(advantage) <= tolerance, 0.5, advantage > 0)))
 
 
-def _correlation(a: Vector, b: Vector) -> float | None:
-    if spread(a, float(np.abs(a).max())) == 0.0 or spread(b, float(np.abs(b).max())) == 0.0:
+def _correlation(a: Vector, b: Vector, size: float) -> float | None:
+    if spread(a, size) == 0.0 or spread(b, size) == 0.0:
         return None
     return float(np.corrcoef(a, b)[0, 1])

@@ -13,6 +13,7 @@ DESCRIPTIVE = 3
 no stars."""
 
 Interval = tuple[float, float]
+Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -45,51 +46,7 @@ class Estimate:
     caveats: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class PairedComparison(Estimate):
-    """One algorithm against another over the seeds that both have; `estimate` is the mean
-    difference, first minus second.
-
-    Attributes
-    ----------
-    statistic, df, p
-        Of the paired t-test; None where nothing was tested.
-    effect
-        D_z, the mean difference in standard deviations of the differences; `effect_corrected` is
-        free of its small-sample bias (Hedges).
-    ahead
-        Share of seeds with first better than second, ties counting half. The one field that knows
-        which direction is better.
-    correlation
-        Pearson's, of the pairs; None where one side does not vary. Pairs that are not related only
-        cost power.
-    family, family_size, p_adjusted
-        The declared comparisons that p was corrected for; None until `correct_family` has done so.
-    detectable_difference
-        Smallest true difference that this many seeds find with 80 % power at the family's strictest
-        level.
-    """
-
-    statistic: float | None = None
-    df: int | None = None
-    p: float | None = None
-    effect: float | None = None
-    effect_corrected: float | None = None
-    ahead: float = 0.5
-    correlation: float | None = None
-    family: str | None = None
-    family_size: int | None = None
-    p_adjusted: float | None = None
-    detectable_difference: float | None = None
-
-    @property
-    def separated(self) -> bool | None:
-        """Whether the two differ at the family's level; None where that was not tested. Not
-        separated does not mean equal."""
-        return None if self.p_adjusted is None else self.p_adjusted <= 1 - self.confidence
-
-
-def checked(values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+def checked(values: Sequence[float] | Vector) -> Vector:
     """Return `values` as a float64 vector.
 
     Raises
@@ -108,9 +65,14 @@ def checked(values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64
     return array
 
 
-def spread(values: NDArray[np.float64], scale: float) -> float:
+def spread(values: Vector, scale: float) -> float:
     """Return the standard deviation (n - 1), and exactly 0 where the values differ by no more than
     rounding of numbers of size `scale`."""
     if float(np.ptp(values)) <= 8 * np.finfo(np.float64).eps * scale:
         return 0.0
     return float(np.std(values, ddof=1))
+
+
+def counted(n: int, what: str) -> str:
+    """Return "1 seed", "5 seeds"."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

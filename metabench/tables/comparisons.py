@@ -168,7 +168,7 @@ def _verdict(result: stats.PairedComparison, higher_is_better: bool) -> Comparin
         return "untested" if result.interval is None else "descriptive"
     if not result.separated:
         return "not separated"
-    return "better" if (result.estimate > 0) == higher_is_better else "worse"
+    return "better" if result.advantage(higher_is_better=higher_is_better) > 0 else "worse"
 
 
 def _time(members: Pairs, confidence: float) -> Columns:
