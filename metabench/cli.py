@@ -37,8 +37,9 @@ examples:
 
 SUITE is a name in the project's suites folder or a path to a TOML file; without one, benchmark.toml
 names the default.
-exit status: 0 all well, 1 something differs (verify), 2 bad configuration or use, 3 cells failed or
-are missing, 130 stopped by Ctrl-C, 141 its reader has gone, 129 and 143 hung up and terminated."""
+exit status: 0 all well, 1 something differs (verify) or regressed (compare, ab), 2 bad
+configuration or use, 3 cells failed or are missing, 4 something is open (compare and ab, with
+--strict), 130 stopped by Ctrl-C, 141 its reader has gone, 129 and 143 hung up and terminated."""
 
 SUITE_HELP = "name in the suites folder, or path to a TOML file (default: that of benchmark.toml)"
 FOLDER_HELP = "a suite by name or path, or a run folder (default: the suite of benchmark.toml)"
@@ -130,6 +131,8 @@ def parser() -> Parser:
         help="one kind only",
     )
     _add_verify(verbs)
+    _add_compare(verbs)
+    _add_ab(verbs)
     _add_data(verbs)
     _verb(
         verbs,
@@ -236,12 +239,27 @@ def _add_cells(verb: Parser) -> None:
         help="only these cells; can be said more than once",
     )
     verb.add_argument("--seeds", metavar="LIST", help="only these seeds: 0-4, or 0,2")
+    _add_workers(verb)
+    _add_device(verb)
+    verb.add_argument(
+        "--engine",
+        choices=("process", "inline"),
+        default="process",
+        help="what fits run on: a process for each (default), or inline, one after another in this "
+        "process, for debuggers and where no processes can be started; it can kill none",
+    )
+
+
+def _add_workers(verb: Parser) -> None:
     verb.add_argument(
         "--workers",
         type=_count_or_none,
         metavar="N",
         help="fits at once (default, and 0: as many as cores; one a GPU)",
     )
+
+
+def _add_device(verb: Parser) -> None:
     verb.add_argument(
         "--threads",
         type=_count,
@@ -252,13 +270,6 @@ def _add_cells(verb: Parser) -> None:
         "--device",
         default="auto",
         help="auto (CUDA where there is any), cpu, cuda or cuda:N (default: auto)",
-    )
-    verb.add_argument(
-        "--engine",
-        choices=("process", "inline"),
-        default="process",
-        help="what fits run on: a process for each (default), or inline, one after another in this "
-        "process, for debuggers and where no processes can be started; it can kill none",
     )
 
 
@@ -315,6 +326,102 @@ def _add_verify(verbs: Any) -> None:
     verify.add_argument("--json", action="store_true", help="for programs")
 
 
+def _add_compare(verbs: Any) -> None:
+    compare = _verb(
+        verbs,
+        "compare",
+        "set a run beside an earlier one: what became worse, and with which certainty",
+        "compare:compare",
+        "metabench compare reports/ci-main reports/ci --confirm",
+    )
+    compare.add_argument("baseline", metavar="BASELINE", help="the earlier run folder")
+    compare.add_argument("head", metavar="HEAD", help="the run folder that is judged")
+    compare.add_argument(
+        "--confirm",
+        action="store_true",
+        help="run fresh seeds of what looks worse on both sides, and decide by those",
+    )
+    for side, otherwise in (
+        ("baseline", "the commit that its records name"),
+        ("head", "the project as it stands"),
+    ):
+        compare.add_argument(
+            f"--{side}-sources",
+            metavar="COMMIT|FOLDER",
+            help=f"what fresh seeds of {side} are run from (default: {otherwise})",
+        )
+    for option, kind, meaning in (
+        ("margin", _share, "a loss of accuracy that must not pass unnoticed (default: 0.03)"),
+        ("trivial", _share, "one below which none matters (default: 0.01)"),
+        ("margin-ratio", _ratio, "the same of errors, as ratios (default: 1.25)"),
+        ("trivial-ratio", _ratio, "(default: 1.08)"),
+    ):
+        compare.add_argument(f"--{option}", type=kind, metavar="M", help=meaning)
+    _add_workers(compare)
+    _add_device(compare)
+    _add_outcome(compare)
+
+
+def _add_ab(verbs: Any) -> None:
+    ab = _verb(
+        verbs,
+        "ab",
+        "run two commits in turn on this machine: what became slower, or takes more memory",
+        "ab:ab",
+        "metabench ab main",
+    )
+    ab.add_argument("base", metavar="BASE", help="a commit, or the folder of a checkout")
+    ab.add_argument(
+        "head",
+        nargs="?",
+        metavar="HEAD",
+        help="another one (default: the project as it stands)",
+    )
+    ab.add_argument("--suite", default="ci", help="what both run (default: ci)")
+    ab.add_argument("--profile", metavar="NAME", help="of the suite (default: ab, if it has that)")
+    ab.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE[,VALUE]",
+        help="only these cells; can be said more than once",
+    )
+    ab.add_argument(
+        "--blocks", type=_count, default=8, metavar="N", help="of four passes (default: 8)"
+    )
+    ab.add_argument(
+        "--margin",
+        type=_ratio,
+        default=1.10,
+        metavar="M",
+        help="the ratio of times that matters (default: 1.1)",
+    )
+    _add_device(ab)
+    _add_outcome(ab)
+
+
+def _add_outcome(verb: Parser) -> None:
+    verb.add_argument(
+        "--format",
+        choices=("text", "markdown", "json", "html"),
+        default="text",
+        help="of what is printed (default: text)",
+    )
+    verb.add_argument(
+        "--out",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write it there too, in the format that .txt, .md, .json or .html names; can be said "
+        "more than once",
+    )
+    verb.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit status 4 where something is inconclusive or refused",
+    )
+
+
 def _add_data(verbs: Any) -> None:
     data = _verb(
         verbs,
@@ -359,6 +466,24 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"'{text}': expected a number of seconds, greater than 0")
     return seconds
+
+
+def _share(text: str) -> float:
+    return _between(text, 0, 1, "greater than 0 and less than 1")
+
+
+def _ratio(text: str) -> float:
+    return _between(text, 1, 1000, "greater than 1 and less than 1000")
+
+
+def _between(text: str, low: float, high: float, expected: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = low
+    if not low < number < high:
+        raise argparse.ArgumentTypeError(f"'{text[:20]}': expected a number {expected}")
+    return number
 
 
 def _confidence(text: str) -> float:

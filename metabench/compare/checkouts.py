@@ -14,12 +14,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import metabench
 from metabench.errors import ConfigError, FolderError, MetabenchError
+from metabench.provenance.environment import PACKAGE
 from metabench.suite.project import DATA_VARIABLE, Project
 from metabench.text import one_line
 
 REQUIREMENTS = "requirements.lock"
+CELLS_FAILED = 3
+"""Exit status of a run that came to its end without a result for some cells."""
 TAIL = 12
 """Last lines of a run that failed, which are shown."""
 CHILD = """\
@@ -67,6 +69,7 @@ class Checkout:
 
     def run(self, data: Path, *arguments: str) -> None:
         """Run this checkout's `metabench`, and wait until it has ended; an interruption ends it.
+        Cells that fail are told by their records.
 
         Parameters
         ----------
@@ -76,12 +79,11 @@ class Checkout:
         Raises
         ------
         RunFailedError
-            It did not come to its end, or cells failed; with its last words.
+            It did not come to its end; with its last words.
         """
-        command = [sys.executable, "-P", "-c", CHILD, *arguments]
         with tempfile.TemporaryFile() as said:
             process = subprocess.Popen(
-                command,
+                [sys.executable, "-P", "-c", CHILD, *arguments],
                 cwd=self.folder,
                 env=self._environment(data),
                 stdin=subprocess.DEVNULL,
@@ -92,13 +94,13 @@ class Checkout:
                 status = process.wait()
             finally:
                 _end(process)
-            if status != 0:
+            if status not in (0, CELLS_FAILED):
                 said.seek(0)
                 last = said.read().decode(errors="replace").splitlines()[-TAIL:]
                 words = "\n".join(f"    {line}" for line in last)
                 raise RunFailedError(
-                    f"`metabench {' '.join(arguments[:2])}` from {self.said} ended with exit "
-                    f"status {status}:\n{words}"
+                    f"`metabench {arguments[0]}` from {self.said} ended with exit status "
+                    f"{status}:\n{words}"
                 )
 
     def _environment(self, data: Path) -> Mapping[str, str]:
@@ -190,7 +192,9 @@ def _said(folder: Path, name: str) -> tuple[str, str | None]:
 def _commit(folder: Path, name: str) -> str | None:
     """The whole name of a commit; None where there is none of that name."""
     try:
-        return _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+        return _git(
+            folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
+        )
     except FolderError:
         return None
 
@@ -218,7 +222,7 @@ def _path(folder: Path, points: Path) -> tuple[Path, ...]:
     """What a checkout imports from: its own metabench if it has one, else that of here, and what it
     calls its methods, datasets and models."""
     if not (folder / "metabench" / "__init__.py").is_file():
-        return (Path(metabench.__file__).parents[1],)
+        return (PACKAGE.parent,)
     _write_entry_points(folder / "pyproject.toml", points)
     return (points, folder)
 

@@ -29,6 +29,8 @@ class Joined:
 
     Attributes
     ----------
+    key
+        Digest of its coordinates.
     place, metric
         Its coordinates, and what its score is.
     baseline, head
@@ -42,6 +44,7 @@ class Joined:
         What differs and refuses nothing.
     """
 
+    key: str
     place: Mapping[str, Scalar]
     metric: Metric
     baseline: SideGroup
@@ -55,9 +58,9 @@ class Joined:
 class Refused:
     """A group of the baseline that is not compared, and why."""
 
+    key: str
     place: Mapping[str, Scalar]
     metric: Metric
-    baseline: SideGroup
     why: str
 
 
@@ -71,11 +74,9 @@ def join(baseline: Side, head: Side) -> tuple[list[Joined | Refused], list[SideG
     found: list[Joined | Refused] = []
     for key, group in baseline.groups.items():
         if key in head.groups:
-            found.append(_joined(group, head.groups[key], other_root=other_root))
+            found.append(_joined(key, group, head.groups[key], other_root=other_root))
             continue
-        near = [
-            other for other, there in unmatched.items() if _subject(there) == _subject(group)
-        ]
+        near = [other for other, there in unmatched.items() if _subject(there) == _subject(group)]
         alone = [
             one
             for one, there in baseline.groups.items()
@@ -86,7 +87,7 @@ def join(baseline: Side, head: Side) -> tuple[list[Joined | Refused], list[SideG
             why = f"is tested otherwise: {some(differing(group.place, other.place))}"
         else:
             why = "head's suite has no such group"
-        found.append(Refused(group.place, group.metric, group, why))
+        found.append(Refused(key, group.place, group.metric, why))
     return found, list(unmatched.values())
 
 
@@ -101,7 +102,9 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any], above: str = "")
             yield f"{above}{key}: {_told(then)} in the baseline, {_told(now)} in head"
 
 
-def _joined(baseline: SideGroup, head: SideGroup, *, other_root: bool) -> Joined | Refused:
+def _joined(
+    key: str, baseline: SideGroup, head: SideGroup, *, other_root: bool
+) -> Joined | Refused:
     shared = [seed for seed in sorted(baseline.cells) if seed in head.cells]
     paired = bool(shared) and not other_root
     pairs = (
@@ -114,7 +117,7 @@ def _joined(baseline: SideGroup, head: SideGroup, *, other_root: bool) -> Joined
     except RecordError as damage:
         why = str(damage)
     if why:
-        return Refused(baseline.place, baseline.metric, baseline, why)
+        return Refused(key, baseline.place, baseline.metric, why)
     notes = [*_recipes(pairs), *_left_out(baseline, head, shared)]
     if not paired:
         reason = "other root seeds" if other_root else "no seed in common"
@@ -122,9 +125,7 @@ def _joined(baseline: SideGroup, head: SideGroup, *, other_root: bool) -> Joined
             f"the runs have {reason}, so they met other test episodes: pairs are of unrelated "
             "cells, and what is found is less sharp"
         )
-    return Joined(
-        baseline.place, baseline.metric, baseline, head, pairs, paired, tuple(notes)
-    )
+    return Joined(key, baseline.place, baseline.metric, baseline, head, pairs, paired, tuple(notes))
 
 
 def _subject(group: SideGroup) -> dict[str, Scalar]:
@@ -148,13 +149,13 @@ def _refusal(
     ]
     if all(made_on) and made_on[0] != made_on[1]:
         return "was made on other data: the digests of its content differ"
-    datasets = [_datasets(next(iter(side.completed.values()), None)) for side in (baseline, head)]
-    if other := list(differing(*datasets)):
+    then, now = (_datasets(next(iter(side.completed.values()), None)) for side in (baseline, head))
+    if other := list(differing(then, now)):
         return f"was made on other data: {some(other)}"
-    for then, now in pairs:
-        if then.completed and now.completed and _met_others(then, now):
+    for one, again in pairs:
+        if one.completed and again.completed and _met_others(one, again):
             return (
-                f"was tested on other episodes, seed {then.row.seed}, although root seed and seed "
+                f"was tested on other episodes, seed {one.row.seed}, although root seed and seed "
                 "are the same"
             )
     return ""
@@ -183,9 +184,7 @@ def _met_others(then: SideCell, now: SideCell) -> bool:
 def _recipes(pairs: Sequence[tuple[SideCell, SideCell]]) -> list[str]:
     """How the recipes differ, where they do: a change of the suite, and not of the code."""
     told = first_seen(
-        line
-        for then, now in pairs
-        for line in differing(_recipe(then.config), _recipe(now.config))
+        line for then, now in pairs for line in differing(_recipe(then.config), _recipe(now.config))
     )
     return [f"the recipe differs: {some(told)}"] if told else []
 

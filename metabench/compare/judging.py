@@ -1,5 +1,5 @@
-"""What became of each group between two runs: regressed, fine, inconclusive, improved, identical, or
-refused.
+"""What became of each group between two runs: regressed, fine, inconclusive, improved, identical,
+or refused.
 
 First the outcomes, which need no statistics; then bits; then accuracy, by a screen over the seeds
 of the runs and a confirmation on fresh ones (`stats.regressions`); memory by a rule of its own.
@@ -19,15 +19,16 @@ from metabench.compare.sides import Side, SideCell
 from metabench.errors import RecordError, some
 from metabench.quantities import BY_NAME, PEAK_ABOVE, PEAK_GPU, SCORE, Quantity
 from metabench.runner.agreement import first_difference_of_arrays
-from metabench.stats.costs import MEMORY_SEEDS, memory_regressed
-from metabench.stats.regressions import (
+from metabench.stats import (
     Change,
     Regression,
     Versions,
     confirm,
     confirmation_seeds,
+    memory_regressed,
     screen,
 )
+from metabench.stats.costs import MEMORY_SEEDS
 from metabench.tables.cells import machines_of
 from metabench.tables.typed_rows import Metric, Scalar
 

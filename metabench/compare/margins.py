@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ConfigDict
 
 from metabench.errors import ConfigError
-from metabench.stats.regressions import Margins
+from metabench.stats import ACCURACY, SQUARED_ERROR, Margins
 from metabench.suite.document import read_document
 from metabench.suite.parsing import parse
 from metabench.suite.project import Project
@@ -33,10 +33,10 @@ class MarginPair:
         The same of errors, which are compared as ratios.
     """
 
-    margin: float = 0.03
-    trivial: float = 0.01
-    margin_ratio: float = 1.25
-    trivial_ratio: float = 1.08
+    margin: float = ACCURACY.unnoticed
+    trivial: float = ACCURACY.trivial
+    margin_ratio: float = SQUARED_ERROR.unnoticed
+    trivial_ratio: float = SQUARED_ERROR.trivial
 
     def of(self, metric: Metric) -> Margins:
         """Those of one metric."""
