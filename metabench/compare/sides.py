@@ -46,7 +46,8 @@ class SideCell:
     sources
         Digest of each source file that its fit used.
     commit, dirty
-        What was checked out when it was made, and whether there were changes beside it.
+        What was checked out of its project when it was made, and whether there were changes beside
+        it.
     record
         Path of its record, beside which its arrays lie.
     """
@@ -180,13 +181,15 @@ def _group(cells: Mapping[int, SideCell]) -> SideGroup:
 
 def _side_cell(row: CellRow, record: Mapping[str, Any], path: Path | None) -> SideCell:
     made_on = record["provenance"]
-    commit = made_on.get("commit")
+    # before 0.2 there was that of the package alone
+    of = "project_" if "project_commit" in made_on else ""
+    commit = made_on.get(f"{of}commit")
     return SideCell(
         row=row,
         result=hashlib.sha256(json.dumps(record["result"], sort_keys=True).encode()).hexdigest(),
         config=record["config"],
         sources=(made_on.get("conditions") or {}).get("sources") or {},
         commit=commit if isinstance(commit, str) and _COMMIT.fullmatch(commit) else None,
-        dirty=bool(made_on.get("dirty")),
+        dirty=bool(made_on.get(f"{of}dirty")),
         record=path,
     )
