@@ -3,17 +3,16 @@ HTML file."""
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import cache
 from typing import Any, Literal
 
 import jinja2
+from rich.cells import cell_len
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table as Grid
 from rich.text import Text
 
 from metabench.compare.judging import Comparison, Judged
@@ -21,7 +20,7 @@ from metabench.compare.pages import MEANINGS, Page, Table, page_of_comparison, p
 from metabench.compare.sides import Side
 from metabench.compare.timing import Timed, Timing
 from metabench.stats import Regression
-from metabench.text import shown
+from metabench.text import one_line, shown
 
 SCHEMA = 1
 """Of the JSON."""
@@ -39,8 +38,8 @@ SUFFIXES: Mapping[str, Format] = {
 STYLES = {"regressed": "bold red", "inconclusive": "yellow", "refused": "yellow"}
 """Of verdicts in a terminal."""
 
-NARROW = 60
-"""Columns of a terminal below which a row of numbers stands below its name."""
+WIDE = 100
+"""Columns of text that goes into a file."""
 
 
 def written(found: Comparison | Timing, form: Format, status: int) -> str:
@@ -55,33 +54,34 @@ def written(found: Comparison | Timing, form: Format, status: int) -> str:
         return shown(json.dumps(facts(found, status), indent=2, allow_nan=False)) + "\n"
     page = page_of_comparison(found) if isinstance(found, Comparison) else page_of_timing(found)
     if form == "text":
-        console = Console(file=io.StringIO(), width=100, no_color=True, markup=False, emoji=False)
-        print_page(page, console)
-        return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+        return shown("\n".join(lines(page, WIDE))) + "\n"
     return shown(markdown(page) if form == "markdown" else html(page))
 
 
 def print_page(page: Page, console: Console) -> None:
-    """Print a page on a terminal, however narrow."""
-    console.print(Text(page.summary, style="bold"))
-    console.print()
-    width = max((len(name) for name, _ in page.facts), default=0)
+    """Print a page on a terminal, grave verdicts in colour."""
+    for line in lines(page, console.width):
+        text = Text(line)
+        for verdict, style in STYLES.items():
+            text.highlight_regex(rf"^  {verdict}\b", style)
+        console.print(text, soft_wrap=True)
+
+
+def lines(page: Page, width: int) -> list[str]:
+    """Return a page as lines of text, however narrow they have to be."""
+    found = [*_wrapped(page.summary, width), ""]
+    names = max((len(name) for name, _ in page.facts), default=0)
     for name, fact in page.facts:
-        console.print(_hanging(name.ljust(width), fact))
+        found += _wrapped(fact, width, f"{name:{names}}  ")
     for table in page.tables:
-        console.print()
-        console.print(Text(table.title, style="bold"))
-        if table.rows:
-            console.print(_grid(table, console.width))
+        found += ["", *_wrapped(table.title, width), *_rows(table, width)]
         for row in table.rows:
             for note in row.notes:
-                console.print(Padding(Text(f"{row.name}: {note}"), (0, 0, 0, 4), expand=False))
+                found += _wrapped(f"{row.name}: {note}", width, "    ")
         if table.identical:
-            console.print(Padding(Text(_identical(table)), (0, 0, 0, 2), expand=False))
-    if page.notes:
-        console.print()
-    for note in page.notes:
-        console.print(_hanging("note:", note))
+            found += _wrapped(_identical(table), width, "  ")
+    found += [""] if page.notes else []
+    return [*found, *(line for note in page.notes for line in _wrapped(note, width, "note:  "))]
 
 
 def markdown(page: Page) -> str:
@@ -190,40 +190,50 @@ def _pair(values: tuple[float, float] | None) -> dict[str, float] | None:
     return None if values is None else {"baseline": values[0], "head": values[1]}
 
 
-def _grid(table: Table, width: int) -> Grid | Padding:
+def _rows(table: Table, width: int) -> list[str]:
     """The rows of a table, numbers to the right; where there is no room for columns, one line for a
     name and one for each number."""
-    if width < NARROW:
-        lines = [
-            line
-            for row in table.rows
-            for line in (
-                Text.assemble((row.verdict, STYLES.get(row.verdict, "")), f" {row.name}"),
-                *(
-                    Text(f"    {column}: {number}")
-                    for column, number in zip(table.columns, row.numbers, strict=True)
-                ),
-            )
-        ]
-        return Padding(Text("\n").join(lines), (0, 0, 0, 2))
-    grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    grid.add_column("  verdict", no_wrap=True)
-    grid.add_column("", overflow="fold")
-    for column in table.columns:
-        grid.add_column(column, justify="right", overflow="fold")
-    for row in table.rows:
-        verdict = Text(f"  {row.verdict}", style=STYLES.get(row.verdict, ""))
-        grid.add_row(verdict, row.name, *row.numbers)
-    return grid
+    if not table.rows:
+        return []
+    head = ("verdict", "", *table.columns)
+    grid = [
+        head,
+        *(tuple(map(one_line, (row.verdict, row.name, *row.numbers))) for row in table.rows),
+    ]
+    widths = [max(map(cell_len, column)) for column in zip(*grid, strict=True)]
+    if sum(widths) + 2 * len(widths) <= width:
+        return ["".join(_cells(row, widths)) for row in grid]
+    return [
+        line
+        for verdict, name, *numbers in grid[1:]
+        for line in (
+            *_wrapped(f"{verdict} {name}", width, "  "),
+            *(
+                wrapped
+                for column, number in zip(table.columns, numbers, strict=True)
+                for wrapped in _wrapped(f"{column}: {number}", width, "    ")
+            ),
+        )
+    ]
 
 
-def _hanging(name: str, text: str) -> Grid:
-    """A name, and beside it a text whose further lines stand below its first."""
-    grid = Grid.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    grid.add_row(name, text)
-    return grid
+def _cells(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    for place, (text, width) in enumerate(zip(row, widths, strict=True)):
+        space = " " * (width - cell_len(text))
+        yield f"  {text}{space}" if place < 2 else f"  {space}{text}"
+
+
+def _wrapped(text: str, width: int, name: str = "") -> list[str]:
+    """A text in lines of so many columns, behind a name below which nothing stands."""
+    indent = " " * min(len(name), width // 2)
+    wrapped = textwrap.wrap(
+        shown(text),
+        width,
+        initial_indent=name[: width // 2],
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+    )
+    return wrapped or [name]
 
 
 def _identical(table: Table) -> str:

@@ -132,9 +132,7 @@ def test_errors_are_compared_as_ratios() -> None:
     group = judged(side({"maml": baseline}, metric=MSE), side({"maml": head}, metric=MSE))
     assert group.verdict == "regressed"
     assert group.score is not None
-    assert group.score.estimate == pytest.approx(
-        np.exp(np.mean(np.log(head) - np.log(baseline)))
-    )
+    assert group.score.estimate == pytest.approx(np.exp(np.mean(np.log(head) - np.log(baseline))))
     better = judged(side({"maml": head}, metric=MSE), side({"maml": baseline}, metric=MSE))
     assert better.verdict == "improved"
 
