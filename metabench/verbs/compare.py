@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from pathlib import Path
 
+from metabench.errors import FolderError
+from metabench.suite.project import Project
+from metabench.text import one_line
 from metabench.verbs.target import current_project, run_folder
 
 
@@ -17,7 +22,7 @@ def compare(options: argparse.Namespace) -> int:
 
     refuse_unwritable(options.out)
     project = current_project()
-    folders = [run_folder(named, project) for named in (options.baseline, options.head)]
+    folders = [_folder(named, project) for named in (options.baseline, options.head)]
     margins = room.margins_of(
         folders[0],
         project,
@@ -38,3 +43,10 @@ def compare(options: argparse.Namespace) -> int:
             tell=lambda line: print(line, file=sys.stderr, flush=True),
         ).of(baseline, head)
     return show(room.compare(baseline, head, margins, run_fresh), options)
+
+
+def _folder(named: str, project: Project) -> Path:
+    """The run folder that is meant: by its path, or by the name of its suite."""
+    if os.sep in named and not os.path.lexists(named):
+        raise FolderError(f"{one_line(named)}: there is no such folder")
+    return run_folder(named, project)
