@@ -39,10 +39,8 @@ class Lines(Dataset):
 
     def gather(self, draw: Draw, device: torch.device) -> Episodes:
         """From draws to tensors; no randomness here."""
-        support, query = (
-            torch.from_numpy(draw[part]).float().to(device) for part in ("support", "query")
-        )
-        slope, offset = (
-            torch.from_numpy(draw[part]).float().to(device) for part in ("slope", "offset")
+        slope, offset, support, query = (
+            torch.from_numpy(draw[part]).float().to(device)
+            for part in ("slope", "offset", "support", "query")
         )
         return Episodes(support, slope * support + offset, query, slope * query + offset)

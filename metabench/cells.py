@@ -116,7 +116,7 @@ class Evaluate:
     query_shots: QueryShots = 15
     episodes: int = 600
     sampling: Literal["with_replacement", "disjoint"] = "with_replacement"
-    batch_norm: str | None = None
+    batch_norm: BatchNormMode | None = None
     on: Part | None = None
     steps: int | None = None
     metric: str | None = None
@@ -124,12 +124,13 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Fit:
-    """One training: algorithm x model x dataset x recipe x seed. It holds what shapes numbers, and
-    `algorithm`, which is a label and enters no id: a field of `train` or `validate` that nothing
-    reads is at its default.
+    """One training: algorithm x model x dataset x recipe x seed. A field of `train` or `validate`
+    that nothing reads is at its default.
 
     Attributes
     ----------
+    algorithm
+        A label, which enters no id.
     model
         None for a method without a network.
     needs

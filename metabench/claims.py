@@ -75,27 +75,27 @@ class Claim:
         return BOUNDS[self.bound](*self.limits)
 
 
-def read_claim(said: Mapping[str, Any]) -> Claim | None:
+def read_claim(table: Mapping[str, Any]) -> Claim | None:
     """Return the claim that a table of a `cells.json` makes, which may have been edited by hand or
     come from a later metabench; None where it is no claim that is known here."""
     try:
         claim = Claim(
-            id=str(said.get("id")),
-            says=str(said.get("says")),
-            source=str(said.get("source") or ""),
-            metric=said["metric"],
-            of=said["of"],
-            against=said.get("against"),
-            published=bool(said.get("published")),
-            where=said["where"],
-            versus_where=said.get("versus_where"),
-            bound=said["bound"],
-            limits=tuple(map(float, said["limits"])),
+            id=str(table.get("id")),
+            says=str(table.get("says")),
+            source=str(table.get("source") or ""),
+            metric=table["metric"],
+            of=table["of"],
+            against=table.get("against"),
+            published=bool(table.get("published")),
+            where=table["where"],
+            versus_where=table.get("versus_where"),
+            bound=table["bound"],
+            limits=tuple(map(float, table["limits"])),
         )
         low, high = claim.region
         whole = (
             low < high
-            and bool(canonical(dict(said)))
+            and bool(canonical(dict(table)))
             and isinstance(claim.where, dict)
             and isinstance(claim.versus_where, dict | None)
             and isinstance(claim.of, str)

@@ -122,6 +122,14 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
+def no_such(what: str, name: str, known: Iterable[str]) -> str:
+    """Return the complaint about a name that nothing of this kind has, with those that there
+    are."""
+    known = list(known)
+    there = ", ".join(known) or "none"
+    return f"no {what} is called '{name}'; there are {there}{nearest(name, known)}"
+
+
 def some(names: Iterable[str], shown: int = 5) -> str:
     """Return the first few of these names in one line, and how many more there are."""
     names = list(names)

@@ -74,9 +74,9 @@ class Metric:
 
     def chance(self, queries: Sequence[int]) -> float | None:
         """Expected score of a guess at an episode with so many queries of each class (none for
-        regression): a label for each query, any as likely as any other; as probabilities, all
-        equal.
+        regression).
 
+        A guess is a label for each query, any as likely as any other; as probabilities, all equal.
         Which class has how many queries is drawn anew in each episode, so knowing the numbers
         helps no guess.
         """
@@ -190,9 +190,10 @@ def calibration_sums(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def roc_counts(scores: Tensor, labels: Tensor) -> Tensor:
-    """How many pairs of a query and a class, by the log-odds of the class's probability, belong
-    together and how many do not: what a ROC curve of one class against the rest is drawn from,
-    pooled over classes and episodes.
+    """How many pairs of a query and a class belong together and how many do not, by the log-odds of
+    the class's probability.
+
+    A ROC curve of one class against the rest, pooled over classes and episodes, is drawn from it.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@ textbook versions, and cells."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metabench import registry
@@ -32,6 +34,9 @@ MODES = ("query", "joint", "support", "support_plus_one", "running")
 NETWORKS = ("mlp", "conv4 max", "conv4 stride")
 NETWORK_MODES = [("mlp", None), *((network, mode) for network in NETWORKS[1:] for mode in MODES)]
 """Every network with every batch norm mode that it can have."""
+HERE = {"commit": "abc", "conditions": {"torch": "1", "conditions_digest": "a" * 64}}
+ELSEWHERE = {"commit": "def", "conditions": {"torch": "2", "conditions_digest": "b" * 64}}
+"""Provenance of what is kept of a fit."""
 
 
 def with_head(model: Model, task: Task) -> Network:
@@ -123,6 +128,32 @@ def textbook_conv4(ours: Network, pooling: str) -> nn.Sequential:
             theirs.running_mean.copy_(mine.running_mean)
             theirs.running_var.copy_(mine.running_var)
     return network
+
+
+def plain_network(ours: Network, name: str) -> nn.Sequential:
+    """Return a network of `make_network` in plain layers of torch, its head the last of them."""
+    if name == "mlp":
+        return copy.deepcopy(nn.Sequential(*ours.body.layers, ours.head))
+    return textbook_conv4(ours, name.split()[1])
+
+
+def plain_loss(scores: Tensor, y: Tensor) -> Tensor:
+    return F.mse_loss(scores, y) if y.is_floating_point() else F.cross_entropy(scores, y)
+
+
+def scores_while_tuned(
+    plain: nn.Module, optimizer: torch.optim.Optimizer, batch: Episodes, episode: int, steps: int
+) -> list[Tensor]:
+    """Train a plain network on the support set of one episode, as anybody trains a network; return
+    the scores of its queries before, and after each step."""
+    x, y, query_x = batch.support_x[episode], batch.support_y[episode], batch.query_x[episode]
+    scores = [plain(query_x).detach()]
+    for _ in range(steps):
+        optimizer.zero_grad()
+        plain_loss(plain(x), y).backward()
+        optimizer.step()
+        scores.append(plain(query_x).detach())
+    return scores
 
 
 def fingerprint(module: nn.Module) -> str:
@@ -232,11 +263,10 @@ def make_cell(
 def run(*cells: Cell, data: Path, keep_weights: Path | None = None) -> list[CellOutcome]:
     """Run the fit that `cells` share, on one thread of the CPU; from the weights in a folder, if
     there are any."""
-    here = {"conditions": {"conditions_digest": "a" * 64}}
     settings = {"device": "cpu", "threads": 1, "workers": 1, "progress": lambda _: None}
     return list(
         run_fit(
-            cells, data=data, keeping=Keeping(weights=keep_weights, provenance=here), **settings
+            cells, data=data, keeping=Keeping(weights=keep_weights, provenance=HERE), **settings
         )
     )
 

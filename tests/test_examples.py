@@ -17,7 +17,9 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def test_examples_are_of_a_page() -> None:
-    for file in EXAMPLES.glob("*.py"):
+    files = list(EXAMPLES.glob("*.py"))
+    assert files
+    for file in files:
         assert len(file.read_text().splitlines()) <= 60, file
 
 
@@ -36,12 +38,13 @@ def test_methods_a_dataset_and_a_model_of_ones_own_run_beside_the_built_in_ones(
     )
     monkeypatch.chdir(project)
     summary = run_project(None, workers=1)
-    assert (summary.exit_status, summary.finished) == (0, 6)
-    groups = tables.load(summary.folder).groups.set_index(["algorithm", "model"])
-    assert groups.loc[("cosine", "conv4"), "score"] > 0.25  # chance is 0.2
-    assert groups.loc[("maml", "mlp"), "score"] < 100
-    assert groups.loc[("sign_maml", "mlp"), "score"] < 100
-    assert groups.loc[("maml", "residual"), "score"] > 0.1
+    assert (summary.exit_status, summary.finished) == (0, 8)
+    groups = tables.load(summary.folder).groups.set_index(["algorithm", "model", "dataset"])
+    for dataset in ("glyphs", "gratings"):
+        assert groups.loc[("cosine", "conv4", dataset), "score"] > 0.25  # chance is 0.2
+    assert groups.loc[("maml", "mlp", "lines"), "score"] < 100
+    assert groups.loc[("sign_maml", "mlp", "lines"), "score"] < 100
+    assert groups.loc[("maml", "residual", "glyphs"), "score"] > 0.1
     ways = {
         record["labels"]["model"]: record["provenance"]["network"]
         for record in RecordStore(summary.folder).scan().records.values()
@@ -56,6 +59,7 @@ def test_methods_a_dataset_and_a_model_of_ones_own_run_beside_the_built_in_ones(
         ("cosine", "CosinePrototypes", check_method),
         ("sign_maml", "SignMAML", check_method),
         ("lines", "Lines", check_dataset),
+        ("gratings", "Gratings", check_dataset),
         ("residual", "SmallResidual", check_model),
     ],
 )

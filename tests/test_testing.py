@@ -86,6 +86,12 @@ class LooksAtTheOrder(Odd):
         return super().compare(state, support_z, support_y, query_z * rising)
 
 
+class MixesEpisodes(Odd):
+    def predict(self, *arguments: Any) -> Tensor:
+        scores = super().predict(*arguments)
+        return scores + scores.mean(0)
+
+
 class DrawsFromTheClock(Odd):
     def init(self, *arguments: Any) -> Any:
         state = super().init(*arguments)
@@ -140,6 +146,7 @@ class SaysNothing(Odd):
         (KnowsThePlace, "with random labels accuracy is"),
         (LooksAtTheOthers, "depends on the other queries"),
         (LooksAtTheOrder, "depend on the order of the queries"),
+        (MixesEpisodes, "depend on the other episodes of its batch"),
         (DrawsFromTheClock, "led to other weights"),
         (ForgetsWhatItLearned, "saved and restored led elsewhere"),
         (ChangesItsState, "predict changed the state"),

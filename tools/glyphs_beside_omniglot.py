@@ -22,7 +22,7 @@ from scipy import ndimage
 from metabench import registry
 from metabench.cells import Part
 from metabench.datasets.images import ImageDataset
-from metabench.experiment.sources import EpisodeStream
+from metabench.experiment.streams import EpisodeStream
 from metabench.suite import load_suite
 from metabench.suite.project import Project, load_project
 from metabench.tasks.episodes import EpisodeShape

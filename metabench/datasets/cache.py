@@ -21,9 +21,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from metabench.datasets.images import content_digest
+from metabench.datasets.class_splits import Splits
+from metabench.datasets.dataset import Split
+from metabench.datasets.images import ImagePool, content_digest, with_rotations
 from metabench.errors import FolderError
 from metabench.io.files import open_regular
 from metabench.io.untrusted import read_json
@@ -56,6 +59,13 @@ class Decoded:
     class_names: Sequence[str]
     image_ids: Sequence[str]
     digest: str
+
+    def pool(self, splits: Splits, rotated: Sequence[Split]) -> ImagePool:
+        """The same images with their classes in splits, those of the `rotated` ones turned too."""
+        images = torch.from_numpy(self.images)
+        names, ids = self.class_names, self.image_ids
+        pool = ImagePool(images, self.labels, names, ids, splits, self.digest)
+        return with_rotations(pool, rotated)
 
 
 def cache_folder() -> Path:

@@ -8,19 +8,17 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-import torch
 from annotated_types import Ge, Le
 
 from metabench.datasets.cache import Decoded, load_or_decode
 from metabench.datasets.class_splits import ROTATED, SplitSettings, sizes_of
 from metabench.datasets.dataset import Split
-from metabench.datasets.glyphs_drawing import VERSION, alphabet_size, draw_alphabet
+from metabench.datasets.glyphs_alphabets import alphabet_size
+from metabench.datasets.glyphs_drawing import VERSION, draw_alphabet
 from metabench.datasets.images import (
     ImageDataset,
-    ImagePool,
     content_digest,
     too_large,
-    with_rotations,
 )
 from metabench.errors import DataError
 from metabench.identity import digest
@@ -116,15 +114,7 @@ class Glyphs(ImageDataset):
         from the data folder."""
         drawn = self._drawn()
         splits = self.settings.splits_of(drawn.class_names)
-        pool = ImagePool(
-            torch.from_numpy(drawn.images),
-            drawn.labels,
-            drawn.class_names,
-            drawn.image_ids,
-            splits,
-            drawn.digest,
-        )
-        self.pool = with_rotations(pool, ROTATED[self.settings.rotations])
+        self.pool = drawn.pool(splits, ROTATED[self.settings.rotations])
 
     def class_sizes(self, root: Path) -> dict[Split, dict[str, int]]:
         """As the settings say."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-import torch
 from annotated_types import Ge, Le
 
 from metabench.datasets import class_splits
 from metabench.datasets.cache import Decoded, load_or_decode
 from metabench.datasets.dataset import Split
-from metabench.datasets.images import ImageDataset, ImagePool, too_large, with_rotations
+from metabench.datasets.images import ImageDataset, too_large
+from metabench.datasets.omniglot_download import obtain_missing
 from metabench.datasets.omniglot_folder import (
     DRAWINGS,
     FOLDER,
@@ -24,7 +24,6 @@ from metabench.datasets.omniglot_folder import (
     decode,
     find_drawings,
     missing,
-    obtain_missing,
 )
 from metabench.errors import DataError
 from metabench.tasks.episodes import Task
@@ -92,15 +91,7 @@ class Omniglot(ImageDataset):
             raise DataError(
                 f"dataset 'omniglot', split = '{self.settings.split}': {error}\n{_how_to_get(root)}"
             ) from None
-        pool = ImagePool(
-            torch.from_numpy(read.images),
-            read.labels,
-            read.class_names,
-            read.image_ids,
-            splits,
-            read.digest,
-        )
-        self.pool = with_rotations(pool, class_splits.ROTATED[self.settings.rotations])
+        self.pool = read.pool(splits, class_splits.ROTATED[self.settings.rotations])
 
     def class_sizes(self, root: Path) -> dict[Split, dict[str, int]]:
         """Of the drawings in the data folder; of all of Omniglot where there are none.

@@ -1,4 +1,4 @@
-"""Omniglot on disk: torchvision's folder layout, its download, and the decoding of the drawings.
+"""Omniglot on disk: torchvision's folder layout, and the decoding of the drawings.
 
 <data folder>/omniglot-py/images_background/<Alphabet>/<characterNN>/*.png
 <data folder>/omniglot-py/images_evaluation/<Alphabet>/<characterNN>/*.png
@@ -7,22 +7,17 @@
 from __future__ import annotations
 
 import os
-import socket
-import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPException
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from metabench.datasets.archives import Bounds, read_archive
 from metabench.datasets.cache import Decoded
-from metabench.datasets.image_files import MOST_BYTES, read_image
+from metabench.datasets.image_files import read_image
 from metabench.datasets.images import content_digest
 from metabench.errors import DataError, some
 from metabench.identity import digest
@@ -36,24 +31,6 @@ DRAWINGS = 20
 
 DECODING = 1
 """Raised when the same files come to be decoded to other images."""
-
-BOUNDS = Bounds(
-    archive_bytes=32 * 2**20, members=100_000, member_bytes=MOST_BYTES, total_bytes=256 * 2**20
-)
-"""Of each archive; the larger one that is published has 9 MB and 19,280 drawings."""
-
-NETWORK_SECONDS = 30.0
-
-_DOWNLOAD_ERRORS = (
-    OSError,
-    RuntimeError,
-    ImportError,
-    ValueError,
-    HTTPException,
-    zipfile.BadZipFile,
-)
-"""What torchvision and what it downloads with may raise: no network, an odd proxy, a transfer cut
-short, a wrong checksum."""
 
 Drawings = dict[str, list[Path]]
 """The drawings of each class (``Alphabet/character``), both sorted by name."""
@@ -100,7 +77,7 @@ def missing(drawings: Drawings, sizes: Mapping[str, int]) -> list[str]:
     if not drawings:
         return []
     parts = Counter(paths[0].parents[2].name for paths in drawings.values())
-    told = [
+    lines = [
         f"{parts[part]:,} of {count:,} characters in {part}"
         for part, count in PARTS.items()
         if parts[part] != count
@@ -111,10 +88,10 @@ def missing(drawings: Drawings, sizes: Mapping[str, int]) -> list[str]:
         for alphabet, count in alphabets.items()
         if count < sizes.get(alphabet, 0)
     ]
-    told += [some(broken)] if broken else []
+    lines += [some(broken)] if broken else []
     if (each := len(next(iter(drawings.values())))) != DRAWINGS:  # all have the same
-        told.append(f"every character has {each} drawings, where Omniglot has {DRAWINGS}")
-    return told
+        lines.append(f"every character has {each} drawings, where Omniglot has {DRAWINGS}")
+    return lines
 
 
 def _refuse_uneven(drawings: Drawings) -> None:
@@ -143,7 +120,7 @@ def cache_key(drawings: Drawings, image_size: int) -> str:
     """
     files = []
     for name, paths in drawings.items():
-        with _told_when_unreadable(paths[0].parent):
+        with _naming(paths[0].parent):
             files += [
                 (name, path.name, stat.st_size, stat.st_mtime_ns)
                 for path in paths
@@ -173,80 +150,6 @@ def decode(drawings: Drawings, image_size: int) -> Decoded:
     )
 
 
-def obtain_missing(root: Path) -> list[str]:
-    """Unpack or download each part that is not under `root`; return, for each that could not be
-    had, the reason.
-
-    A part that is there, whole or not, is the user's and is left alone. A new one is made in a
-    temporary folder and moved into place whole.
-
-    Raises
-    ------
-    DataError
-        An archive in the folder cannot be used, or something else is in the place of a part. The
-        other part is obtained even then.
-    """
-    reasons = []
-    spoilt = False
-    for part in PARTS:
-        if _characters(root / FOLDER / part):
-            continue
-        try:
-            _obtain(root / FOLDER, part)
-        except _DOWNLOAD_ERRORS as error:
-            reasons.append(f"{part} could not be had: {error}")
-        except DataError as error:
-            reasons.append(f"{part} could not be had: {error}")
-            spoilt = True
-    if spoilt:
-        raise DataError("\n".join(("dataset 'omniglot':", *reasons)))
-    return reasons
-
-
-def _obtain(folder: Path, part: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    _refuse_taken(folder / part)
-    archive = folder / f"{part}.zip"
-    with TemporaryDirectory(dir=folder, prefix=f".{part}-") as temporary:
-        if os.path.lexists(archive):
-            _unpack(archive, part, Path(temporary) / FOLDER)
-        else:
-            from torchvision.datasets import Omniglot  # a second's import, for this alone
-
-            with _network_timeout(NETWORK_SECONDS):
-                Omniglot(temporary, background=part == "images_background", download=True)
-        (Path(temporary) / FOLDER / part).replace(folder / part)
-
-
-def _refuse_taken(place: Path) -> None:
-    """Say before anything is downloaded that it could not be moved into place."""
-    if os.path.lexists(place) and (
-        place.is_symlink() or not place.is_dir() or any(place.iterdir())
-    ):
-        raise DataError(
-            f"{place}: there is something in its place, without a character in it; move that away"
-        )
-
-
-def _unpack(archive: Path, part: str, to: Path) -> None:
-    for name, content in read_archive(archive, f"{part}/*/*/*.png", BOUNDS):
-        (to / name).parent.mkdir(parents=True, exist_ok=True)
-        with (to / name).open("xb") as file:
-            file.write(content)
-
-
-@contextmanager
-def _network_timeout(seconds: float) -> Iterator[None]:
-    """Bound each wait for the network: torchvision sets no limit, and a silent firewall would hold
-    a download for ever."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
 def _drawing(path: Path, image_size: int) -> NDArray[np.uint8]:
     drawing = read_image(path, ("PNG",), "L")
     return 255 - np.asarray(drawing.resize((image_size, image_size), Image.Resampling.LANCZOS))
@@ -255,7 +158,7 @@ def _drawing(path: Path, image_size: int) -> NDArray[np.uint8]:
 def _drawings_of(part: Path) -> Iterator[tuple[Path, list[Path]]]:
     """The folder of each character of a part, and the drawings in it."""
     within = Path(os.path.realpath(part))
-    for character in _characters(part):
+    for character in characters(part):
         yield (
             character,
             sorted(
@@ -266,8 +169,9 @@ def _drawings_of(part: Path) -> Iterator[tuple[Path, list[Path]]]:
         )
 
 
-def _characters(part: Path) -> list[Path]:
-    with _told_when_unreadable(part):
+def characters(part: Path) -> list[Path]:
+    """The folders of all characters under that of a part."""
+    with _naming(part):
         if not part.is_dir():
             return []
     within = Path(os.path.realpath(part))
@@ -283,7 +187,7 @@ def _characters(part: Path) -> list[Path]:
 def _visible(folder: str | Path, within: Path) -> list[os.DirEntry[str]]:
     """What is in a folder and not hidden; refused where a name cannot be shown or a link leads out
     of `within`."""
-    with _told_when_unreadable(Path(folder)), os.scandir(folder) as entries:
+    with _naming(Path(folder)), os.scandir(folder) as entries:
         found = [entry for entry in entries if not entry.name.startswith(".")]
     for entry in found:
         if not entry.name.isprintable():
@@ -300,12 +204,13 @@ def _visible(folder: str | Path, within: Path) -> list[os.DirEntry[str]]:
 
 
 def _target(link: os.DirEntry[str]) -> Path:
-    with _told_when_unreadable(Path(link.path)):
+    with _naming(Path(link.path)):
         return Path(os.path.realpath(link, strict=True))
 
 
 @contextmanager
-def _told_when_unreadable(path: Path) -> Iterator[None]:
+def _naming(path: Path) -> Iterator[None]:
+    """Let what cannot be read be an error about the data that names `path`."""
     try:
         yield
     except OSError as error:

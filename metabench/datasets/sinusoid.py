@@ -125,7 +125,6 @@ class Sinusoid(Dataset):
     def gather(self, draw: Draw, device: torch.device) -> Episodes:
         """Compute y in float64 and return float32 tensors."""
         amplitude, phase = draw["amplitude"][:, None, None], draw["phase"][:, None, None]
-
         return Episodes(
             support_x=_tensor(draw["support_x"], device),
             support_y=_tensor(amplitude * np.sin(draw["support_x"] - phase), device),

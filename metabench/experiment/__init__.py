@@ -1,7 +1,11 @@
 """The experiment: one fit and its cells, from seed to scores. `fit.py` has the whole of it on one
 page.
 
-`training.py` is the one outer loop, `evaluation.py` the one way to scores, `sources.py` what a fit
-is trained and tested on, `checkpoints.py` and `weights.py` what is kept of it, `measure.py` what it
-costs, `outcome.py` what it comes to. Nothing here knows records, runner or command line.
+Before: `parts.py` makes dataset, method and network, `streams.py` and `training_data.py` give what
+they are trained and tested on, `determinism.py` keeps numbers apart, `needs.py` takes the fits that
+one needs. Within: `training.py` is the one outer loop, `training_state.py` where it stands,
+`selection.py` which of its weights count; `predictions.py` and `evaluation.py` are the one way to
+scores. After: `checkpoints.py` and `weights.py` are what is kept, in `tensor_files.py`;
+`measure.py` is what it costs, `outcome.py` what it comes to. `returned/` checks what the classes of
+others give back. Nothing here knows records, runner or command line.
 """

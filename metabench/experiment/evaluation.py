@@ -4,7 +4,7 @@ through here."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,25 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from metabench.cells import BatchNormMode
-from metabench.datasets.images import ImageDataset
-from metabench.experiment.returned import (
-    broken,
-    checked_arrays,
-    checked_candidates,
-    checked_figure,
-    checked_metric,
-    checked_scores,
-)
+from metabench.experiment.predictions import EvaluationSet, predict_episodes
+from metabench.experiment.returned.both import checked_arrays, checked_figure
+from metabench.experiment.returned.datasets import checked_gathered, checked_metric
+from metabench.experiment.returned.methods import checked_candidates, checked_scores
 from metabench.experiment.scoring import Scores, Scoring
-from metabench.experiment.sources import EpisodeStream
 from metabench.methods.method import Method, State, task_losses
-from metabench.metrics import named_metric
-from metabench.tasks.episodes import Draw, Episodes
-
-EPISODES_AT_ONCE = 32
-EMBEDDED_EPISODES_AT_ONCE = 512
-IMAGES_AT_ONCE = 64
+from metabench.tasks.episodes import Draw
 
 
 @dataclass(frozen=True)
@@ -88,51 +76,38 @@ class Choice:
 def evaluate(
     method: Method,
     state: State,
-    stream: EpisodeStream,
-    episodes: int,
-    batch_norm: BatchNormMode | None,
-    device: torch.device,
+    on: EvaluationSet,
     *,
     point: int,
-    metric: str | None = None,
     every_metric: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Evaluation:
-    """Score `method` on the first `episodes` of `stream`.
+    """Score a method.
 
     Parameters
     ----------
     point
         Index in the method's curve of the step that counts, whose predictions are kept.
-    metric
-        Name of what `scores` are, after each number of steps; None for the dataset's own.
     every_metric
         Whether to score those by every metric for the kind of task.
+    progress
+        Takes how many episodes are done.
     """
     started, scoring = time.perf_counter(), 0.0
-    primary = named_metric(metric or stream.dataset.metric)
-    further = Scores(stream.dataset.kind) if every_metric else None
+    dataset, primary = on.stream.dataset, on.scored_by
+    further = Scores(dataset.kind) if every_metric else None
     scores, losses, truths, predictions, confidences = [], [], [], [], []
     done = 0
-    for predicted, query_y in _predictions(method, state, stream, episodes, batch_norm, device):
+    for predicted, query_y in predict_episodes(method, state, on):
         per_episode = primary.per_episode(predicted, query_y)
-        scores.append(checked_metric(stream.dataset, per_episode, predicted.shape[:2]).cpu())
-        losses.append(
-            torch.stack(
-                [task_losses(predicted[:, p], query_y) for p in range(predicted.shape[1])], 1
-            )
-            .double()
-            .cpu()
-        )
+        scores.append(checked_metric(dataset, per_episode, predicted.shape[:2]).cpu())
+        at_points = [task_losses(each, query_y) for each in predicted.unbind(1)]
+        losses.append(torch.stack(at_points, 1).double().cpu())
         at_point = predicted[:, point]
-        if query_y.is_floating_point():
-            predictions.append(at_point.flatten(1).cpu())
-            truths.append(query_y.flatten(1).cpu())
-        else:
-            label = at_point.argmax(-1, keepdim=True)
-            predictions.append(label.squeeze(-1).to(torch.int32).cpu())
-            confidences.append(at_point.softmax(-1).gather(-1, label).squeeze(-1).cpu())
-            truths.append(query_y.to(torch.int32).cpu())
+        prediction, truth, confidence = _answers(at_point, query_y)
+        predictions.append(prediction.cpu())
+        truths.append(truth.cpu())
+        confidences += [] if confidence is None else [confidence.cpu()]
         if further is not None:
             before = time.perf_counter()
             further.add(at_point, query_y)
@@ -145,33 +120,38 @@ def evaluate(
         truth=torch.cat(truths).numpy(),
         prediction=torch.cat(predictions).numpy(),
         confidence=torch.cat(confidences).numpy() if confidences else None,
-        draw=stream.draw(0, episodes),
-        seconds=(time.perf_counter() - started - scoring) / episodes,
+        draw=on.stream.draw(0, on.episodes),
+        seconds=(time.perf_counter() - started - scoring) / on.episodes,
         scoring=further.all() if further is not None else Scoring(),
     )
 
 
-def figures_of(
-    method: Method,
-    state: State,
-    stream: EpisodeStream,
-    episodes: int,
-    batch_norm: BatchNormMode | None,
-    device: torch.device,
-) -> dict[str, NDArray[np.generic]]:
+def _answers(scores: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Predictions and truths, ``[e, N*Q]`` each, from scores ``[e, N*Q, C]``; and, of labels, the
+    probabilities of those that are predicted."""
+    if y.is_floating_point():
+        return scores.flatten(1), y.flatten(1), None
+    label = scores.argmax(-1, keepdim=True)
+    confidence = scores.softmax(-1).gather(-1, label).squeeze(-1)
+    return label.squeeze(-1).to(torch.int32), y.to(torch.int32), confidence
+
+
+def figures_of(method: Method, state: State, on: EvaluationSet) -> dict[str, NDArray[np.generic]]:
     """Return what is kept of the test for the figures that the dataset and the method name, as
     ``FIGURE/PART``: predictions for a few of the episodes, after each number of steps."""
     kept: dict[str, NDArray[np.generic]] = {}
-    for owner in (stream.dataset, method):
+    dataset = on.stream.dataset
+    for owner in (dataset, method):
         figure = checked_figure(owner, owner.figure())
         if figure is None:
             continue
-        wanted = checked_arrays(owner, "figure", figure.select(stream.draw(0, episodes)))
-        shown = _shown(stream, wanted, device)
-        outputs = stream.shape.ways or shown.query_y.shape[-1]
+        wanted = checked_arrays(owner, "figure", figure.select(on.stream.draw(0, on.episodes)))
+        # not `checked_episodes`: they may have more queries than those of the stream
+        shown = checked_gathered(dataset, dataset.gather(wanted, on.device))
+        outputs = on.stream.shape.ways or shown.query_y.shape[-1]
         expected = (len(shown), len(method.curve), shown.query_y.shape[1], outputs)
         predicted = method.predict(
-            state, shown.support_x, shown.support_y, shown.query_x, batch_norm
+            state, shown.support_x, shown.support_y, shown.query_x, on.batch_norm
         )
         checked_scores(method, "predict", predicted, expected, shown.query_y.device)
         arrays = checked_arrays(owner, "figure", figure.keep(shown, predicted))
@@ -179,37 +159,14 @@ def figures_of(
     return kept
 
 
-def _shown(stream: EpisodeStream, draw: Draw, device: torch.device) -> Episodes:
-    """The episodes of a figure; they may have more queries than those of the stream."""
-    shown = stream.dataset.gather(draw, device)
-    if not isinstance(shown, Episodes):
-        raise broken(
-            stream.dataset,
-            "gather",
-            f"gave an object of type {type(shown).__name__}; expected Episodes",
-        )
-    return shown
-
-
-def choose(
-    method: Method,
-    state: State,
-    stream: EpisodeStream,
-    episodes: int,
-    batch_norm: BatchNormMode | None,
-    device: torch.device,
-    metric: str | None = None,
-) -> Choice:
+def choose(method: Method, state: State, on: EvaluationSet) -> Choice:
     """Settle on validation episodes what a method leaves open: its setting among `candidates`, and
-    the number of steps, by the metric of this name (None: the dataset's own). Ties go to the
-    first."""
-    sign = 1.0 if named_metric(metric or stream.dataset.metric).higher_is_better else -1.0
+    the number of steps. Ties go to the first."""
+    sign = 1.0 if on.scored_by.higher_is_better else -1.0
     best, best_value = None, -np.inf
     for candidate in checked_candidates(method):
         fixed = candidate.curve.index(candidate.test_steps)
-        result = evaluate(
-            candidate, state, stream, episodes, batch_norm, device, point=fixed, metric=metric
-        )
+        result = evaluate(candidate, state, on, point=fixed)
         scores, losses = result.scores.mean(0), result.losses.mean(0)
         usable = np.where(np.isfinite(scores) & np.isfinite(losses), sign * scores, -np.inf)
         point = int(usable.argmax()) if candidate.chooses_step else fixed
@@ -218,101 +175,3 @@ def choose(
             best = Choice(candidate, point, float(scores[point]), float(losses[point]))
     assert best is not None
     return best
-
-
-def _predictions(
-    method: Method,
-    state: State,
-    stream: EpisodeStream,
-    episodes: int,
-    batch_norm: BatchNormMode | None,
-    device: torch.device,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Scores ``[e, P, N*Q, C]`` and truths of a few episodes at a time."""
-    if (
-        method.embeds_images_alone
-        and isinstance(stream.dataset, ImageDataset)
-        and batch_norm in ("running", None)
-    ):
-        yield from _compare_embedded(method, state, stream, stream.dataset, episodes, device)
-        return
-    for start in range(0, episodes, EPISODES_AT_ONCE):
-        batch = stream.episodes(start, min(EPISODES_AT_ONCE, episodes - start), device)
-        predicted = method.predict(
-            state, batch.support_x, batch.support_y, batch.query_x, batch_norm
-        )
-        wanted = (
-            len(batch),
-            len(method.curve),
-            batch.query_y.shape[1],
-            stream.shape.ways or batch.query_y.shape[-1],
-        )
-        yield (
-            checked_scores(method, "predict", predicted, wanted, batch.query_y.device),
-            batch.query_y,
-        )
-
-
-@torch.no_grad()
-def _compare_embedded(
-    method: Method,
-    state: State,
-    stream: EpisodeStream,
-    dataset: ImageDataset,
-    episodes: int,
-    device: torch.device,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The same for embeddings that depend on the image alone: each image that is met is embedded
-    once."""
-    draws = [
-        stream.draw(start, min(EMBEDDED_EPISODES_AT_ONCE, episodes - start))
-        for start in range(0, episodes, EMBEDDED_EPISODES_AT_ONCE)
-    ]
-    met = np.unique(
-        np.concatenate([draw[part].ravel() for draw in draws for part in ("support", "query")])
-    )
-    embedded = torch.cat(
-        [
-            _embed(method, state, dataset.images(part, device))
-            for part in _portions(met, IMAGES_AT_ONCE)
-        ]
-    )
-    for draw in draws:
-        support, query = (
-            torch.from_numpy(np.searchsorted(met, draw[part])).to(device)
-            for part in ("support", "query")
-        )
-        ways = draw["classes"].shape[1]
-        support_y = (
-            torch.arange(ways, device=device)
-            .repeat_interleave(support.shape[1] // ways)
-            .repeat(len(support), 1)
-        )
-        scores = method.compare(state, embedded[support], support_y, embedded[query])
-        query_y = torch.from_numpy(draw["query_y"]).to(device)
-        yield (
-            checked_scores(
-                method, "compare", scores, (*query_y.shape, ways), query_y.device
-            ).unsqueeze(1),
-            query_y,
-        )
-
-
-def _embed(method: Method, state: State, images: Tensor) -> Tensor:
-    embedded = method.embed(state, images)
-    if not isinstance(embedded, Tensor) or embedded.dim() < 2 or len(embedded) != len(images):
-        given = (
-            f"a tensor of shape {list(embedded.shape)}"
-            if isinstance(embedded, Tensor)
-            else f"an object of type {type(embedded).__name__}"
-        )
-        raise broken(
-            method,
-            "embed",
-            f"gave {given} for {len(images)} images; expected a row of features for each",
-        )
-    return embedded
-
-
-def _portions(indices: NDArray[np.int64], size: int) -> Sequence[NDArray[np.int64]]:
-    return [indices[start : start + size] for start in range(0, len(indices), size)]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from metabench.cells import TRANSDUCTIVE, Cell, Fit
 from metabench.experiment.evaluation import Choice, Evaluation
 from metabench.experiment.measure import typical, warm_up
-from metabench.experiment.returned import checked_weights
-from metabench.experiment.training_state import Training
+from metabench.experiment.returned.methods import checked_weights
+from metabench.experiment.training_result import Training
 from metabench.methods.method import Method, State
 from metabench.metrics import Metric
 from metabench.stats.intervals import t_interval
@@ -39,8 +39,15 @@ def result_of(
     higher_is_better: bool,
 ) -> dict[str, Any]:
     """The reproducible part. A fit that diverged, or a test with scores that are no numbers, scores
-    what a guess would (regression: nothing). `metric` is that of the test; `higher_is_better` is of
-    validation."""
+    what a guess would (regression: nothing).
+
+    Parameters
+    ----------
+    metric
+        That of the test.
+    higher_is_better
+        Which way validation goes.
+    """
     fit, at = cell.fit, cell.evaluate
     result: dict[str, Any] = {
         "outcome": "diverged",

@@ -14,8 +14,9 @@ from metabench.cells import Train, Validate
 from metabench.experiment.checkpoints import Checkpoint
 from metabench.experiment.evaluation import Choice
 from metabench.experiment.measure import Stopwatch
-from metabench.experiment.returned import checked_step
-from metabench.experiment.training_state import Training, TrainingState
+from metabench.experiment.returned.methods import checked_step
+from metabench.experiment.training_result import Training
+from metabench.experiment.training_state import TrainingState
 from metabench.methods.method import Method, Moment, State
 
 READ_EVERY = {"cuda": 50}

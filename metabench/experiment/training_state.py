@@ -4,11 +4,9 @@ and how that is saved and restored."""
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -17,123 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from metabench.cells import Validate
-from metabench.experiment.checkpoints import Checkpoint, shapes_of
-from metabench.experiment.evaluation import Choice
+from metabench.experiment.checkpoints import Checkpoint
+from metabench.experiment.selection import Selection
+from metabench.experiment.training_result import Training
 from metabench.methods.method import State
 from metabench.tasks.random_streams import global_states, set_global_states
-
-STOPPED = ("untrained", "budget", "patience", "diverged")
-"""Why a training ended, or that it never began."""
-
-
-@dataclass
-class Training:
-    """What a training left behind, besides the weights in `state`.
-
-    Attributes
-    ----------
-    loss, score
-        Of every iteration up to the first that is not finite.
-    stopped
-        ``budget``, ``patience``, ``diverged``, or ``untrained``.
-    validated, validation_score, validation_loss
-        The validation curve.
-    best_iteration
-        The one whose weights were selected; 0 before any training.
-    seconds
-        Of every iteration, drawing its episodes included, validation not.
-    total_seconds, validation_seconds
-        Of all of it but its checkpoints, and of validation alone.
-    resumed
-        Iterations that were done when an interrupted training went on, once for each time.
-    """
-
-    loss: list[float] = field(default_factory=list)
-    score: list[float] = field(default_factory=list)
-    stopped: str = "untrained"
-    validated: list[int] = field(default_factory=list)
-    validation_score: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
-    best_iteration: int = 0
-    seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    total_seconds: float = 0.0
-    validation_seconds: float = 0.0
-    resumed: list[int] = field(default_factory=list)
-
-    @property
-    def iterations(self) -> int:
-        """Iterations done."""
-        return len(self.loss)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same as a file can hold it: what is of every iteration and validation in tensors, the
-        rest as it is."""
-        return {
-            **vars(self),
-            **{
-                name: torch.tensor(getattr(self, name), dtype=kind)
-                for name, kind in _CURVES.items()
-            },
-        }
-
-    @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> Training:
-        """What `as_dict` gave.
-
-        Raises
-        ------
-        ValueError
-            No training leaves that behind.
-        """
-        _refuse_impossible(saved)
-        lists = {name: saved[name].tolist() for name in _CURVES if name != "seconds"}
-        known = {each.name: saved[each.name] for each in fields(cls)}
-        return cls(**{**known, **lists, "seconds": saved["seconds"].numpy()})
-
-
-_OF_EVERY_ITERATION, _OF_EVERY_VALIDATION = (
-    ("loss", "score", "seconds"),
-    ("validation_score", "validation_loss", "validated"),
-)
-_CURVES = {
-    **dict.fromkeys((*_OF_EVERY_ITERATION, *_OF_EVERY_VALIDATION), torch.float64),
-    "validated": torch.int64,
-}
-"""What there is one number of for each iteration or validation, and its type in a file."""
-
-
-def _refuse_impossible(saved: Mapping[str, Any]) -> None:
-    """See that what a file says of a training can be: everything that follows computes with it."""
-    fits = all(
-        isinstance(saved[name], Tensor) and (saved[name].dim(), saved[name].dtype) == (1, kind)
-        for name, kind in _CURVES.items()
-    )
-    fits = fits and all(
-        len({len(saved[name]) for name in together}) == 1
-        for together in (_OF_EVERY_ITERATION, _OF_EVERY_VALIDATION)
-    )
-    done = len(saved["loss"]) if fits else 0
-
-    def is_iteration(value: Any) -> bool:
-        return type(value) is int and 0 <= value <= done
-
-    fits = fits and type(saved["resumed"]) is list
-    fits = fits and all(
-        map(
-            is_iteration,
-            (
-                *saved["validated"].tolist(),
-                *saved["resumed"],
-                saved["best_iteration"],
-            ),
-        )
-    )
-    seconds = (saved["validation_seconds"], saved["total_seconds"])
-    fits = fits and all(
-        type(value) is float and math.isfinite(value) and value >= 0 for value in seconds
-    )
-    if not fits or saved["stopped"] not in STOPPED:
-        raise ValueError("its training is none")
 
 
 class TrainingState:
@@ -196,7 +82,7 @@ class TrainingState:
             checkpoint.refuse(error)
             return False
         result.resumed.append(result.iterations)
-        checkpoint.tell_resumed(result.iterations)
+        checkpoint.note_resumed(result.iterations)
         self.result, self.selection = result, selection
         return True
 
@@ -264,57 +150,3 @@ class Clock:
         started = time.perf_counter()
         yield
         self._zero += time.perf_counter() - started
-
-
-class Selection:
-    """Which weights go to test, and when to stop early: decided on validation alone."""
-
-    def __init__(
-        self, result: Training, state: State, validate: Validate, higher_is_better: bool
-    ) -> None:
-        self._result = result
-        self._state = state
-        self._validate = validate
-        self._sign = 1.0 if higher_is_better else -1.0
-        self._best = -math.inf
-        self._weights: dict[str, Tensor] | None = None
-        self._without_gain = 0
-
-    def look(self, iteration: int, seen: Choice) -> bool:
-        """Take note of one validation; return whether patience has run out."""
-        result = self._result
-        value = (
-            self._sign * seen.score
-            if math.isfinite(seen.score) and math.isfinite(seen.loss)
-            else -math.inf
-        )
-        result.validated.append(iteration)
-        result.validation_score.append(seen.score)
-        result.validation_loss.append(seen.loss)
-        if value > self._best:
-            self._best, self._without_gain = value, 0
-            if self._validate.select == "best":
-                result.best_iteration = iteration
-                self._weights = copy.deepcopy(self._state.state_dict())
-        else:
-            self._without_gain += 1
-        return self._validate.patience is not None and self._without_gain >= self._validate.patience
-
-    def as_dict(self) -> dict[str, Any]:
-        """What it knows, as a file can hold it."""
-        return {"best": self._best, "weights": self._weights, "without_gain": self._without_gain}
-
-    def restore_from(self, saved: Mapping[str, Any]) -> None:
-        """Go on from what `as_dict` gave, or raise whatever comes of it."""
-        best, weights, without_gain = saved["best"], saved["weights"], saved["without_gain"]
-        misfit = weights is not None and shapes_of(weights) != shapes_of(self._state.state_dict())
-        if misfit or type(best) is not float or type(without_gain) is not int:
-            raise ValueError("its selection is none")
-        self._best, self._weights, self._without_gain = best, weights, without_gain
-
-    def restore(self) -> None:
-        """Give the state the selected weights: the last ones where none are better than others."""
-        if self._weights is not None:
-            self._state.load_state_dict(self._weights)
-        else:
-            self._result.best_iteration = self._result.iterations

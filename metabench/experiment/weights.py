@@ -14,9 +14,10 @@ from typing import Any
 
 from torch import Tensor
 
-from metabench.experiment import checkpoints
-from metabench.experiment.checkpoints import Checkpoint, Cost, Origin, Tell
-from metabench.experiment.training_state import Training
+from metabench.experiment import tensor_files
+from metabench.experiment.checkpoints import Checkpoint, Cost, Origin
+from metabench.experiment.tensor_files import Warn
+from metabench.experiment.training_result import Training
 from metabench.io.shapes import absent, misshapen
 from metabench.io.untrusted import impossible
 from metabench.methods.method import State
@@ -63,12 +64,12 @@ class Keeping:
         """Where the weights of the fit with this id lie, or will."""
         return None if self.weights is None else weights_path(self.weights, fit)
 
-    def checkpoint(self, origin: Origin, cost: Callable[[], Cost], tell: Tell) -> Checkpoint | None:
+    def checkpoint(self, origin: Origin, cost: Callable[[], Cost], warn: Warn) -> Checkpoint | None:
         """The checkpoint of a training, which has cost so much so far."""
         if self.checkpoints is None or not self.every:
             return None
         path = self.checkpoints / f"{origin.fit}.safetensors"
-        return Checkpoint(path, origin, self.every, cost, tell)
+        return Checkpoint(path, origin, self.every, cost, warn)
 
 
 NOTHING_KEPT = Keeping()
@@ -110,47 +111,47 @@ def keep_weights(path: Path, state: State, trained: Trained, origin: Origin) -> 
         The disk is full, or the folder cannot be written.
     """
     tensors: dict[str, Tensor] = dict(state.state_dict())
-    training = checkpoints.pack(trained.training.as_dict(), CURVES, tensors)
+    training = tensor_files.pack(trained.training.as_dict(), CURVES, tensors)
     facts = {
         "origin": asdict(origin),
         "training": training,
         "cost": asdict(trained.cost),
         "workers": trained.workers,
     }
-    checkpoints.write(path, facts, tensors)
+    tensor_files.write(path, facts, tensors)
 
 
 def find_weights(
-    path: Path, state: State, origin: Origin, tell: Tell, *, any_conditions: bool = False
+    path: Path, state: State, origin: Origin, warn: Warn, *, any_conditions: bool = False
 ) -> Trained | None:
     """Give `state` the weights of a file, and return the training they come from; None where there
     are none that would be made here and now.
 
     Parameters
     ----------
-    tell
+    warn
         Takes why a file that is there is not used.
     any_conditions
         Take those made under other conditions, too; on other data never.
     """
-    found = checkpoints.read(path, tell)
+    found = tensor_files.read(path, warn)
     if found is None or not origin.gives(found[0], any_conditions=any_conditions):
         return None
     facts, tensors = found
     weights = {
         name: tensor for name, tensor in tensors.items() if not name.startswith(f"{CURVES}/")
     }
-    if checkpoints.shapes_of(weights) != checkpoints.shapes_of(state.state_dict()):
+    if tensor_files.shapes_of(weights) != tensor_files.shapes_of(state.state_dict()):
         return None
     try:
-        training = Training.from_dict(checkpoints.unpack(facts["training"], tensors))
+        training = Training.from_dict(tensor_files.unpack(facts["training"], tensors))
         if misshapen(facts, _FACTS) or absent(facts, _FACTS) or impossible(facts["origin"]):
             raise ValueError("its facts are not as they should be")
         trained = Trained(
             training, Cost.of(facts["cost"]), facts["workers"], facts["origin"]["provenance"]
         )
     except Exception as error:  # written by other sources and taken on demand, or crafted
-        checkpoints.tell_of_damage(path, error, tell)
+        tensor_files.warn_of_damage(path, error, warn)
         return None
     state.load_state_dict(weights)
     return trained
@@ -161,7 +162,7 @@ def has_weights(
 ) -> bool:
     """Whether `find_weights` will find some, judged by the first bytes of the file; data and damage
     show only when it is read."""
-    facts = checkpoints.read_facts(path)
+    facts = tensor_files.read_facts(path)
     made = facts.get("origin") if facts else None
     data = made.get("data") if isinstance(made, dict) else None
     return facts is not None and Origin(fit, data, {"conditions": conditions}).gives(

@@ -42,9 +42,11 @@ class Images(Figure):
         return {name: values[:EPISODES] for name, values in draw.items()}
 
     def keep(self, episodes: Episodes, predicted: Tensor) -> dict[str, Array]:
-        """The first images of each class, small, of as many episodes as fit and of one at least:
-        ``support_x`` and ``query_x`` as uint8 ``[e, n, H, W, C]``, and as prediction the class,
-        ``[e, P, n]``."""
+        """The first images of each class, small, of as many episodes as fit and of one at least.
+
+        ``support_x`` and ``query_x`` are uint8 ``[e, n, H, W, C]``, a prediction is the class,
+        ``[e, P, n]``.
+        """
         import torch
 
         episode = torch.arange(len(episodes), device=predicted.device).unsqueeze(1)

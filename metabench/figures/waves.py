@@ -78,14 +78,14 @@ class Waves(Figure):
 
     def legend(self, canvas: Canvas) -> str:
         """What each line is."""
-        told = (
+        entries = (
             (canvas.line(), "true curve"),
             (canvas.symbol("M6 3a3 3 0 1 0 .001 0z"), "points to learn from"),
             (canvas.line("1.5 2.5"), "prediction before adaptation"),
             (canvas.line("6 3"), "after one step"),
             (canvas.line("", 2.6), "after the step that counts"),
         )
-        lines = " ".join(f"<span>{mark} {words}</span>" for mark, words in told)
+        lines = " ".join(f"<span>{mark} {words}</span>" for mark, words in entries)
         return f'<span class="lines">{lines}</span>'
 
     def draw(self, canvas: Canvas, kept: Sequence[Kept]) -> Iterator[Drawing]:
@@ -95,7 +95,7 @@ class Waves(Figure):
             return
         limits = _limits(kept[0])
         for one in kept:
-            # a method that is told more has further columns after the one that all have
+            # privileged inputs have further columns after the one that all have
             if np.array_equal(one["query_x"][:, :, 0], plain[0]["query_x"][:, :, 0]):
                 yield _drawing(canvas, one, limits)
 
@@ -114,13 +114,13 @@ def _drawing(canvas: Canvas, one: Kept, limits: Sequence[tuple[float, float]]) -
             ax.set_ylim(*limits[wave])
             canvas.scale(ax, "x", False, 3)
             canvas.scale(ax, "y", False, 3)
-        told = _told([one.steps[at] for at, _ in reversed(steps)])
+        caption = _after([one.steps[at] for at, _ in reversed(steps)])
         described = (
             f"{shown} test episodes: the true curve, {one['support_x'].shape[1]} given points, "
-            f"and the prediction {told}"
+            f"and the prediction {caption}"
         )
         title = f"Predictions of {canvas.name(one.group)}, {canvas.title}"
-        return Drawing(one.group, told, canvas.svg(figure, one.group, title, described))
+        return Drawing(one.group, caption, canvas.svg(figure, one.group, title, described))
 
 
 def _wave(
@@ -149,7 +149,7 @@ def _limits(one: Kept) -> list[tuple[float, float]]:
     return limits
 
 
-def _told(steps: Sequence[int]) -> str:
+def _after(steps: Sequence[int]) -> str:
     """`after 0, 1 and 5 steps`."""
     if len(steps) > 1:
         *first, last = (str(step) for step in steps)

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Annotated
-
-from annotated_types import Ge, Le
 
 from metabench.methods.gradient_based import GradientBasedMethod
 from metabench.methods.method import Method, Moment, State
 from metabench.methods.update_rules import PlainAdam, PlainSGD, Rule
-
-Steps = Annotated[int, Ge(0), Le(10_000)]
 
 
 class FineTuningMethod(GradientBasedMethod):

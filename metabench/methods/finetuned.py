@@ -12,8 +12,7 @@ from annotated_types import MinLen
 from torch import nn
 
 from metabench.cells import BatchNormMode
-from metabench.methods.fine_tuning import Steps
-from metabench.methods.gradient_based import Adapted
+from metabench.methods.gradient_based import Adapted, Steps
 from metabench.methods.method import Finished, State
 from metabench.methods.pretrained import Pretrained
 from metabench.methods.supervised import SupervisedMethod

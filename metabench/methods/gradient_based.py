@@ -6,8 +6,9 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from metabench.cells import BatchNormMode
@@ -15,6 +16,10 @@ from metabench.methods.inner_loop import descend, scores_along, support_loss
 from metabench.methods.method import Method, Moment, State
 from metabench.methods.outputs import Weights, per_task, query_scores
 from metabench.methods.update_rules import Rule
+
+Steps = Annotated[int, Ge(0), Le(10_000)]
+TrainingSteps = Annotated[int, Ge(1), Le(10_000)]
+"""Numbers of steps of adaptation: in test, and in training, which takes one at least."""
 
 Adapted = Literal["head", "all"]
 PartName = Literal["body", "head"]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
-from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from metabench.cells import BatchNormMode, TrainBatchNormMode
-from metabench.methods.gradient_based import GradientBasedMethod, part
+from metabench.methods.gradient_based import GradientBasedMethod, Steps, TrainingSteps, part
 from metabench.methods.inner_loop import MetaGradient, descend, meta_gradient, support_loss
 from metabench.methods.method import Moment, State, StepResult, adam, outer_step
 from metabench.methods.outputs import Weights
@@ -53,9 +52,9 @@ class MAML(GradientBasedMethod):
         """
 
         inner_lr: Rate = 0.01
-        inner_steps: Annotated[int, Ge(1), Le(10_000)] = 1
-        test_steps: Annotated[int, Ge(0), Le(10_000)] | None = None
-        curve: tuple[Annotated[int, Ge(0), Le(10_000)], ...] = ()
+        inner_steps: TrainingSteps = 1
+        test_steps: Steps | None = None
+        curve: tuple[Steps, ...] = ()
         outer_lr: Rate = 1e-3
         clip: Rate | None = None
         train_batch_norm: TrainBatchNormMode = "query"

@@ -288,7 +288,7 @@ def adam(parameters: Any, lr: float) -> torch.optim.Adam:
 def outer_step(state: State, lr: float) -> None:
     """Let the outer optimiser move the weights by the gradients they hold, at this rate, and drop
     the gradients."""
-    assert state.optimizer is not None
+    assert state.optimizer is not None, "the State has no optimizer, and a step is to be taken"
     for group in state.optimizer.param_groups:
         group["lr"] = lr
     state.optimizer.step()

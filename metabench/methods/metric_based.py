@@ -23,6 +23,7 @@ from metabench.methods.method import (
 from metabench.methods.outputs import query_outputs, support_outputs
 from metabench.models.layers import normalising
 from metabench.models.model import Model
+from metabench.registry.promises import broken, seen
 from metabench.registry.settings import Rate
 from metabench.tasks.episodes import Episodes, Task
 
@@ -99,7 +100,7 @@ class MetricMethod(Method):
         return MetricState(model, self.comparison(model, task), self.settings.outer_lr)
 
     def step(self, state: State, batch: Episodes, moment: Moment) -> StepResult:
-        assert isinstance(state, MetricState)
+        assert isinstance(state, MetricState), "init gave another State than a MetricState"
         losses, scores = [], []
         for i in range(len(batch)):  # each episode is normalised by itself
             episode = batch[i : i + 1]
@@ -111,6 +112,8 @@ class MetricMethod(Method):
                 track=True,
             )
             outputs = self.compare(state, support_z, episode.support_y, query_z)
+            if moment.iteration == 0:  # once is enough: on a GPU, looking at labels means waiting
+                _refuse_other(self, outputs, episode)
             loss = self.losses(outputs, episode.query_y).mean()
             (loss / len(batch)).backward()
             losses.append(loss.detach())
@@ -127,7 +130,7 @@ class MetricMethod(Method):
         query_x: Tensor,
         batch_norm: BatchNormMode | None,
     ) -> Tensor:
-        assert isinstance(state, MetricState)
+        assert isinstance(state, MetricState), "init gave another State than a MetricState"
         scores = []
         for s, y, q in zip(support_x.split(1), support_y.split(1), query_x.split(1), strict=True):
             support_z, query_z = _embed_episode(state.model, s, q, batch_norm, track=False)
@@ -149,6 +152,14 @@ def embedding_shape(body: nn.Module, task: Task) -> torch.Size:
     with normalising(body, "running"):
         embedding: Tensor = body(like.new_zeros(1, *task.input_shape))
     return embedding.shape[1:]
+
+
+def _refuse_other(method: MetricMethod, scores: Tensor, episode: Episodes) -> None:
+    """Refuse what is not a score for each query and class: torch would blame nobody, or take it."""
+    wanted = (*episode.query_y.shape, int(episode.support_y.max()) + 1)
+    if not isinstance(scores, Tensor) or scores.shape != wanted or not scores.is_floating_point():
+        why = f"gave {seen(scores)}; expected real numbers of shape {list(wanted)}"
+        raise broken(method, "compare", why)
 
 
 def _embed_episode(

@@ -12,8 +12,8 @@ from annotated_types import MinLen
 from torch import Tensor, nn
 
 from metabench.cells import BatchNormMode
-from metabench.methods.fine_tuning import FineTuningMethod, Steps
-from metabench.methods.gradient_based import Adapted, part
+from metabench.methods.fine_tuning import FineTuningMethod
+from metabench.methods.gradient_based import Adapted, Steps, part
 from metabench.methods.method import Method, State
 from metabench.methods.outputs import Weights
 from metabench.methods.supervised import SupervisedMethod

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from metabench.cells import BatchNormMode
-from metabench.methods.gradient_based import GradientBasedMethod
+from metabench.methods.gradient_based import GradientBasedMethod, Steps, TrainingSteps
 from metabench.methods.inner_loop import descend
 from metabench.methods.method import Moment, State, StepResult, batch_score, task_losses
 from metabench.methods.outputs import Weights, chunks
@@ -28,7 +28,6 @@ BETA2, EPSILON = 0.999, 1e-8
 FLAT = "weights"
 """All weights of a network in one row: the inner loop is of many small steps."""
 
-Steps = Annotated[int, Ge(0), Le(10_000)]
 BatchSize = Annotated[int, Ge(1), Le(1_000_000)]
 
 
@@ -116,7 +115,7 @@ class Reptile(GradientBasedMethod):
 
         inner_optimizer: Literal["adam", "sgd"] = "adam"
         inner_lr: Rate = 1e-3
-        inner_steps: Annotated[int, Ge(1), Le(10_000)] = 5
+        inner_steps: TrainingSteps = 5
         inner_batch: BatchSize = 10
         test_steps: Steps = 50
         test_batch: BatchSize | None = None

@@ -10,7 +10,8 @@ from annotated_types import MinLen
 from torch import nn
 
 from metabench.cells import BatchNormMode
-from metabench.methods.fine_tuning import FineTuningMethod, Steps
+from metabench.methods.fine_tuning import FineTuningMethod
+from metabench.methods.gradient_based import Steps
 from metabench.methods.method import State
 from metabench.registry.settings import Rate
 from metabench.tasks.episodes import Task

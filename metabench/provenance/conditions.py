@@ -120,8 +120,8 @@ def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
     `metabench/methods/maml.py changed`."""
     if recorded.get(DIGEST) == now.get(DIGEST):
         return []
-    told = list(_differences(recorded, now))
-    return told or ["conditions"]
+    found = list(_differences(recorded, now))
+    return found or ["conditions"]
 
 
 def differing_conditions(
@@ -139,16 +139,16 @@ def differing_conditions(
         Conditions of the cell, of its fit, and by their roles of the fits whose weights that takes.
     """
     made_on = record["provenance"]
-    told = differences(made_on.get("conditions") or {}, now)
+    found = differences(made_on.get("conditions") or {}, now)
     if made_on.get("training_conditions"):
-        told += differences(made_on["training_conditions"], of_fit)
+        found += differences(made_on["training_conditions"], of_fit)
     taken = made_on.get("needs") or {}
-    told += [
+    found += [
         f"the weights of its {role}"
         for role, conditions_now in of_needs.items()
         if role in taken and taken[role].get(DIGEST) != conditions_now[DIGEST]
     ]
-    return tuple(dict.fromkeys(told))
+    return tuple(dict.fromkeys(found))
 
 
 def counted(causes: Iterable[Iterable[str]]) -> list[str]:
@@ -169,7 +169,7 @@ def _differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Iterato
         elif name == "packages":
             yield from _differences(then or {}, here or {})
         else:
-            yield f"{name} {_told(then)} -> {_told(here)}"
+            yield f"{name} {_in_words(then)} -> {_in_words(here)}"
 
 
 def _changed_files(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
@@ -185,5 +185,5 @@ def _changed_files(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[
             yield f"{file} changed"
 
 
-def _told(value: Any) -> str:
+def _in_words(value: Any) -> str:
     return some(map(str, value)) if isinstance(value, list) else str(value)

@@ -84,8 +84,8 @@ def cpu_name() -> str:
 def gpu() -> dict[str, str | None]:
     """Name of the first GPU and version of its driver, from `nvidia-smi`; both None where there is
     none."""
-    told = _output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
-    name, _, driver = (told or "").partition("\n")[0].partition(", ")
+    output = _output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+    name, _, driver = (output or "").partition("\n")[0].partition(", ")
     return {"gpu": name or None, "driver": driver or None}
 
 

@@ -1,22 +1,19 @@
 """Which sources a fit uses, and what they say: the modules that its parts import, one after the
 other, and a digest of each over its syntax tree.
 
-Nothing is imported to find out. Comments, docstrings and the words of what is raised shape no
-number, and do not count; a module that another one imports within a function does.
+Nothing is imported to find out. A module that another one imports within a function counts too;
+what of a source counts is the business of `syntax`.
 """
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import importlib.util
-import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+
+from metabench.provenance.syntax import Import, Source, digest_of, read_source
 
 OWN = "metabench"
 PAGE = f"{OWN}.experiment.fit"
@@ -28,14 +25,16 @@ HARMLESS = {
     f"{OWN}.claims": "what is made of numbers",
     f"{OWN}.errors": "what is told of errors",
     f"{OWN}.experiment.measure": "time and memory",
-    f"{OWN}.experiment.returned": "checks what plugins return, and changes nothing",
+    f"{OWN}.experiment.returned.*": "checks what plugins return, and changes nothing",
     f"{OWN}.quantities": "what is made of numbers",
     f"{OWN}.io.*": "files, and what is read from them within bounds",
     f"{OWN}.provenance.*": "where numbers come from",
     f"{OWN}.records.*": "the format of what is kept",
-    f"{OWN}.registry": "names of classes",
+    f"{OWN}.registry": "classes by their names",
     f"{OWN}.registry.blame": "whose fault an error is",
+    f"{OWN}.registry.catalogue": "names of classes",
     f"{OWN}.registry.contract": "what a class must have",
+    f"{OWN}.registry.promises": "how a fault is worded",
     f"{OWN}.stats": "names of statistics; those that a fit uses count as modules of their own",
     f"{OWN}.stats.comparison": "statistics over runs",
     f"{OWN}.stats.contrasts": "statistics over runs",
@@ -54,42 +53,9 @@ HARMLESS = {
 }
 """Modules that fits load and that shape no number, and why; `.*` is a package with all in it."""
 
-DIGITS = 12
-"""Hex digits of a file's digest."""
-
-_DATA = re.compile(r"[\w.-]{1,80}\.(?:json|csv|txt|toml)")
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 _PACKAGE = "__init__.py"
-
-Stamp = tuple[int, int]
-
-
-class Import(NamedTuple):
-    """One import statement: `from module import names`, `level` packages further up."""
-
-    level: int
-    module: str
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Source:
-    """What a module's source says.
-
-    Attributes
-    ----------
-    digest
-        Of its syntax tree.
-    imports
-        Its import statements.
-    data
-        Names of data files that stand in it.
-    """
-
-    digest: str
-    imports: tuple[Import, ...]
-    data: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -140,14 +106,22 @@ def is_harmless(module: str) -> bool:
 
 def hold_imported() -> None:
     """Keep what the sources of this package's modules say that this process has imported by now,
-    for it and its children: an edit after that changes nothing of what they run."""
-    for name in [name for name in sys.modules if name.startswith(OWN)]:
-        file = getattr(sys.modules[name], "__file__", None)
-        if file and name not in _held and name.partition(".")[0] == OWN and not is_harmless(name):
-            _held[name] = (Path(file), _read(Path(file)))
+    for it and its children: an edit after that changes nothing of what they run.
+
+    Raises
+    ------
+    OSError
+        A source cannot be read.
+    """
+    for name, module in list(sys.modules.items()):
+        if name in _held or name.partition(".")[0] != OWN or is_harmless(name):
+            continue
+        if file := getattr(module, "__file__", None):
+            _held[name] = (Path(file), read_source(Path(file)))
 
 
 _held: dict[str, tuple[Path, Source]] = {}
+"""Module → its file, and what that said when the module had been imported."""
 
 
 class _Walk:
@@ -172,13 +146,13 @@ class _Walk:
             if is_harmless(name) or (file := self._file(name)) is None:
                 continue
             waiting += name.rpartition(".")[:1] if "." in name else ()
-            source = _held[name][1] if name in _held else _read(file)
+            source = _held[name][1] if name in _held else read_source(file)
             is_package = file.name == _PACKAGE
-            told = name.replace(".", "/")
-            self.files[f"{told}/__init__.py" if is_package else f"{told}.py"] = source.digest
-            folder = told if is_package else told.rpartition("/")[0]
+            path = name.replace(".", "/")
+            self.files[f"{path}/{_PACKAGE}" if is_package else f"{path}.py"] = source.digest
+            folder = path if is_package else path.rpartition("/")[0]
             for data in _beside(file, source.data):
-                self.files[f"{folder}/{data}".lstrip("/")] = _digest_of(file.parent / data)
+                self.files[f"{folder}/{data}".lstrip("/")] = digest_of(file.parent / data)
             for found in _absolute(source.imports, name, is_package):
                 if self._is_followed(found):
                     waiting.append(found)
@@ -253,110 +227,3 @@ def _beside(file: Path, names: Iterable[str]) -> Iterator[str]:
     for name in names:
         found = [file.parent / name, *file.parent.glob(f"*/{name}")]
         yield from (path.relative_to(file.parent).as_posix() for path in found if path.is_file())
-
-
-def _stamp(file: Path) -> Stamp:
-    found = file.stat()
-    return found.st_mtime_ns, found.st_size
-
-
-def _read(file: Path) -> Source:
-    return _read_at(file, _stamp(file))
-
-
-@lru_cache(maxsize=4096)
-def _read_at(file: Path, stamp: Stamp) -> Source:
-    """The source as it is in this state of its file; one that is no Python counts by its bytes."""
-    content = file.read_bytes()
-    reader = _Reader()
-    try:
-        reader.read(ast.parse(content))
-    except (SyntaxError, ValueError, RecursionError):
-        return Source(_short_digest(content), (), ())
-    text = "".join(reader.text).encode()
-    return Source(_short_digest(text), tuple(reader.imports), tuple(sorted(reader.data)))
-
-
-def _digest_of(file: Path) -> str:
-    return _digest_at(file, _stamp(file))
-
-
-@lru_cache(maxsize=4096)
-def _digest_at(file: Path, stamp: Stamp) -> str:
-    return _short_digest(file.read_bytes())
-
-
-def _short_digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:DIGITS]
-
-
-class _Reader:
-    """Reads a syntax tree: what it says, in one form under every version of Python, and what is
-    imported in it.
-
-    What is empty, where something stands and how it was written is left out: new versions of Python
-    add fields of these kinds.
-    """
-
-    def __init__(self) -> None:
-        self.text: list[str] = []
-        self.imports: list[Import] = []
-        self.data: set[str] = set()
-
-    def read(self, node: ast.AST, *, raised: bool = False) -> None:
-        """Read a node and all below it; of what is `raised` the words do not count."""
-        match node:
-            case ast.Import():
-                self.imports += [Import(0, alias.name, ()) for alias in node.names]
-            case ast.ImportFrom():
-                names = tuple(alias.name for alias in node.names)
-                self.imports.append(Import(node.level, node.module or "", names))
-            case ast.Raise():
-                raised = True
-            case ast.JoinedStr() if raised:
-                return
-            case ast.Constant(value=str(text)):
-                if raised:
-                    return
-                if _DATA.fullmatch(text):
-                    self.data.add(text)
-        self.text.append(f"{type(node).__name__}(")
-        for name in node._fields:
-            if name not in _UNREAD and (value := getattr(node, name, None)) is not None:
-                self._read_field(name, value, raised)
-        self.text.append(")")
-
-    def _read_field(self, name: str, value: object, raised: bool) -> None:
-        if isinstance(value, list):
-            if items := list(_telling(value)):
-                self.text.append(f"{name}=[")
-                for item in items:
-                    self._read_value(item, raised)
-                self.text.append("]")
-        else:
-            self.text.append(f"{name}=")
-            self._read_value(value, raised)
-
-    def _read_value(self, value: object, raised: bool) -> None:
-        if isinstance(value, ast.AST):
-            self.read(value, raised=raised)
-        else:  # ascii: what is printable depends on the version
-            is_long = type(value) is int and value.bit_length() > _LONG
-            self.text.append(f"{value:x}," if is_long else f"{value!a},")
-
-
-_UNREAD = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
-_LONG = 10_000
-"""Bits of a number that is not written in decimal digits: Python refuses thousands of those."""
-
-
-def _telling(items: Iterable[object]) -> Iterator[object]:
-    """The items of a list without docstrings, `pass`, and imports for a type checker alone."""
-    for item in items:
-        match item:
-            case ast.Expr(value=ast.Constant(value=str())) | ast.Pass():
-                pass
-            case ast.If(test=ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
-                yield from _telling(item.orelse)
-            case _:
-                yield item

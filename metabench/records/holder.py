@@ -29,24 +29,24 @@ def write_holder(folder: Path, since: str, fits: Sequence[str]) -> None:
     UnwritableError
         The folder cannot be written.
     """
-    told = {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "fits": fits}
-    write_text(folder / NAME, json.dumps(told), durable=False)
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "fits": fits}
+    write_text(folder / NAME, json.dumps(holder), durable=False)
 
 
 def read_holder(folder: Path) -> dict[str, Any] | None:
     """Who is at work: pid, host, since, fits. None where nobody is, or where a run on this host has
     died."""
     try:
-        told, _ = read_json(folder / NAME, _SIZE)
-        if misshapen(told, HOLDER) or absent(told, HOLDER) or told["pid"] < 1:
+        holder, _ = read_json(folder / NAME, _SIZE)
+        if misshapen(holder, HOLDER) or absent(holder, HOLDER) or holder["pid"] < 1:
             return None
-        if told["host"] == socket.gethostname():
-            os.kill(told["pid"], 0)
+        if holder["host"] == socket.gethostname():
+            os.kill(holder["pid"], 0)
     except PermissionError:  # it lives, and is another user's
         pass
     except (OSError, ValueError, OverflowError):
         return None
-    return dict(told)
+    return dict(holder)
 
 
 def delete_holder(folder: Path) -> None:

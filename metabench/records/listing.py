@@ -55,21 +55,7 @@ def read_cells(folder: Path) -> dict[str, Any]:
     seal = described.pop(SEAL, None)
     if schema > 1 and (changed := broken(seal, "cells", content)):
         raise FolderError(f"{path}: is damaged: {changed}. {again}")
-    wrong = absent(described, ("reference", "cells")) or misshapen(described, CELLS)
-    confidence = described.get("confidence")
-    wrong = wrong or (
-        ""
-        if confidence is None or LEAST_CONFIDENCE < confidence <= MOST_CONFIDENCE
-        else "confidence"
-    )
-    if wrong := wrong or next(
-        (
-            f"cells[{place}].{key}"
-            for place, entry in enumerate(described["cells"])
-            if (key := _wrong_in(entry))
-        ),
-        "",
-    ):
+    if wrong := _wrong(described):
         raise FolderError(f"{path}: is damaged: {wrong} is not as it should be. {again}")
     return dict(described)
 
@@ -85,10 +71,25 @@ def write_cells(
     UnwritableError
         The folder cannot be written.
     """
-    said = {"schema": CELLS_SCHEMA, **described}
-    lines = [f"{json.dumps(key)}: {json.dumps(plain(value))}" for key, value in said.items()]
+    table = {"schema": CELLS_SCHEMA, **described}
+    lines = [f"{json.dumps(key)}: {json.dumps(plain(value))}" for key, value in table.items()]
     cells = ",\n".join(json.dumps(plain(entry)) for entry in entries)
     write_bytes(folder / NAME, sealed([*lines, f'"cells": [\n{cells}\n]'], "cells"))
+
+
+def _wrong(described: Mapping[str, Any]) -> str:
+    """The first key of a `cells.json` that is not as it should be, or nothing."""
+    if wrong := absent(described, ("reference", "cells")) or misshapen(described, CELLS):
+        return wrong
+    confidence = described.get("confidence")
+    if confidence is not None and not LEAST_CONFIDENCE < confidence <= MOST_CONFIDENCE:
+        return "confidence"
+    wrong_keys = (
+        f"cells[{place}].{key}"
+        for place, entry in enumerate(described["cells"])
+        if (key := _wrong_in(entry))
+    )
+    return next(wrong_keys, "")
 
 
 def _wrong_in(entry: Mapping[str, Any]) -> str:

@@ -22,9 +22,9 @@ def without_target(record: Record) -> Record:
     kept = {key: value for key, value in result.items() if key not in ("target", REACHED)}
     validate = {**config["fit"].get("validate", {}), "target": result.get("target")}
     conditions = {
-        name: {**told, "sources": {}}
+        name: {**known, "sources": {}}
         for name in ("conditions", "training_conditions")
-        if isinstance(told := provenance.get(name), dict)
+        if isinstance(known := provenance.get(name), dict)
     }
     return record | {
         "result": kept,

@@ -37,8 +37,9 @@ class _Value:
     choices: Collection[str] = ()
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+def is_whole(value: Any, least: int = 0) -> bool:
+    """Whether a value is a whole number, and at least so much."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _is_text(value: Any) -> bool:
@@ -53,7 +54,7 @@ def _are_kinds(value: Any) -> bool:
     )
 
 
-_VERSION = _Value("a whole number, at least 1", _is_count)
+_VERSION = _Value("a whole number, at least 1", lambda value: is_whole(value, 1))
 _FLAG = _Value("True or False", lambda value: isinstance(value, bool))
 _TEXT = _Value("a string", _is_text)
 _NAMES = _Value(
@@ -160,10 +161,10 @@ CONFIGURED = frozenset({"methods", "datasets", "models"})
 """Groups whose classes have settings and a version."""
 
 BASES = {
-    "methods": "metabench.methods.method.Method",
-    "datasets": "metabench.datasets.dataset.Dataset",
+    "methods": "metabench.plugins.Method",
+    "datasets": "metabench.plugins.Dataset",
     "models": "torch.nn.Module",
-    "figures": "metabench.figures.Figure",
+    "figures": "metabench.plugins.Figure",
 }
 """What has all that a class may leave as it is."""
 

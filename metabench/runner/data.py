@@ -77,8 +77,8 @@ def _used(planned: PlannedCell) -> Iterator[tuple[Part, str | None]]:
 def _content(part: Part, data: Path) -> str | None:
     """Digest of a dataset's content; None where it cannot be had: that is the matter of the fits
     that want it."""
-    from metabench.experiment.fit import open_dataset
-    from metabench.experiment.returned import checked_content
+    from metabench.experiment.parts import open_dataset
+    from metabench.experiment.returned.datasets import checked_content
 
     try:
         with registry.blamed("datasets", part.name):

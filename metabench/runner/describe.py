@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from metabench import registry
 from metabench.cells import Cell
 
 SHOWN = 3
@@ -22,20 +23,20 @@ def score_text(metric: Mapping[str, Any], score: float | None) -> str:
     )
 
 
-def score_lines(told: Sequence[tuple[Cell, str]]) -> str:
+def score_lines(scores: Sequence[tuple[Cell, str]]) -> str:
     """The scores of a fit's cells in one line: `5w1s query: accuracy 95.1 %; 5w1s running: ...`; a
     single one needs no name."""
-    if len(told) < 2:
-        return "".join(text for _, text in told)
-    names = _apart([cell for cell, _ in told])
-    shown = [f"{name}: {text}" for name, (_, text) in list(zip(names, told, strict=True))[:SHOWN]]
-    return "; ".join(shown) + (f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else "")
+    if len(scores) < 2:
+        return "".join(text for _, text in scores)
+    names = _apart([cell for cell, _ in scores])
+    shown = [f"{name}: {text}" for name, (_, text) in list(zip(names, scores, strict=True))[:SHOWN]]
+    return "; ".join(shown) + (f"; and {len(scores) - SHOWN} more" if len(scores) > SHOWN else "")
 
 
 def _apart(cells: Sequence[Cell]) -> list[str]:
     """What tells cells of one fit apart, in a few words each: their shape, and whatever else is not
     the same for all of them."""
-    words = [
+    names = [
         {
             "shape": cell.shape,
             "on": f"on {cell.labels.get('on')}",
@@ -49,8 +50,8 @@ def _apart(cells: Sequence[Cell]) -> list[str]:
         }
         for cell in cells
     ]
-    telling = [key for key in words[0] if key == "shape" or len({told[key] for told in words}) > 1]
-    return [" ".join(told[key] for key in telling) for told in words]
+    telling = [key for key in names[0] if key == "shape" or len({name[key] for name in names}) > 1]
+    return [" ".join(name[key] for key in telling) for name in names]
 
 
 def _queries(cell: Cell) -> str:
@@ -60,7 +61,10 @@ def _queries(cell: Cell) -> str:
 
 
 def name_of(cell: Cell) -> str:
-    """What a fit is called on the screen: the stem of its first cell's record, with axes in place
-    of the id."""
-    axes = [f"{key.rpartition('.')[2]}={value}" for key, value in cell.labels.items() if "." in key]
-    return " ".join([cell.stem.rpartition("-")[0], *axes])
+    """What a fit is called on the screen: the stem of its first cell's record, with what else tells
+    it apart in place of the id: its model, where it is not the dataset's usual one, and axes."""
+    labels = cell.labels
+    model, usual = labels["model"], registry.get("datasets", cell.fit.dataset.name).default_model
+    models = [] if cell.fit.model is None or model == usual else [f"model={model}"]
+    axes = [f"{key.rpartition('.')[2]}={value}" for key, value in labels.items() if "." in key]
+    return " ".join([cell.stem.rpartition("-")[0], *models, *axes])

@@ -162,9 +162,9 @@ class RunFolder:
         if "declared_before_data" in described:
             kept: dict[str, Any] | None = described["declared_before_data"]
             return kept
-        told = [record["provenance"] for record in self.store.scan().records.values()]
+        known = [record["provenance"] for record in self.store.scan().records.values()]
         first: dict[str, Any] = min(
-            told, key=lambda provenance: str(provenance.get("started")), default={}
+            known, key=lambda provenance: str(provenance.get("started")), default={}
         )
         return declaration if first.get("declaration_digest") == digest(declaration) else None
 

@@ -201,12 +201,12 @@ def forget_checkpoint(job: Job, failure: Failure) -> None:
 
 def _results(job: Job, wrote: Mapping[str, Wrote]) -> str:
     """The scores of a fit's cells, and what else there is to know of them, in one line."""
-    told = []
+    scores = []
     for cell, _ in job.cells:
         if message := wrote.get(cell.id):
             text = score_text(metric_of(cell), message.score)
-            told.append(
+            scores.append(
                 (cell, text if message.outcome == "completed" else f"{message.outcome}, {text}")
             )
     remarks = dict.fromkeys(remark for message in wrote.values() for remark in message.remarks)
-    return "; ".join((score_lines(told), *remarks))
+    return "; ".join((score_lines(scores), *remarks))

@@ -26,18 +26,18 @@ class InlineEngine:
 
     def start(self, job: Job, tell: Tell) -> None:
         """Run a job to its end. Ctrl-C ends the run."""
-        told = _Telling(partial(tell, job))
-        told(Started())
+        telling = _Telling(partial(tell, job))
+        telling(Started())
         began = time.monotonic()
         failure: Failure | None = None
         try:
             with _left_as_found():
-                run_job(job, self._device, told)
+                run_job(job, self._device, telling)
         except BaseException as error:
-            if is_wanted(error) or told.error is not None:
+            if is_wanted(error) or telling.error is not None:
                 raise
             failure = failure_of(error, job)
-        told(Ended(failure, time.monotonic() - began))
+        telling(Ended(failure, time.monotonic() - began))
 
     def wait(self) -> None:
         """Nothing runs between two calls of `start`."""

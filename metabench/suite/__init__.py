@@ -1,9 +1,10 @@
 """Suites: a TOML file, found, read, checked, and expanded to its cells. Nothing is run or written
 here; where data is missing, what is published of it tells.
 
-`load_suite` is the whole interface. What a suite may say is in `schema`, how a recipe comes
-together in `layers`, how grids become cells in `grids`, what is refused as said in vain in `vain`,
-and as impossible beside the data in `episode_shapes`.
+`load_suite` is the whole interface. What a suite may say is in `schema`, which of its tables speak
+about a point in `layers`, how a recipe comes of them in `recipes`, how grids become cells in
+`grids`, what is refused as said in vain in `vain`, and as impossible beside the data in
+`episode_shapes`.
 """
 
 from __future__ import annotations

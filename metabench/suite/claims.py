@@ -88,10 +88,16 @@ def _about_nothing(
     path: KeyPath, claim: Claim, groups: list[dict[str, Any]]
 ) -> list[tuple[KeyPath, str]]:
     """Say what in the claim is not in the suite."""
+    return _unknown(path, claim, groups) or _unmatched(path, claim, groups)
+
+
+def _unknown(
+    path: KeyPath, claim: Claim, groups: list[dict[str, Any]]
+) -> list[tuple[KeyPath, str]]:
+    """Say which algorithms and keys of the claim the suite does not have."""
     algorithms = sorted({group["algorithm"] for group in groups})
-    rivals = [claim.against] if isinstance(claim.against, str) else []
     problems: list[tuple[KeyPath, str]] = []
-    for key, name in [("of", claim.of), *(("against", rival) for rival in rivals)]:
+    for key, name in [("of", claim.of), *(("against", rival) for rival in _rivals(claim))]:
         if name not in algorithms:
             problems.append(
                 (
@@ -114,8 +120,13 @@ def _about_nothing(
             for key in where
             if key not in known
         ]
-    if problems:
-        return problems
+    return problems
+
+
+def _unmatched(
+    path: KeyPath, claim: Claim, groups: list[dict[str, Any]]
+) -> list[tuple[KeyPath, str]]:
+    """Say why no group is one that the claim is about."""
     kind = METRICS[claim.metric].kind if claim.metric in METRICS else None
     about = [
         "classification" if group["ways"] else "regression"
@@ -124,16 +135,22 @@ def _about_nothing(
     ]
     if kind is not None and about and kind not in about:
         return [((*path, "metric"), f"is for {kind}, and the claim is about {about[0]}")]
+    algorithms = [claim.of, *_rivals(claim)]
     for name, where in [
         ("where", claim.where),
         ("versus_where", {**claim.where, **(claim.versus_where or {})}),
     ]:
         if not all(
             any(_matches(group, {**where, "algorithm": algorithm}) for group in groups)
-            for algorithm in [claim.of, *rivals]
+            for algorithm in algorithms
         ):
-            return [((*path, name), f"matches no group of {' and '.join([claim.of, *rivals])}")]
+            return [((*path, name), f"matches no group of {' and '.join(algorithms)}")]
     return []
+
+
+def _rivals(claim: Claim) -> list[str]:
+    """The algorithm that a claim is against, if it is against one."""
+    return [claim.against] if isinstance(claim.against, str) else []
 
 
 def _undecidable(path: KeyPath, claim: Claim, cells: Iterable[Cell]) -> list[tuple[KeyPath, str]]:

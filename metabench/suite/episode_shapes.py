@@ -14,8 +14,9 @@ from metabench.errors import DataError, FolderError
 from metabench.identity import canonical
 from metabench.registry import blamed, get, make
 from metabench.suite.document import Document, KeyPath
-from metabench.suite.layers import Layer, merged, settled_queries
+from metabench.suite.layers import Layer, merged
 from metabench.suite.reach import chooses
+from metabench.suite.recipes import settled_queries
 from metabench.suite.written import Written
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class EpisodeShapes:
         return self._shortages[key]
 
     def _class_sizes(self, part: Part) -> Sizes | None:
-        from metabench.experiment.returned import checked_class_sizes
+        from metabench.experiment.returned.datasets import checked_class_sizes
 
         try:
             with blamed("datasets", part.name):

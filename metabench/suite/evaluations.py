@@ -10,18 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from metabench.cells import Evaluate, Fit, Part, QueryShots
-from metabench.errors import ConfigError, nearest
+from metabench.errors import ConfigError, no_such
 from metabench.registry import checked, get
-from metabench.suite.layers import (
-    Layer,
-    Point,
-    merged,
-    resolve_metric,
-    resolve_part,
-    resolve_queries,
-)
+from metabench.suite.layers import Layer, Point, merged
 from metabench.suite.networks import has_batch_norm, task_of
 from metabench.suite.points import refuse_explosion
+from metabench.suite.recipes import resolve_metric, resolve_part, resolve_queries
 from metabench.suite.wants import lacking
 from metabench.suite.written import Written
 
@@ -107,10 +101,7 @@ def _other_dataset(
 
     labels = written.labels["datasets"]
     if label not in labels:
-        known = [SAME, *sorted(labels)]
-        raise refused(
-            f"no dataset is called '{label}'; there are {', '.join(known)}{nearest(label, known)}"
-        )
+        raise refused(no_such("dataset", label, [SAME, *sorted(labels)]))
     there = written.layers_at(number, replace(point, dataset=label))
     part = resolve_part("datasets", label, labels[label], there)
     kinds = [get("datasets", found.name).kind for found in (fit.dataset, part)]

@@ -15,18 +15,12 @@ from metabench.suite.document import KeyPath
 from metabench.suite.entries import check_entries
 from metabench.suite.episode_shapes import EpisodeShapes
 from metabench.suite.evaluations import SAME, evaluations
-from metabench.suite.layers import (
-    Layer,
-    Point,
-    refuse_shadowed_axes,
-    refuse_target_out_of_reach,
-    resolve_part,
-    resolve_recipe,
-)
+from metabench.suite.layers import Layer, Point, refuse_shadowed_axes
 from metabench.suite.needs import needed_points, needs_at, refuse_wrong_needs
 from metabench.suite.networks import Networks
 from metabench.suite.points import points_of, refuse_explosion
 from metabench.suite.reach import shaping
+from metabench.suite.recipes import refuse_target_out_of_reach, resolve_part, resolve_recipe
 from metabench.suite.vain import refuse_vain_overrides, without_vain_keys
 from metabench.suite.written import Written
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from metabench.errors import nearest
+from metabench.errors import no_such
 from metabench.registry import get, names
 from metabench.registry.settings import unknown_key
 from metabench.suite.document import KeyPath
@@ -99,19 +99,9 @@ def _problems(
         if role not in roles:
             yield where, unknown_key(role, roles, f"needs of '{registered}'")
         elif need.algorithm not in labels["methods"]:
-            known = sorted(labels["methods"])
-            yield (
-                where,
-                f"no algorithm is called '{need.algorithm}'; there are "
-                f"{', '.join(known)}{nearest(need.algorithm, known)}",
-            )
+            yield where, no_such("algorithm", need.algorithm, sorted(labels["methods"]))
         elif need.model is not None and need.model not in labels["models"]:
-            known = sorted(labels["models"])
-            yield (
-                where,
-                f"no model is called '{need.model}'; there are "
-                f"{', '.join(known)}{nearest(need.model, known)}",
-            )
+            yield where, no_such("model", need.model, sorted(labels["models"]))
         elif (why := _cannot_play(written, need.algorithm, registered, role)) or (
             why := _is_bare(written, need.algorithm)
         ):

@@ -148,7 +148,7 @@ def task_of(dataset: Part, ways: int | None, privileged: bool = False) -> Task:
     PluginError
         The dataset breaks its contract.
     """
-    from metabench.experiment.returned import checked_task
+    from metabench.experiment.returned.datasets import checked_task
 
     with blamed("datasets", dataset.name):
         source = make("datasets", dataset)

@@ -9,9 +9,10 @@ from dataclasses import replace
 from metabench.errors import nearest
 from metabench.registry import get
 from metabench.suite.document import KeyPath
-from metabench.suite.layers import RECIPE_TABLES, Layer, Point, Said, merged, resolve_part
+from metabench.suite.layers import RECIPE_TABLES, Layer, Point, Said, merged
 from metabench.suite.networks import has_batch_norm
 from metabench.suite.reach import chooses
+from metabench.suite.recipes import resolve_part
 from metabench.suite.written import Written
 
 HEEDED = ""

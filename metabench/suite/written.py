@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from metabench.errors import ConfigError, nearest
+from metabench.errors import ConfigError, no_such
 from metabench.registry import Group, names
 from metabench.suite.document import Document, KeyPath
 from metabench.suite.layers import Layer, Point, axes_layer
@@ -37,7 +37,7 @@ class Written:
     seeds: Sequence[int] | None = None
 
     @cached_property
-    def labels(self) -> dict[Group, dict[str, str]]:
+    def labels(self) -> dict[str, dict[str, str]]:
         """For each group: every label that the suite may use, with the registered name behind
         it."""
         entries: dict[Group, dict[str, str | None]] = {
@@ -60,11 +60,7 @@ class Written:
             Nothing is called so.
         """
         if label not in self.labels[group]:
-            known = sorted(self.labels[group])
-            why = (
-                f"no {SECTION_OF[group]} is called '{label}'; there are "
-                f"{', '.join(known)}{nearest(label, known)}"
-            )
+            why = no_such(SECTION_OF[group], label, sorted(self.labels[group]))
             raise self.error(("grid", number, TABLE_OF[group]), why)
         return self.labels[group][label]
 
@@ -83,7 +79,7 @@ class Written:
     def place_of(self, group: str, name: str) -> KeyPath:
         """Where the suite names a plugin: in an entry or a grid; else it is tested on, or is the
         default model of a dataset that is named there."""
-        registered: Mapping[str, str] = {**self.labels}.get(group, {})  # type: ignore[call-overload]
+        registered = self.labels.get(group, {})
         labels = [label for label, behind in registered.items() if behind == name]
         for label in labels:
             if label in getattr(self.table, TABLE_OF[group]):

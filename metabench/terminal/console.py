@@ -11,6 +11,9 @@ from rich.segment import Segment
 
 from metabench.text import shown
 
+WIDE = 200
+"""Columns of a table that goes into a pipe or a file."""
+
 
 class ShownConsole(Console):
     """Shows what is unprintable in texts; its own control characters, which move the cursor, are
@@ -34,3 +37,8 @@ def console(**options: Any) -> Console:
         highlight=False,
         **options,
     )
+
+
+def table_console() -> Console:
+    """Return a console for tables: a terminal has its own width, and a pipe none to keep to."""
+    return console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)

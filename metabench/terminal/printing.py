@@ -28,13 +28,13 @@ class Shown:
 
     def write(self, text: str) -> int:
         """Write the text, as it is shown."""
-        with self._told():
+        with self._guarded():
             self.stream.write(shown(text))
         return len(text)
 
     def flush(self) -> None:
         """Pass on what has been written."""
-        with self._told():
+        with self._guarded():
             self.stream.flush()
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -43,7 +43,7 @@ class Shown:
             self.write(line)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _guarded(self) -> Iterator[None]:
         """Let an error of the system's say what it is about."""
         try:
             yield
@@ -59,7 +59,7 @@ class Resigned(Shown):
     speak."""
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _guarded(self) -> Iterator[None]:
         try:
             yield
         except OSError:

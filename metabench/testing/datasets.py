@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from metabench.datasets.class_splits import SPLITS
 from metabench.datasets.dataset import Dataset, Split
 from metabench.datasets.images import ImageDataset
-from metabench.experiment.returned import (
+from metabench.experiment.returned.datasets import (
     checked_content,
     checked_draw,
     checked_episodes,
@@ -23,7 +25,6 @@ from metabench.testing.small import CPU, made
 EPISODES = 200
 SIGMAS = 6.0
 """Standard errors by which a mean may miss what it should be: by chance, never."""
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 def check_dataset(
@@ -143,8 +144,8 @@ def shares_no_class_between_splits(dataset: Dataset) -> None:
     if not isinstance(dataset, ImageDataset):
         return
     splits = dataset.pool.splits
-    for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
-        shared = np.intersect1d(splits[first], splits[second])  # type: ignore[index]
+    for first, second in itertools.combinations(SPLITS, 2):
+        shared = np.intersect1d(splits[first], splits[second])
         assert not shared.size, (
             f"{type(dataset).__name__}: {dataset.pool.class_names[int(shared[0])]!r} is in both "
             f"{first} and {second}"

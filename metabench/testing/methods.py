@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from metabench.cells import TRANSDUCTIVE
-from metabench.experiment.returned import (
+from metabench.experiment.returned.methods import (
     checked_candidates,
     checked_scores,
     checked_step,
@@ -127,8 +127,8 @@ def sees_no_answers(trial: Trial) -> None:
     other = Episodes(
         episodes.support_x, episodes.support_y, episodes.query_x, episodes.query_y.roll(1, 1)
     )
-    told = [trial.predict(trial.tested, state, met) for met in (episodes, other)]
-    assert torch.equal(*told), f"{_name(trial)}: scores depend on the labels of the queries"
+    scores = [trial.predict(trial.tested, state, met) for met in (episodes, other)]
+    assert torch.equal(*scores), f"{_name(trial)}: scores depend on the labels of the queries"
 
 
 def answers_in_any_order(trial: Trial) -> None:
@@ -146,6 +146,16 @@ def answers_in_any_order(trial: Trial) -> None:
     assert _alike(alone, together[:, :, :1]), (
         f"{_name(trial)}: the score of a query depends on the other queries, which no batch norm "
         "mode of it says"
+    )
+
+
+def keeps_episodes_apart(trial: Trial) -> None:
+    """An episode is scored alone as among others: what is adapted to one is nothing to the next."""
+    state, episodes = trial.trained(), trial.episodes(3)
+    together = trial.predict(trial.tested, state, episodes)
+    alone = trial.predict(trial.tested, state, episodes[:1])
+    assert _alike(alone, together[:1]), (
+        f"{_name(trial)}: the scores of an episode depend on the other episodes of its batch"
     )
 
 
@@ -173,6 +183,7 @@ CHECKS = (
     leaves_all_as_it_was,
     sees_no_answers,
     answers_in_any_order,
+    keeps_episodes_apart,
     knows_nothing_beforehand,
 )
 

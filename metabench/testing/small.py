@@ -13,13 +13,14 @@ from metabench.cells import Fit, Part, Train, Validate
 from metabench.datasets.dataset import Dataset, Split
 from metabench.datasets.glyphs import Glyphs, GlyphsSettings
 from metabench.datasets.sinusoid import Sinusoid, SinusoidSettings
-from metabench.experiment.returned import checked_candidates, checked_method, checked_state
-from metabench.experiment.sources import EpisodeStream, TrainingData
+from metabench.experiment.parts import build_network
+from metabench.experiment.returned.methods import checked_candidates, checked_method, checked_state
+from metabench.experiment.streams import EpisodeStream
+from metabench.experiment.training_data import TrainingData
 from metabench.methods.method import Method, Moment, State, StepResult
 from metabench.models.conv4 import Conv4
 from metabench.models.layers import batch_norms
 from metabench.models.mlp import MLP
-from metabench.models.ways import as_model
 from metabench.tasks.episodes import Episodes, EpisodeShape, Task
 from metabench.tasks.random_streams import global_stream, torch_generator
 
@@ -96,9 +97,7 @@ class Trial:
         network: nn.Module = nn.Identity()
         if self.method.has_network:
             with global_stream(0, "initial weights"):
-                model = as_model(self._make(task), task)
-                network = self.method.network(model, task)
-                model.initialise(network)
+                network = build_network(self.method, self._make(task), task)
         with global_stream(0, "method"):
             state = self.method.init(network, task, torch_generator(0, "method"))
         return checked_state(self.method, state)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from metabench import registry
 from metabench.cells import Part
-from metabench.errors import ConfigError, DataError, MetabenchError, nearest, some
+from metabench.errors import ConfigError, DataError, MetabenchError, no_such, some
 from metabench.identity import digest
 from metabench.io.files import make_folder
 from metabench.suite import Suite, every_suite
@@ -55,8 +55,8 @@ class Use:
         DataError, ConfigError
             It is not ready, or a plugin that cannot be used.
         """
-        from metabench.experiment.fit import open_dataset
-        from metabench.experiment.returned import checked_content
+        from metabench.experiment.parts import open_dataset
+        from metabench.experiment.returned.datasets import checked_content
 
         try:
             with registry.blamed("datasets", self.part.name, OSError):
@@ -112,8 +112,8 @@ def _prepared(use: Use, project: Project) -> str:
         return str(registry.make("datasets", use.part).prepare(project.data))
 
 
-def _check(found: Iterable[Use], said: Iterable[str], project: Project) -> int:
-    """A line for each use, what is `said` of the data, and then, once, what each kind of problem
+def _check(found: Iterable[Use], notes: Iterable[str], project: Project) -> int:
+    """A line for each use, the `notes` on the data, and then, once, what each kind of problem
     asks for."""
     problems: list[str] = []
     for use in found:
@@ -124,8 +124,8 @@ def _check(found: Iterable[Use], said: Iterable[str], project: Project) -> int:
             problems += [str(error)] if str(error) not in problems else []
         else:
             print(f"{use.title}: ready, {f'content {content}' if content else 'made on the fly'}")
-    for remark in said:
-        print(f"    {remark}")
+    for note in notes:
+        print(f"    {note}")
     if problems:
         raise DataError("\n\n".join(problems))
     return 0
@@ -148,10 +148,7 @@ def uses(name: str, suites: Iterable[Suite]) -> list[Use]:
         known = sorted(
             {*registry.names("datasets"), *(label for use in everything for label in use.labels)}
         )
-        raise ConfigError(
-            f"no dataset, nor an entry of a suite, is called '{name}'; there are "
-            f"{', '.join(known)}{nearest(name, known)}"
-        )
+        raise ConfigError(no_such("dataset, nor an entry of a suite,", name, known))
     return found
 
 

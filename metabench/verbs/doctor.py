@@ -127,7 +127,8 @@ def _torch(project: Path) -> Iterator[Finding]:
 
 def _threads(project: Project) -> Finding:
     workers = project.workers or max(1, environment.cores() // project.threads)
-    found = f"{workers} fits at once, {project.threads} each"
+    several = "s" if project.threads > 1 else ""
+    found = f"{workers} fits at once, {project.threads} thread{several} each"
     wanted = workers * project.threads
     if wanted > environment.cores():
         return Finding(
@@ -182,7 +183,7 @@ def _suites(project: Project, suites: Mapping[str, Suite | MetabenchError]) -> I
 
 
 def _datasets(project: Project, suites: Sequence[Suite]) -> Iterator[Finding]:
-    told: set[str] = set()
+    shown: set[str] = set()
     for name in registry.names("datasets"):
         try:
             found = uses(name, suites)
@@ -195,8 +196,8 @@ def _datasets(project: Project, suites: Sequence[Suite]) -> Iterator[Finding]:
             yield Finding(
                 f"data {name}",
                 f"{ready}{use.title.removeprefix(name)}",
-                "as above" if problem and problem in told else problem,
+                "as above" if problem and problem in shown else problem,
             )
-            told.add(problem)
+            shown.add(problem)
         for remark in remarks(name, suites, project):
             yield Finding(f"data {name}", remark)

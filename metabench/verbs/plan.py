@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from metabench import registry
 from metabench.cells import Fit
 from metabench.errors import FolderError, some
 from metabench.provenance import environment
@@ -19,6 +17,7 @@ from metabench.provenance.conditions import Conditions, counted
 from metabench.records import RecordStore
 from metabench.runner.describe import name_of
 from metabench.runner.forecast import History, duration
+from metabench.runner.needs import trains
 from metabench.runner.plan import (
     STATES,
     Plan,
@@ -34,7 +33,7 @@ from metabench.suite import Suite
 from metabench.suite.project import Project
 from metabench.text import one_line
 from metabench.verbs.options import of_command_line, settle
-from metabench.verbs.target import WIDE, current_project
+from metabench.verbs.target import current_project
 
 SHOWN = 20
 """Causes of staleness that are listed; more are counted."""
@@ -91,8 +90,8 @@ def _facts(
     expected: Mapping[str, float | None],
     using: Resources,
 ) -> dict[str, Any]:
-    seconds = [told for told in expected.values() if told is not None]
-    known = len(seconds) == len(expected)
+    seconds = [known for known in expected.values() if known is not None]
+    all_known = len(seconds) == len(expected)
     at_once = max(1, min(len(using.devices), len(expected)))
     return {
         "suite": suite.name,
@@ -106,7 +105,7 @@ def _facts(
             for fit, _ in (*alone, *found.fits())
             if fit.id in expected
         ),
-        "expected_seconds": max([sum(seconds) / at_once, *seconds]) if known else None,
+        "expected_seconds": max([sum(seconds) / at_once, *seconds]) if all_known else None,
         "damaged": list(found.damaged),
         "remarks": list(found.remarks),
         "differences": counted(planned.differences for planned in found.cells),
@@ -134,34 +133,33 @@ def _fit_facts(
 def _action(fit: Fit, kept: frozenset[str]) -> Literal["train", "evaluate"]:
     """What a run will do about a fit: nothing is trained where its weights are there, or where its
     method trains nothing."""
-    trains = registry.get("methods", fit.method.name).trains
-    return "train" if trains and fit.id not in kept else "evaluate"
+    return "train" if trains(fit) and fit.id not in kept else "evaluate"
 
 
 def _show(facts: Mapping[str, Any]) -> None:
     from rich.table import Table
 
-    from metabench.terminal.console import console
+    from metabench.terminal.console import table_console
 
     table = Table(
         title=f"{facts['suite']}: {facts['fits']} fits, {sum(facts['cells'].values())} cells",
         title_justify="left",
     )
     table.add_column("fit", overflow="fold")
-    for state in STATES:
+    states = [state for state in STATES if facts["cells"][state]]
+    for state in states:
         table.add_column(state, justify="right")
     table.add_column("to do")
     table.add_column("expected", justify="right")
     for fit in facts["plan"]:
-        counts = (str(fit["cells"].get(state, "")) for state in STATES)
+        counts = (str(fit["cells"].get(state, "")) for state in states)
         table.add_row(
             one_line(fit["name"]),
             *counts,
             fit["to_do"] or "",
             _expected(fit["expected_seconds"]) if fit["to_do"] else "",
         )
-    # a pipe has no width to keep to
-    screen = console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
+    screen = table_console()
     screen.print(table)
     for line in (*facts["damaged"], *facts["remarks"]):
         screen.print(f"warning: {one_line(line)}")

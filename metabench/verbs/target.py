@@ -11,9 +11,6 @@ from metabench.suite import find_suite
 from metabench.suite.project import Project, load_project
 from metabench.text import one_line
 
-WIDE = 200
-"""Columns of a table that goes into a pipe or a file."""
-
 
 def current_project() -> Project:
     """The project that the current folder lies in; where that is another folder, a line on stderr

@@ -14,13 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from metabench import registry
 from metabench.cells import Fit
 from metabench.errors import FolderError, RecordError, StaleError
 from metabench.provenance.conditions import Conditions
 from metabench.records import Found, RecordStore, read_cells
 from metabench.runner.agreement import VERDICTS, Agreement, agreement
 from metabench.runner.data import changed_data
+from metabench.runner.needs import trains
 from metabench.runner.plan import PlannedCell, survey
 from metabench.runner.resources import Resources
 from metabench.runner.run import run_suite
@@ -28,7 +28,7 @@ from metabench.suite import Suite
 from metabench.suite.project import Project
 from metabench.text import one_line
 from metabench.verbs.options import of_command_line, settle
-from metabench.verbs.target import WIDE, current_project, run_folder
+from metabench.verbs.target import current_project, run_folder
 
 IN_SECONDS = "trained for a budget in seconds, of which no two trainings make the same"
 
@@ -106,8 +106,8 @@ def _suite_of(
             "run` writes it"
         )
     bare = replace(project, train={}, validate={}, evaluate={})
-    said = argparse.Namespace(**{**vars(options), "suite": str(kept), "profile": None, "out": None})
-    suite, using, _ = settle(of_command_line(said), bare)
+    as_kept = {**vars(options), "suite": str(kept), "profile": None, "out": None}
+    suite, using, _ = settle(of_command_line(argparse.Namespace(**as_kept)), bare)
     return replace(suite, name=described["suite"], keep_weights=False), using
 
 
@@ -123,9 +123,9 @@ def _run_again(
     """Run the cells in a folder of their own, training included, and compare. What the run says
     goes to stderr where stdout is for a program."""
     chosen = replace(suite, selected=frozenset(planned.cell.id for planned in cells))
-    told = contextlib.redirect_stdout(sys.stderr) if quiet else contextlib.nullcontext()
+    output = contextlib.redirect_stdout(sys.stderr) if quiet else contextlib.nullcontext()
     with tempfile.TemporaryDirectory(prefix="metabench-verify-") as temporary:
-        with told:
+        with output:
             again = RecordStore(
                 run_suite(
                     chosen,
@@ -143,7 +143,7 @@ def _run_again(
 
 def _compare(planned: PlannedCell, store: RecordStore, again: RecordStore, now: Found) -> Agreement:
     fit = planned.cell.fit
-    in_seconds = fit.train.seconds is not None and registry.get("methods", fit.method.name).trains
+    in_seconds = fit.train.seconds is not None and trains(fit)
     differences = (*planned.differences, *((IN_SECONDS,) if in_seconds else ()))
     then = store.path(planned.stem)
     record = store.load(then)
@@ -192,7 +192,7 @@ def _facts(
 def _show(facts: Mapping[str, Any]) -> None:
     from rich.table import Table
 
-    from metabench.terminal.console import console
+    from metabench.terminal.console import table_console
 
     table = Table(
         title=f"{one_line(facts['folder'])}: {len(facts['cells'])} cells run again",
@@ -208,8 +208,7 @@ def _show(facts: Mapping[str, Any]) -> None:
             *(_number(cell[key]) for key in ("score_then", "score_now", "difference")),
             VERDICTS[cell["verdict"]],
         )
-    # a pipe has no width to keep to
-    screen = console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
+    screen = table_console()
     screen.print(table)
     for line in (*facts["damaged"], *facts["remarks"]):
         screen.print(f"warning: {one_line(line)}")

@@ -9,7 +9,8 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from metabench.experiment.evaluation import evaluate
-from metabench.experiment.sources import EpisodeStream
+from metabench.experiment.predictions import EvaluationSet
+from metabench.experiment.streams import EpisodeStream
 from metabench.methods.protonet import PrototypicalNetworks
 from metabench.models.conv4 import Conv4
 from metabench.tasks.episodes import EpisodeShape
@@ -29,7 +30,7 @@ def test_ten_thousand_episodes(
 
     def run() -> None:
         stream = EpisodeStream(dataset, {}, "test", EpisodeShape(5, 1, 15), root_seed=0, seed=0)
-        evaluate(method, state, stream, 10_000, "running", CPU, point=0)
+        evaluate(method, state, EvaluationSet(stream, 10_000, "running", CPU), point=0)
 
     benchmark.pedantic(run, rounds=3, warmup_rounds=1)
     pace(

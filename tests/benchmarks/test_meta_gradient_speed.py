@@ -12,7 +12,7 @@ from torch import nn
 from metabench.datasets.dataset import Dataset
 from metabench.datasets.images import ImageDataset, ImagePool
 from metabench.datasets.sinusoid import Sinusoid
-from metabench.experiment.sources import EpisodeStream
+from metabench.experiment.streams import EpisodeStream
 from metabench.methods.maml import MAML
 from metabench.methods.method import Moment
 from metabench.models.conv4 import Conv4

@@ -12,7 +12,7 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from metabench.datasets.images import ImageDataset, ImagePool
-from metabench.experiment.sources import EpisodeStream
+from metabench.experiment.streams import EpisodeStream
 from metabench.tasks.episodes import EpisodeShape, Task
 
 EPISODES = 2048

@@ -17,8 +17,9 @@ from metabench.cells import Cell, Evaluate, Fit, Train, Validate
 from metabench.datasets import glyphs as module
 from metabench.datasets.class_splits import SPLITS
 from metabench.datasets.glyphs import Glyphs, GlyphsSettings, draw
-from metabench.datasets.glyphs_drawing import ONE, Dice, ink
-from metabench.experiment.sources import EpisodeStream
+from metabench.datasets.glyphs_alphabets import Dice
+from metabench.datasets.glyphs_pen import ONE, ink
+from metabench.experiment.streams import EpisodeStream
 from metabench.tasks.episodes import EpisodeShape
 
 CPU = torch.device("cpu")

@@ -28,7 +28,7 @@ from metabench.datasets import omniglot_folder as on_disk
 from metabench.datasets.class_splits import SPLITS
 from metabench.datasets.omniglot import Omniglot, OmniglotSettings
 from metabench.errors import DataError
-from metabench.experiment.sources import EpisodeStream
+from metabench.experiment.streams import EpisodeStream
 from metabench.tasks.episodes import EpisodeShape
 
 CPU = torch.device("cpu")

@@ -3,17 +3,14 @@ files that nobody should go on from."""
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from few_shot import make_cell, reproducible
+from few_shot import ELSEWHERE, HERE, make_cell, reproducible
 from few_shot import run as run_whole
 from hypothesis import given
 from hypothesis import settings as examples
@@ -21,17 +18,13 @@ from hypothesis import strategies as st
 
 from metabench.cells import Cell
 from metabench.datasets.sinusoid import Sinusoid
-from metabench.errors import UnwritableError
-from metabench.experiment import checkpoints
+from metabench.experiment import tensor_files
 from metabench.experiment.checkpoints import Checkpoint, Cost, Origin
 from metabench.experiment.fit import CellOutcome, Progress, run_fit
 from metabench.experiment.weights import Keeping
 
 ALWAYS = 1e-9
 """Seconds between two checkpoints that are over after every iteration."""
-
-HERE = {"conditions": {"torch": "1", "conditions_digest": "a" * 64}}
-ELSEWHERE = {"conditions": {"torch": "2", "conditions_digest": "b" * 64}}
 
 CELLS: dict[str, dict[str, Any]] = {
     "maml": {"algorithm": "maml", "method": {"inner_lr": 0.1}},
@@ -101,6 +94,18 @@ def run_until(iteration: int, cell: Cell, data: Path, folder: Path, **keeping: A
     except StoppedError:
         return True
     return False
+
+
+def craft(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change what a checkpoint says of a training, under a digest that is right."""
+    found = tensor_files.read(path)
+    assert found is not None
+    facts, tensors = found
+    snapshot = tensor_files.unpack(facts["snapshot"], tensors)
+    change(snapshot)
+    packed: dict[str, torch.Tensor] = {}
+    facts["snapshot"] = tensor_files.pack(snapshot, "", packed)
+    tensor_files.write(path, facts, packed)
 
 
 @pytest.fixture(scope="module")
@@ -204,14 +209,14 @@ def test_times_and_peaks_of_all_attempts_count(omniglot_folder: Path, tmp_path: 
     cell = make_cell("maml", train={"iterations": 30}, validate={"every": 10})
     assert run_until(20, cell, omniglot_folder, tmp_path)
     (path,) = tmp_path.iterdir()
-    facts = checkpoints.read_facts(path)
+    facts = tensor_files.read_facts(path)
     assert facts is not None
     outcome = run(cell, omniglot_folder, tmp_path)
     measured = outcome.measured
     assert measured["interruptions"] == 1
     assert measured["warm_up_iterations"] == 20
     assert len(outcome.arrays["measured/iteration_seconds"]) == 30
-    before = dict(facts["standing"]["dict"])["training"]["dict"]
+    before = dict(facts["snapshot"]["dict"])["training"]["dict"]
     assert (
         measured["training_seconds"]
         > dict(before)["total_seconds"] - dict(before)["validation_seconds"]
@@ -231,19 +236,12 @@ def test_costs_add_up_and_peaks_do_not() -> None:
 def test_a_budget_in_seconds_goes_on_with_what_was_spent(
     omniglot_folder: Path, tmp_path: Path
 ) -> None:
-    """A training that has put by more seconds than its budget does one iteration more: that which
+    """A training that has spent more seconds than its budget does one iteration more: that which
     finds the budget spent."""
     cell = make_cell("maml", train={"iterations": None, "seconds": 50.0}, validate={"every": 10**6})
     assert run_until(3, cell, omniglot_folder, tmp_path)
     (path,) = tmp_path.iterdir()
-    content = checkpoints.read(path)
-    assert content is not None
-    facts, tensors = content
-    standing = checkpoints.unpack(facts["standing"], tensors)
-    standing["training"]["total_seconds"] = 100.0
-    packed: dict[str, torch.Tensor] = {}
-    facts["standing"] = checkpoints.pack(standing, "", packed)
-    checkpoints.write(path, facts, packed)
+    craft(path, lambda snapshot: snapshot["training"].update(total_seconds=100.0))
     outcome = run(cell, omniglot_folder, tmp_path)
     assert outcome.result["iterations"] == 2 + 1
     assert outcome.measured["training_seconds"] > 99
@@ -409,12 +407,7 @@ def test_a_crafted_checkpoint_with_the_right_digest_is_not_used(
 ) -> None:
     """And leaves no trace in the training that begins anew."""
     cell, path = interrupted
-    found = checkpoints.read(path)
-    assert found is not None
-    saved = checkpoints.unpack(found[0]["standing"], found[1])
-    CRAFTED[what](saved)
-    packed: dict[str, torch.Tensor] = {}
-    checkpoints.write(path, found[0] | {"standing": checkpoints.pack(saved, "", packed)}, packed)
+    craft(path, CRAFTED[what])
     outcome = run(cell, omniglot_folder, path.parent)
     assert f"{path.name}: is damaged and not used" in caplog.text
     assert reproducible(outcome) == whole["maml"]
@@ -425,12 +418,12 @@ def test_a_crafted_checkpoint_with_the_right_digest_is_not_used(
 @pytest.mark.parametrize(
     "facts",
     [
-        {"standing": {"tensor": "nowhere", "strides": [1]}},
-        {"standing": {"tensor": "state/model.body.layers.linear0.weight", "strides": [10**15, 1]}},
-        {"standing": {"tensor": "state/model.body.layers.linear0.weight", "strides": [-1, -1]}},
-        {"standing": {"dict": [[1]]}},
-        {"standing": {"dict": [], "list": []}},
-        {"standing": {"list": 5}},
+        {"snapshot": {"tensor": "nowhere", "strides": [1]}},
+        {"snapshot": {"tensor": "state/model.body.layers.linear0.weight", "strides": [10**15, 1]}},
+        {"snapshot": {"tensor": "state/model.body.layers.linear0.weight", "strides": [-1, -1]}},
+        {"snapshot": {"dict": [[1]]}},
+        {"snapshot": {"dict": [], "list": []}},
+        {"snapshot": {"list": 5}},
         {"cost": {"seconds": "long", "peaks": {}}},
         {"cost": {"seconds": -1.0, "peaks": {}}},
         {"cost": {"seconds": 1.0, "peaks": {"host": "high"}}},
@@ -444,9 +437,9 @@ def test_crafted_facts_are_not_used(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     cell, path = interrupted
-    found = checkpoints.read(path)
+    found = tensor_files.read(path)
     assert found is not None
-    checkpoints.write(path, found[0] | facts, found[1])
+    tensor_files.write(path, found[0] | facts, found[1])
     assert begins_anew(cell, path, omniglot_folder)
     assert "is damaged and not used" in caplog.text
 
@@ -471,87 +464,6 @@ def test_a_checkpoint_that_cannot_be_read_now_is_not_lost(
             run(cell, omniglot_folder, path.parent)
     assert path.read_bytes() == content
     assert not begins_anew(cell, path, omniglot_folder)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        os.mkfifo,
-        Path.mkdir,
-        lambda path: path.symlink_to("/dev/zero"),
-        lambda path: path.symlink_to(path),
-    ],
-)
-def test_what_is_no_file_is_not_waited_for(make: Callable[[Path], Any], tmp_path: Path) -> None:
-    make(tmp_path / "file")
-    assert checkpoints.read(tmp_path / "file") is None
-    assert checkpoints.read_facts(tmp_path / "file") is None
-
-
-def test_a_file_that_says_it_is_huge_is_not_read(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes((2**40).to_bytes(8, "little") + b"{}")
-    assert checkpoints.read(path) is None
-    checkpoints.write(path, {}, {"x": torch.zeros(3)})
-    os.truncate(path, 2**43)
-    assert checkpoints.read(path) is None
-
-
-# --- the files ------------------------------------------------------------------------------------
-
-
-def test_trees_come_back_as_they_were(tmp_path: Path) -> None:
-    lying = torch.arange(24.0).view(1, 2, 3, 4).contiguous(memory_format=torch.channels_last)
-    shared = torch.ones(3)
-    tree = {
-        "tensors": [
-            lying,
-            torch.tensor(3, dtype=torch.int64),
-            torch.zeros(0),
-            torch.tensor([True, False]),
-            shared,
-            shared[1:],
-            shared.expand(2, 3),
-        ],
-        "by number": {0: {"step": torch.tensor(1.0)}, 7: (0.1, None)},
-        "floats": [0.1, -np.inf, np.nan, 1e-320],
-        "plain": [True, 2, "three", None, {}],
-    }
-    tensors: dict[str, torch.Tensor] = {}
-    packed = checkpoints.pack(tree, "", tensors)
-    checkpoints.write(tmp_path / "new" / "file", {"packed": packed}, tensors)
-    found = checkpoints.read(tmp_path / "new" / "file")
-    assert found is not None
-    again = checkpoints.unpack(found[0]["packed"], found[1])
-    for one, other in zip(tree["tensors"], again["tensors"], strict=True):
-        assert torch.equal(one, other)
-        assert one.dtype == other.dtype
-    assert again["tensors"][0].stride() == lying.stride()
-    assert again["by number"][0]["step"] == 1.0
-    assert again["by number"][7] == (0.1, None)
-    assert np.array(again["floats"]).tobytes() == np.array(tree["floats"]).tobytes()
-    assert again["plain"] == tree["plain"]
-
-
-def test_what_a_file_cannot_hold_is_told() -> None:
-    with pytest.raises(TypeError, match="optimizer/state: a checkpoint cannot hold a set"):
-        checkpoints.pack({"optimizer": {"state": {1, 2}}}, "", {})
-
-
-def test_a_file_that_cannot_be_written_leaves_the_one_before_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file"
-    checkpoints.write(path, {"number": 1}, {})
-
-    def fail(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr("metabench.io.files.flush", fail)
-    with pytest.raises(UnwritableError, match="file: cannot be written: No space left on device"):
-        checkpoints.write(path, {"number": 2}, {})
-    assert checkpoints.read_facts(path) == {"number": 1}
-    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
 def test_it_is_time_once_so_many_seconds_have_passed(

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from metabench.datasets.dataset import Dataset
 from metabench.errors import PluginError
-from metabench.experiment import evaluation
+from metabench.experiment import predictions
 from metabench.experiment.evaluation import choose, evaluate, figures_of
-from metabench.experiment.sources import EpisodeStream
+from metabench.experiment.predictions import EvaluationSet
+from metabench.experiment.streams import EpisodeStream
 from metabench.figures import images as figured_images
 from metabench.figures.images import Images
 from metabench.methods.maml import MAML
@@ -58,11 +59,11 @@ def test_scores_are_those_of_predictions_episode_by_episode(
     images: EpisodeStream, name: str, mode: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Embedding each image once under running statistics included."""
-    monkeypatch.setattr(evaluation, "EPISODES_AT_ONCE", 4)
-    monkeypatch.setattr(evaluation, "EMBEDDED_EPISODES_AT_ONCE", 4)
+    monkeypatch.setattr(predictions, "EPISODES_AT_ONCE", 4)
+    monkeypatch.setattr(predictions, "EMBEDDED_EPISODES_AT_ONCE", 4)
     method = make_method(name)
     state, point = state_of(method), len(method.curve) - 1
-    got = evaluate(method, state, images, 10, mode, CPU, point=point)
+    got = evaluate(method, state, EvaluationSet(images, 10, mode, CPU), point=point)
     for i in range(10):
         episode = images.episodes(i, 1, CPU)
         predicted = method.predict(
@@ -94,7 +95,7 @@ def test_each_image_is_embedded_once_under_running_statistics(
         "embed",
         lambda self, state, x: embedded.append(len(x)) or embed(self, state, x),
     )
-    evaluate(method, state_of(method), images, 200, "running", CPU, point=0)
+    evaluate(method, state_of(method), EvaluationSet(images, 200, "running", CPU), point=0)
     draw = images.draw(0, 200)
     assert sum(embedded) == len({*draw["support"].ravel(), *draw["query"].ravel()})
 
@@ -102,7 +103,7 @@ def test_each_image_is_embedded_once_under_running_statistics(
 def test_regression_is_scored_by_squared_error(waves: EpisodeStream) -> None:
     method = Constants(Constants.Settings(answers=(0.25,)))
     got, query_y = (
-        evaluate(method, state_of(method), waves, 6, None, CPU, point=0),
+        evaluate(method, state_of(method), EvaluationSet(waves, 6, None, CPU), point=0),
         waves.episodes(0, 6, CPU).query_y,
     )
     assert got.scores[:, 0] == pytest.approx((query_y - 0.25).square().mean((1, 2)).numpy())
@@ -129,7 +130,7 @@ def test_the_prediction_that_is_kept_is_the_one_that_is_scored(images: EpisodeSt
     """Also where two scores differ by less than their probabilities can tell."""
     method = Fixed(None)
     method.scores = torch.tensor([0.0, 1e-9, 0.0, 0.0])
-    got = evaluate(method, state_of(method), images, 5, None, CPU, point=0)
+    got = evaluate(method, state_of(method), EvaluationSet(images, 5, None, CPU), point=0)
     assert (got.prediction == 1).all()
     assert got.scores[:, 0] == pytest.approx((got.prediction == got.truth).mean(1))
 
@@ -137,7 +138,8 @@ def test_the_prediction_that_is_kept_is_the_one_that_is_scored(images: EpisodeSt
 def test_a_score_that_is_no_number_is_seen_though_accuracy_is_one(images: EpisodeStream) -> None:
     method = Fixed(None)
     method.scores = torch.full((WAYS,), math.nan)
-    assert not evaluate(method, state_of(method), images, 5, None, CPU, point=0).finite(0).any()
+    got = evaluate(method, state_of(method), EvaluationSet(images, 5, None, CPU), point=0)
+    assert not got.finite(0).any()
 
 
 class Constants(Method):
@@ -199,7 +201,7 @@ def test_the_best_setting_and_step_are_chosen(
 ) -> None:
     """Sinusoids are about zero: of the answers 0, 7, 8 and 9 the smaller is the better."""
     method = Constants(Constants.Settings(candidates[0], tuple(candidates[1:])))
-    choice = choose(method, state_of(method), waves, 8, None, CPU)
+    choice = choose(method, state_of(method), EvaluationSet(waves, 8, None, CPU))
     assert str(choice.method.settings.answers) == str(candidates[chosen])  # as text, nan equals nan
     assert choice.point == step
     assert math.isfinite(choice.loss) == math.isfinite(candidates[chosen][step])
@@ -211,17 +213,18 @@ def test_a_method_with_a_step_of_its_own_keeps_it(waves: EpisodeStream) -> None:
 
     method = Settled(Constants.Settings((0.0, 9.0)))
     method.candidates = lambda: [method]  # type: ignore[method-assign]
-    choice = choose(method, state_of(method), waves, 8, None, CPU)
+    on = EvaluationSet(waves, 8, None, CPU)
+    choice = choose(method, state_of(method), on)
     assert (choice.method, choice.point) == (method, 1)
-    assert choice.score == pytest.approx(
-        evaluate(method, state_of(method), waves, 8, None, CPU, point=1).scores[:, 1].mean()
-    )
+    got = evaluate(method, state_of(method), on, point=1)
+    assert choice.score == pytest.approx(got.scores[:, 1].mean())
 
 
 def test_the_metric_that_is_named_scores_and_chooses(waves: EpisodeStream) -> None:
     method = Constants(Constants.Settings((3.0, 0.0)))
-    choice = choose(method, state_of(method), waves, 8, None, CPU, "mae")
-    got = evaluate(method, state_of(method), waves, 8, None, CPU, point=1, metric="mae")
+    on = EvaluationSet(waves, 8, None, CPU, "mae")
+    choice = choose(method, state_of(method), on)
+    got = evaluate(method, state_of(method), on, point=1)
     query_y = waves.episodes(0, 8, CPU).query_y
     assert got.scores[:, 1] == pytest.approx(query_y.abs().mean((1, 2)).numpy())
     assert (choice.point, choice.score) == (1, got.scores[:, 1].mean())
@@ -230,11 +233,10 @@ def test_the_metric_that_is_named_scores_and_chooses(waves: EpisodeStream) -> No
 @pytest.mark.slow
 def test_a_metric_that_falls_is_chosen_downwards(images: EpisodeStream) -> None:
     method = make_method("scratch", rates=(1e-9, 0.03), steps=(0, 1, 10))
-    choice = choose(method, state_of(method), images, 20, "query", CPU, "log_loss")
+    on = EvaluationSet(images, 20, "query", CPU, "log_loss")
+    choice = choose(method, state_of(method), on)
     scores = [
-        evaluate(candidate, state_of(method), images, 20, "query", CPU, point=0, metric="log_loss")
-        .scores.mean(0)
-        .min()
+        evaluate(candidate, state_of(method), on, point=0).scores.mean(0).min()
         for candidate in method.candidates()
     ]
     assert choice.score == pytest.approx(min(scores))
@@ -246,12 +248,13 @@ def test_every_metric_is_that_of_the_step_that_counts(
     images: EpisodeStream, mode: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the portions in which the episodes are met; and asking for it moves nothing."""
-    monkeypatch.setattr(evaluation, "EPISODES_AT_ONCE", 4)
-    monkeypatch.setattr(evaluation, "EMBEDDED_EPISODES_AT_ONCE", 4)
+    monkeypatch.setattr(predictions, "EPISODES_AT_ONCE", 4)
+    monkeypatch.setattr(predictions, "EMBEDDED_EPISODES_AT_ONCE", 4)
     method = make_method("maml" if mode == "query" else "protonet")
     state, point = state_of(method), len(method.curve) // 2
-    got = evaluate(method, state, images, 10, mode, CPU, point=point, every_metric=True)
-    plain = evaluate(method, state, images, 10, mode, CPU, point=point)
+    on = EvaluationSet(images, 10, mode, CPU)
+    got = evaluate(method, state, on, point=point, every_metric=True)
+    plain = evaluate(method, state, on, point=point)
     assert np.array_equal(got.scores, plain.scores)
     assert not plain.scoring.metrics
     batch = images.episodes(0, 10, CPU)
@@ -282,11 +285,10 @@ def test_figures_show_as_many_queries_of_each_class_as_the_smallest_has(
 @pytest.mark.slow
 def test_accuracy_is_chosen_upwards(images: EpisodeStream) -> None:
     method = make_method("scratch", rates=(1e-9, 0.03), steps=(0, 1, 10))
-    choice = choose(method, state_of(method), images, 20, "query", CPU)
+    on = EvaluationSet(images, 20, "query", CPU)
+    choice = choose(method, state_of(method), on)
     scores = {
-        (candidate.settings.rates, point): evaluate(
-            candidate, state_of(method), images, 20, "query", CPU, point=0
-        )
+        (candidate.settings.rates, point): evaluate(candidate, state_of(method), on, point=0)
         .scores[:, point]
         .mean()
         for candidate in method.candidates()
@@ -303,7 +305,7 @@ def test_scores_of_a_wrong_shape_are_refused(images: EpisodeStream) -> None:
     method.scores = torch.zeros(WAYS)
     method.predict = lambda *episode: torch.zeros(1, 1, 1, WAYS)  # type: ignore[method-assign]
     with pytest.raises(PluginError, match=r"Fixed.predict gave scores of shape \[1, 1, 1, "):
-        evaluate(method, state_of(method), images, 5, None, CPU, point=0)
+        evaluate(method, state_of(method), EvaluationSet(images, 5, None, CPU), point=0)
 
 
 def figures(
@@ -312,7 +314,7 @@ def figures(
     method = make_method(name)
     state = state_of(method)
     return (
-        figures_of(method, state, stream, 10, mode, CPU),
+        figures_of(method, state, EvaluationSet(stream, 10, mode, CPU)),
         stream.episodes(0, 2, CPU),
         method,
         state,

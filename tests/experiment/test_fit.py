@@ -22,13 +22,16 @@ from metabench import registry
 from metabench.cells import Cell
 from metabench.errors import DataError
 from metabench.experiment import fit as experiment
-from metabench.experiment.fit import Progress, initial_state, make_method, open_dataset, run_fit
-from metabench.experiment.sources import EpisodeStream
+from metabench.experiment.evaluation import evaluate
+from metabench.experiment.fit import Progress, run_fit
+from metabench.experiment.parts import episodes_of, make_parts, open_dataset
+from metabench.experiment.predictions import EvaluationSet
+from metabench.experiment.streams import EpisodeStream
 from metabench.methods.maml import MAML
 from metabench.methods.method import Method, Moment, State
 from metabench.methods.protonet import PrototypicalNetworks
 from metabench.methods.scratch import Scratch
-from metabench.tasks.episodes import Episodes
+from metabench.tasks.episodes import Episodes, EpisodeShape
 
 ALGORITHMS: dict[str, dict[str, Any]] = {
     "maml": {"inner_lr": 0.1},
@@ -105,9 +108,7 @@ def test_cells_of_a_fit_do_not_depend_on_each_other(omniglot_folder: Path) -> No
 
 
 def state_of(cell: Cell, data: Path) -> State:
-    return initial_state(
-        cell.fit, make_method(cell.fit.method), open_dataset(cell.fit.dataset, data), CPU
-    )
+    return make_parts(cell.fit, data, CPU).state
 
 
 def test_initial_weights_belong_to_seed_and_model(omniglot_folder: Path) -> None:
@@ -314,13 +315,12 @@ def test_what_reaches_a_method(algorithm: str, seen: Seen, tmp_path: Path) -> No
 
 def test_a_method_that_does_not_train_is_left_alone(omniglot_folder: Path) -> None:
     cell = omniglot_cell("scratch")
-    dataset, method = open_dataset(cell.fit.dataset, omniglot_folder), make_method(cell.fit.method)
-    state, heard = state_of(cell, omniglot_folder), []
-    before = fingerprint(state)
-    result = experiment.train_fit(cell, method, state, dataset, CPU, heard.append)
+    parts, heard = make_parts(cell.fit, omniglot_folder, CPU), []
+    before = fingerprint(parts.state)
+    result = experiment.train_fit(cell, parts, heard.append)
     assert (result.stopped, result.iterations, result.best_iteration) == ("untrained", 0, 0)
     assert result.seconds.size == result.total_seconds == 0
-    assert (fingerprint(state), heard) == (before, [])
+    assert (fingerprint(parts.state), heard) == (before, [])
 
 
 @pytest.mark.slow
@@ -334,13 +334,12 @@ def test_before_adaptation_accuracy_is_chance(omniglot_folder: Path, ways: int) 
         validate={"ways": ways},
         evaluate={"ways": ways, "episodes": 1000},
     )
-    dataset, method = open_dataset(cell.fit.dataset, omniglot_folder), make_method(cell.fit.method)
-    state = state_of(cell, omniglot_folder)
-    experiment.train_fit(cell, method, state, dataset, CPU, lambda _: None)
-    stream = experiment.episodes_of(
-        cell.fit, cell.fit.dataset, dataset, "train", experiment.EpisodeShape(ways, 1, 2)
-    )
-    scores = experiment.evaluate(method, state, stream, 1000, "query", CPU, point=1).scores
+    parts = make_parts(cell.fit, omniglot_folder, CPU)
+    experiment.train_fit(cell, parts, lambda _: None)
+    shape = EpisodeShape(ways, 1, 2)
+    stream = episodes_of(cell.fit, cell.fit.dataset, parts.dataset, "train", shape)
+    on = EvaluationSet(stream, 1000, "query", CPU)
+    scores = evaluate(parts.method, parts.state, on, point=1).scores
     error = scores[:, 0].std() / 1000**0.5
     assert abs(scores[:, 0].mean() - 1 / ways) < 4 * error < 0.04
     assert scores[:, 1].mean() > 1 / ways + 0.1  # after adaptation it is not
@@ -379,11 +378,10 @@ def test_saved_weights_give_the_same_score_and_are_the_selected_ones(
     (outcome,) = run(cell, data=omniglot_folder, keep_weights=tmp_path / "weights")
     kept = safetensors.torch.load_file(tmp_path / "weights" / f"{cell.fit.id}.safetensors")
     weights = {name: tensor for name, tensor in kept.items() if "/" not in name}
-    state = state_of(cell, omniglot_folder)
-    state.load_state_dict(weights)
-    dataset, method = open_dataset(cell.fit.dataset, omniglot_folder), make_method(cell.fit.method)
-    choice = experiment.settle(cell, method, state, dataset, CPU, lambda _: None)
-    tested = experiment.test(cell, choice, state, dataset, CPU, lambda _: None)
+    parts = make_parts(cell.fit, omniglot_folder, CPU)
+    parts.state.load_state_dict(weights)
+    choice = experiment.settle(cell, parts.method, parts, lambda _: None)
+    tested = experiment.test(cell, choice, parts, parts.dataset, lambda _: None)
     assert tested.scores[:, choice.point].mean() == outcome.result["score"]
     assert [path.name for path in (tmp_path / "weights").iterdir()] == [
         f"{cell.fit.id}.safetensors"

@@ -16,11 +16,13 @@ from torch import Tensor, nn
 from metabench.datasets.dataset import Dataset
 from metabench.errors import PluginError
 from metabench.experiment.evaluation import evaluate
-from metabench.experiment.returned import checked_examples, checked_task
-from metabench.experiment.sources import EpisodeStream
-from metabench.methods.method import Method, State
+from metabench.experiment.predictions import EvaluationSet
+from metabench.experiment.returned.datasets import checked_examples, checked_task
+from metabench.experiment.streams import EpisodeStream
+from metabench.methods.method import Method, Moment, State
 from metabench.methods.protonet import PrototypicalNetworks
 from metabench.models.conv4 import Conv4
+from metabench.registry.promises import broken
 from metabench.tasks.episodes import Episodes, EpisodeShape, Examples, Task
 
 WAYS, SHOTS, QUERIES = 4, 2, 3
@@ -75,7 +77,7 @@ def test_predictions_are_of_the_promised_shape_and_type(
     method = Answers(None)
     method.answer = answer
     with pytest.raises(PluginError, match=re.escape(says)) as caught:
-        evaluate(method, State(nn.Linear(1, 1)), images, 5, None, CPU, point=0)
+        evaluate(method, State(nn.Linear(1, 1)), EvaluationSet(images, 5, None, CPU), point=0)
     assert re.search(
         r"^Answers.predict gave .* \(.*test_returned.py, line \d+\)$", str(caught.value)
     )
@@ -84,10 +86,8 @@ def test_predictions_are_of_the_promised_shape_and_type(
 def test_predictions_that_carry_a_gradient_are_scored(images: EpisodeStream) -> None:
     method = Answers(None)
     method.answer = torch.zeros(5, 1, 12, 4, requires_grad=True) + 1
-    assert evaluate(method, State(nn.Linear(1, 1)), images, 5, None, CPU, point=0).scores.shape == (
-        5,
-        1,
-    )
+    on = EvaluationSet(images, 5, None, CPU)
+    assert evaluate(method, State(nn.Linear(1, 1)), on, point=0).scores.shape == (5, 1)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_predictions_that_carry_a_gradient_are_scored(images: EpisodeStream) -> 
         (
             "embed",
             lambda self, state, x: torch.zeros(1, 7),
-            "embed gave a tensor of shape [1, 7] for",
+            "embed gave a tensor of float32 of shape [1, 7] for",
         ),
-        ("embed", lambda self, state, x: 5, "embed gave an object of type int for"),
+        ("embed", lambda self, state, x: 5, "embed gave 5 for"),
     ],
 )
 def test_comparisons_of_embeddings_are_too(
@@ -119,7 +119,45 @@ def test_comparisons_of_embeddings_are_too(
     )  # type: ignore[arg-type]
     monkeypatch.setattr(PrototypicalNetworks, hook, answer)
     with pytest.raises(PluginError, match=re.escape(f"PrototypicalNetworks.{says}")):
-        evaluate(method, state, images, 5, "running", CPU, point=0)
+        evaluate(method, state, EvaluationSet(images, 5, "running", CPU), point=0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (
+            lambda *_: torch.zeros(1, 12, 5),
+            "compare gave a tensor of float32 of shape [1, 12, 5]; expected real numbers of shape "
+            "[1, 12, 4]",
+        ),
+        (lambda *_: torch.zeros(1, 12, 4).long(), "compare gave a tensor of int64"),
+        (lambda *_: None, "compare gave None"),
+    ],
+)
+def test_comparisons_are_looked_at_before_a_loss_is_made_of_them(
+    images: EpisodeStream, monkeypatch: pytest.MonkeyPatch, answer: Any, says: str
+) -> None:
+    method = make_method("protonet")
+    task = Task("classification", (1, 28, 28), WAYS)
+    state = method.init(Conv4(Conv4.Settings(filters=4), task), task, torch.Generator())
+    monkeypatch.setattr(PrototypicalNetworks, "compare", answer)
+    with pytest.raises(PluginError, match=re.escape(f"PrototypicalNetworks.{says}")):
+        method.step(state, images.episodes(0, 1, CPU), Moment())
+
+
+def test_a_fault_is_told_with_the_class_where_the_hook_is_inherited() -> None:
+    class Heir(PrototypicalNetworks):
+        pass
+
+    class Own(PrototypicalNetworks):
+        def compare(self, *_: Any) -> Tensor:
+            raise NotImplementedError
+
+    here = f"{Path(__file__).name}, line "
+    for made in (Heir, Own):
+        said = str(broken(made(made.Settings()), "compare", "gave None"))
+        assert said.startswith(f"{made.__name__}.compare gave None ("), said
+        assert here in said
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from metabench.cells import Train, Validate
 from metabench.datasets.dataset import Dataset
 from metabench.experiment import training
 from metabench.experiment.evaluation import Choice
-from metabench.experiment.sources import EpisodeStream
+from metabench.experiment.streams import EpisodeStream
 from metabench.experiment.training import train
 from metabench.experiment.training_state import Training
 from metabench.methods.method import Method, Moment, State, StepResult

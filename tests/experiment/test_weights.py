@@ -11,18 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.torch
-from few_shot import make_cell, reproducible
+from few_shot import ELSEWHERE, HERE, make_cell, reproducible
 from few_shot import run as run_whole
 
 from metabench import registry
 from metabench.cells import Cell
 from metabench.datasets.omniglot import Omniglot
-from metabench.experiment import checkpoints
+from metabench.experiment import tensor_files
 from metabench.experiment.fit import CellOutcome, run_fit
 from metabench.experiment.weights import Keeping, has_weights, weights_path
-
-HERE = {"commit": "abc", "conditions": {"torch": "1", "conditions_digest": "a" * 64}}
-ELSEWHERE = {"commit": "def", "conditions": {"torch": "2", "conditions_digest": "b" * 64}}
 
 METHODS: dict[str, dict[str, Any]] = {
     "maml": {"inner_lr": 0.1},
@@ -146,7 +143,9 @@ def test_the_file_can_be_read_without_us(omniglot_folder: Path, tmp_path: Path) 
     curves = ("loss", "score", "seconds", "validated", "validation_score", "validation_loss")
     assert {name for name in tensors if "/" in name} == {f"training/{name}" for name in curves}
     assert tensors["training/loss"].tolist() == outcome.arrays["result/train_loss"].tolist()
-    assert all(name.startswith("model.") for name in tensors if "/" not in name)
+    weights = [name for name in tensors if "/" not in name]
+    assert weights
+    assert all(name.startswith("model.") for name in weights)
 
 
 # --- which weights are taken ----------------------------------------------------------------------
@@ -235,7 +234,7 @@ def test_crafted_weights_with_the_right_digest_are_made_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     path = path_in(kept)
-    found = checkpoints.read(path)
+    found = tensor_files.read(path)
     assert found is not None
     facts, tensors = found
     if "origin" in change:  # beside what makes it that of this fit
@@ -246,7 +245,7 @@ def test_crafted_weights_with_the_right_digest_are_made_again(
             **change["origin"]["provenance"].get("conditions", {}),
         }
         change = {"origin": {**facts["origin"], "provenance": provenance}}
-    checkpoints.write(path, facts | change, tensors)
+    tensor_files.write(path, facts | change, tensors)
     run([cell_of("maml", shots=3)], omniglot_folder, kept)
     assert len(steps) == 4
     assert "is damaged and not used" in caplog.text
@@ -312,10 +311,10 @@ def test_who_chooses_the_number_of_steps_can_be_told_one(
     (outcome,) = run_whole(cell, data=omniglot_folder)
     assert outcome.result["choice"]["step"] == 2
     assert outcome.result["adaptation"]["steps"] == [2]
-    told = make_cell(
+    fixed = make_cell(
         algorithm, "omniglot", method={"rates": (0.01, 0.1), "steps": (2,)}, evaluate=EPISODES
     )
-    (same,) = run_whole(told, data=omniglot_folder)
+    (same,) = run_whole(fixed, data=omniglot_folder)
     assert same.result["choice"]["settings"] == outcome.result["choice"]["settings"]
     if algorithm == "scratch":  # the other is validated in training, at all of its numbers of steps
         assert same.result["score"] == outcome.result["score"]

@@ -143,7 +143,7 @@ MODULES = [
     _module(
         "is_of_another_kind",
         "class Odd(int):\n    version = 1\n",
-        "a class that derives from metabench.methods.method.Method has most of it",
+        "a class that derives from metabench.plugins.Method has most of it",
     ),
     _module(
         "is_abstract",

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from metabench.experiment import checkpoints
+from metabench.experiment import tensor_files
 
 ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2**63, -(2**64), 10**30, 0.5, -0.0, 1e308, -1e308, 1e-308, 1e99,
@@ -227,7 +227,7 @@ def some_tensors(run: Path, rng: random.Random) -> None:
     path = rng.choice(
         [*(run / "weights").glob("*.safetensors"), *(run / "checkpoints").glob("*.safetensors")]
     )
-    facts, tensors = checkpoints.read(path) or ({}, {})
+    facts, tensors = tensor_files.read(path) or ({}, {})
     if rng.random() < 0.6:
         inside, key = rng.choice(_places(facts))
         inside[key] = rng.choice([odd for odd in ODD if odd != "\ud800"])
@@ -241,7 +241,7 @@ def some_tensors(run: Path, rng: random.Random) -> None:
             tensors[name][None],
         ]
         tensors[name] = rng.choice(new)
-    checkpoints.write(path, facts, tensors)
+    tensor_files.write(path, facts, tensors)
 
 
 def a_link(run: Path, rng: random.Random, outside: Path) -> None:

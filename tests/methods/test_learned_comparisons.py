@@ -27,7 +27,8 @@ from torch import Tensor, nn
 from metabench import registry
 from metabench.datasets.dataset import Dataset
 from metabench.experiment.evaluation import evaluate
-from metabench.experiment.sources import EpisodeStream
+from metabench.experiment.predictions import EvaluationSet
+from metabench.experiment.streams import EpisodeStream
 from metabench.methods.method import Method, Moment, State
 from metabench.methods.metric_based import MetricMethod, MetricState, embedding_shape
 from metabench.models.model import FeatureMaps, Model
@@ -151,9 +152,9 @@ def test_embedding_each_image_once_gives_the_same_scores(
     task = Task("classification", (1, 28, 28), 3)
     network = method.network(make_network("conv4 max", size=28).float().body, task)
     state = method.init(network, task, torch.Generator())
-    quick = evaluate(method, state, stream, 6, "running", CPU, point=0)
+    quick = evaluate(method, state, EvaluationSet(stream, 6, "running", CPU), point=0)
     method.embeds_images_alone = False  # type: ignore[misc]
-    slow = evaluate(method, state, stream, 6, "running", CPU, point=0)
+    slow = evaluate(method, state, EvaluationSet(stream, 6, "running", CPU), point=0)
     assert quick.losses == pytest.approx(slow.losses, rel=1e-5)
     assert (quick.prediction == slow.prediction).all()
 

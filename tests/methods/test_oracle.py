@@ -10,7 +10,7 @@ import torch
 from few_shot import make_cell, make_method, part, reproducible, run, with_head
 
 from metabench.datasets.sinusoid import Sinusoid, SinusoidSettings
-from metabench.experiment.sources import EpisodeStream
+from metabench.experiment.streams import EpisodeStream
 from metabench.methods.method import Moment
 from metabench.methods.oracle import Oracle
 from metabench.models.mlp import MLP

@@ -192,6 +192,7 @@ def test_each_training_task_moves_running_statistics_once(name: str, mode: Batch
     means = [
         value.fill_(1e9) for key, value in state.named_buffers() if key.endswith("running_mean")
     ]
+    assert len(means) == 4
     method.step(state, random_episodes("conv4 max", 3), Moment())
     for mean in means:
         assert mean.numpy() == pytest.approx(1e9 * 0.9**3, rel=1e-6)

@@ -3,7 +3,6 @@ tuned one by one."""
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from few_shot import (
     WAYS,
     make_cell,
     make_method,
     make_network,
     part,
+    plain_loss,
+    plain_network,
     random_episodes,
     relative_error,
     reproducible,
     run,
-    textbook_conv4,
+    scores_while_tuned,
 )
 from torch import Tensor, nn
 
@@ -37,6 +37,7 @@ CLASSES = 7
 """Of training; episodes have `WAYS`."""
 CURVE = (0, 1, 4)
 RATES = {"adam": 0.01, "sgd": 0.1}
+OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
 every_network = pytest.mark.parametrize("name", ["mlp", "conv4 max", "conv4 stride"])
 both_tunings = pytest.mark.parametrize("tune", ["head", "all"])
@@ -50,13 +51,6 @@ def network_of_training(name: str) -> nn.Module:
     return network
 
 
-def plain(network: nn.Module, name: str) -> nn.Sequential:
-    """The same network in plain layers of torch, its head the last of them."""
-    if name == "mlp":
-        return copy.deepcopy(nn.Sequential(*network.body.layers, network.head))
-    return textbook_conv4(network, name.split()[1])
-
-
 def examples(name: str, seed: int) -> Examples:
     """A batch of 12."""
     rng = torch.Generator().manual_seed(seed)
@@ -65,21 +59,18 @@ def examples(name: str, seed: int) -> Examples:
     return Examples(x, x.sin() if name == "mlp" else torch.randint(CLASSES, (12,), generator=rng))
 
 
-def loss_of(scores: Tensor, y: Tensor) -> Tensor:
-    return F.mse_loss(scores, y) if y.is_floating_point() else F.cross_entropy(scores, y)
-
-
 @every_network
 def test_trains_as_any_network_is_trained(name: str) -> None:
     """In training mode, running statistics included, at the scheduled rate."""
     network, method = network_of_training(name), make_method("pretrained", outer_lr=0.02)
-    theirs, state = plain(network, name).train(), method.init(network, None, torch.Generator())
+    theirs = plain_network(network, name).train()
+    state = method.init(network, None, torch.Generator())
     optimizer = torch.optim.Adam(theirs.parameters(), lr=0.01)
     for seed in range(3):
         batch = examples(name, seed)
         result = method.step(state, batch, Moment(rate=0.5))
         scores = theirs(batch.x)
-        loss = loss_of(scores, batch.y)
+        loss = plain_loss(scores, batch.y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -126,28 +117,16 @@ def test_is_a_plain_network_tuned_to_each_support_set(
         mode,
     )
     for i in range(3):
-        theirs = plain(network, name).train(mode == "query")
+        theirs = plain_network(network, name).train(mode == "query")
         if name != "mlp":
             theirs[-1] = nn.Linear(theirs[-1].in_features, WAYS).double()
             nn.init.zeros_(theirs[-1].weight)
             nn.init.zeros_(theirs[-1].bias)
         tuned = theirs[-1].parameters() if tune == "head" else theirs.parameters()
-        moves = (
-            torch.optim.Adam(tuned, lr=rate)
-            if optimizer == "adam"
-            else torch.optim.SGD(tuned, lr=rate)
-        )
-        for step in range(max(CURVE) + 1):
-            if step in CURVE:
-                torch.testing.assert_close(
-                    scores[i, CURVE.index(step)],
-                    theirs(batch.query_x[i]).detach(),
-                    rtol=1e-7,
-                    atol=1e-7,
-                )
-            theirs.zero_grad()
-            loss_of(theirs(batch.support_x[i]), batch.support_y[i]).backward()
-            moves.step()
+        moves = OPTIMIZERS[optimizer](tuned, lr=rate)
+        along = scores_while_tuned(theirs, moves, batch, i, max(CURVE))
+        for place, step in enumerate(CURVE):
+            torch.testing.assert_close(scores[i, place], along[step], rtol=1e-7, atol=1e-7)
 
 
 @both_tunings

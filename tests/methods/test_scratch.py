@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
-import torch.nn.functional as F
-from few_shot import make_method, make_network, random_episodes, textbook_conv4
+from few_shot import (
+    make_method,
+    make_network,
+    plain_network,
+    random_episodes,
+    scores_while_tuned,
+)
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 
@@ -21,22 +24,12 @@ def test_is_a_plain_network_trained_on_each_support_set(name: str, optimizer: st
     scores = method.predict(
         method.init(network, None, None), batch.support_x, batch.support_y, batch.query_x, mode
     )
-    fresh = network if name == "mlp" else textbook_conv4(network, name.split()[1])
-    loss_of = F.mse_loss if name == "mlp" else F.cross_entropy
     for i in range(3):
-        plain = copy.deepcopy(fresh)
+        plain = plain_network(network, name)
         optimiser = OPTIMIZERS[optimizer](plain.parameters(), lr=0.01)
-        for step in range(max(curve) + 1):
-            if step in curve:
-                torch.testing.assert_close(
-                    scores[i, curve.index(step)],
-                    plain(batch.query_x[i]).detach(),
-                    rtol=1e-7,
-                    atol=1e-7,
-                )
-            optimiser.zero_grad()
-            loss_of(plain(batch.support_x[i]), batch.support_y[i]).backward()
-            optimiser.step()
+        theirs = scores_while_tuned(plain, optimiser, batch, i, max(curve))
+        for place, step in enumerate(curve):
+            torch.testing.assert_close(scores[i, place], theirs[step], rtol=1e-7, atol=1e-7)
 
 
 def test_there_is_one_candidate_a_rate_with_the_same_curve() -> None:

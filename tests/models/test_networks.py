@@ -90,7 +90,9 @@ def test_the_sinusoid_network_has_the_size_of_the_paper() -> None:
 def test_truncated_normal_weights_are_within_two_deviations_and_biases_zero() -> None:
     task = Task("regression", (1,), 1)
     network = with_head(MLP(MLP.Settings(hidden=(200, 200)), task), task)
-    assert all((p == 0).all() for name, p in network.named_parameters() if name.endswith("bias"))
+    biases = [p for name, p in network.named_parameters() if name.endswith("bias")]
+    assert len(biases) == 3
+    assert all((bias == 0).all() for bias in biases)
     weight = network.body.layers.linear1.weight
     assert weight.abs().max() <= 0.02
     # of a normal cut at two deviations: 0.880 of the full one

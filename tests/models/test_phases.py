@@ -11,7 +11,7 @@ from suite_project import load
 from torch import nn
 
 from metabench import registry
-from metabench.experiment.fit import phase
+from metabench.experiment.determinism import phase
 from metabench.methods.method import State
 
 MODELS = '''

@@ -83,6 +83,7 @@ def test_another_project_forgets_plugins(
     project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     plug_in(project, "oddities:Odd")
+    assert "odd" in registry.names("methods")
     load_project(tmp_path_factory.mktemp("empty"))
     assert "odd" not in registry.names("methods")
 

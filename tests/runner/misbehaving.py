@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -23,26 +23,8 @@ class Misbehaving(FOMAML):
 
     @dataclass(frozen=True)
     class Settings(FOMAML.Settings):
-        deed: Literal[
-            "none",
-            "raise",
-            "leave",
-            "exit",
-            "exit_well",
-            "kill",
-            "crash",
-            "hang",
-            "memory",
-            "allocate",
-            "diverge",
-            "print",
-            "dawdle",
-            "spawn",
-            "leave_behind",
-            "leave_behind_and_raise",
-            "leave_behind_and_hang",
-            "leave_behind_and_exit",
-        ] = "none"
+        deed: str = "none"
+        """A method below, without its underscore."""
 
     def step(self, *arguments: Any, **options: Any) -> Any:
         getattr(self, f"_{self.settings.deed}")()

@@ -182,7 +182,8 @@ def test_fail_fast_stops_at_the_first_failure(workshop: Workshop) -> None:
 
 def test_what_a_fit_has_started_ends_with_it(workshop: Workshop) -> None:
     workshop.suite("spawning", "spawn")
-    workshop.run("spawning", timeout=10.0)
+    summary = workshop.run("spawning", timeout=10.0)
+    assert [failed.failure.outcome for failed in summary.failed] == ["timeout"]
     assert not [
         process.pid
         for process in psutil.process_iter(["cmdline"])
@@ -235,8 +236,9 @@ def test_a_vanished_folder_stops_the_run_with_one_line(
 def test_a_suite_may_drop_weights(workshop: Workshop) -> None:
     path = workshop.suite("lean", "none")
     path.write_text("keep_weights = false\n" + path.read_text())
-    folder = workshop.run("lean").folder
-    assert not list(folder.glob("weights/*"))
+    summary = workshop.run("lean")
+    assert summary.finished == 2
+    assert not list(summary.folder.glob("weights/*"))
 
 
 def test_a_folder_with_other_things_in_it_is_left_alone(workshop: Workshop) -> None:

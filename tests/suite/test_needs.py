@@ -138,7 +138,9 @@ def test_says_what_is_wrong(tmp_path: Path, name: str) -> None:
 
 def test_a_need_is_a_fit_of_its_own_recipe_at_the_same_place_and_seed(tmp_path: Path) -> None:
     suite = load(tmp_path, SUITE)
-    for cell in cells_of(suite, "tuned"):
+    cells = cells_of(suite, "tuned")
+    assert cells
+    for cell in cells:
         need = cell.fit.needs["start"]
         assert (need.algorithm, need.method.name, need.seed) == (
             "longer",

@@ -104,7 +104,9 @@ def test_quoted_dotted_keys_are_nested_ones(tmp_path: Path) -> None:
 
 
 def test_overrides_reach_what_they_name_and_nothing_else(tmp_path: Path) -> None:
-    for cell in load(tmp_path, GOOD).cells:
+    cells = load(tmp_path, GOOD).cells
+    assert cells
+    for cell in cells:
         meant = cell.labels["algorithm"] == "maml" and cell.evaluate.ways == 20
         trains = cell.fit.method.name != "scratch"
         assert cell.fit.train.iterations == (2000 if meant else 1000 if trains else None)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metabench.datasets.dataset import Dataset
-from metabench.experiment.sources import BLOCK, EpisodeStream
+from metabench.experiment.streams import BLOCK, EpisodeStream
 from metabench.tasks.episodes import Draw, EpisodeShape
 from metabench.tasks.random_streams import generator, torch_generator
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from workshop import Workshop, rewrite
 
 from metabench.cli import main
-from metabench.experiment import checkpoints
+from metabench.experiment import tensor_files
 from metabench.provenance.sources import Sources
 from metabench.runner.agreement import agreement, first_difference, first_difference_of_arrays
 from metabench.verbs.verify import sample
@@ -220,8 +220,8 @@ def test_kept_weights_are_not_used(folder: Path, verified: Callable[..., Any]) -
     paths = list(folder.glob("weights/*"))
     assert paths
     for path in paths:
-        facts, tensors = checkpoints.read(path) or ({}, {})
-        checkpoints.write(path, facts, {name: tensor + 1 for name, tensor in tensors.items()})
+        facts, tensors = tensor_files.read(path) or ({}, {})
+        tensor_files.write(path, facts, {name: tensor + 1 for name, tensor in tensors.items()})
     assert verified(folder)[1]["verdicts"] == {"equal": 8}
 
 

@@ -9,7 +9,6 @@ portions.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -17,17 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metabench.cells import Fit
 from metabench.datasets.dataset import Dataset, Split
-from metabench.experiment.returned import (
-    broken,
+from metabench.experiment.returned.datasets import (
     checked_draw,
     checked_episodes,
     checked_examples,
     checked_views,
 )
-from metabench.methods.method import Method
-from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Unlabelled, Want
+from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples
 from metabench.tasks.random_streams import generator, global_stream
 
 BLOCK = 1024
@@ -72,9 +68,12 @@ class _Blocks(ABC):
         )
 
     def _drawn(self, number: int) -> Draw:
-        """A block, which may be drawn again after an interruption, or earlier by one who asks for
-        less: datasets that draw from the global generators must find them at the same place each
-        time, and whoever draws from them outside must not be moved."""
+        """A block, the same whenever it is drawn: again after an interruption, or earlier where
+        less is asked for.
+
+        Datasets that draw from the global generators find them at the same place each time, and
+        whoever draws from them outside is not moved.
+        """
         with global_stream(self._root_seed, "drawing", **self._key, block=number, size=self.size):
             return self._draw_block(number)
 
@@ -247,65 +246,3 @@ class _ViewStream(_Blocks):
         rng = generator(self._root_seed, "views", **self._key, block=number)
         drawn = self.dataset.draw_views(EXAMPLES_BLOCK, rng)
         return checked_draw(self.dataset, "draw_views", drawn, EXAMPLES_BLOCK)
-
-
-class TrainingData:
-    """What the method of a fit may train on: its `methods.method.Source`.
-
-    Parameters
-    ----------
-    fit
-        Says how large a batch is, and names the streams.
-    method
-        Gets what it declares to want, and nothing else.
-    dataset
-        Loaded.
-    """
-
-    def __init__(self, fit: Fit, method: Method, dataset: Dataset, device: torch.device) -> None:
-        self._fit, self._method, self._dataset, self._device = fit, method, dataset, device
-
-    def episodes(self) -> Callable[[int], Episodes]:
-        """Batches of as many episodes as the recipe says."""
-        self._allow("episodes")
-        fit, tasks = self._fit, self._fit.train.tasks_per_batch
-        stream = EpisodeStream(
-            self._dataset,
-            fit.dataset.identity(),
-            "train",
-            EpisodeShape.of(fit.train),
-            root_seed=fit.root_seed,
-            seed=fit.seed,
-        )
-        return lambda i: stream.episodes(i * tasks, tasks, self._device)
-
-    def examples(self, views: int = 1) -> Callable[[int], Examples]:
-        """Batches of as many examples as those episodes would hold."""
-        return self._singles("examples", views)
-
-    def unlabelled(self, views: int = 1) -> Callable[[int], Unlabelled]:
-        """The same without their labels, in an order of their own."""
-        batches = self._singles("unlabelled", views)
-        return lambda i: Unlabelled(batches(i).x, views)
-
-    def _singles(
-        self, purpose: Literal["examples", "unlabelled"], views: int
-    ) -> Callable[[int], Examples]:
-        self._allow(purpose)
-        if views > 1:
-            self._allow("views")
-        fit, shape = self._fit, EpisodeShape.of(self._fit.train)
-        stream = ExampleStream(
-            self._dataset,
-            fit.dataset.identity(),
-            root_seed=fit.root_seed,
-            seed=fit.seed,
-            purpose=purpose,
-            views=views,
-        )
-        size = fit.train.tasks_per_batch * shape.examples
-        return lambda i: stream.examples(i * size, size, self._device)
-
-    def _allow(self, what: Want) -> None:
-        if what not in self._method.wants:
-            raise broken(self._method, "batches", f"asks for {what}, which `wants` does not say")

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from metabench.datasets.dataset import Dataset
 from metabench.datasets.images import ImageDataset
 from metabench.errors import DataError, PluginError
-from metabench.experiment.sources import ExampleStream, TrainingData
+from metabench.experiment.streams import ExampleStream
+from metabench.experiment.training_data import TrainingData
 from metabench.methods.method import Method, State
 from metabench.suite.wants import lacking
 from metabench.tasks.episodes import Want
