@@ -178,9 +178,9 @@ def entry_of(run: Run) -> Entry | None:
         declaration_digest=info.get("declaration_digest"),
         started=min(started).isoformat(),
         ended=max(ended).isoformat(),
-        commit=next(iter(_named("commit", [last])), None),
-        dirty=any(bool(made_on.get("dirty")) for made_on in made.values()),
-        commits=_named("commit", made.values()),
+        commit=next(iter(_commits([last])), None),
+        dirty=any(bool(made_on.get(_of_project("dirty", made_on))) for made_on in made.values()),
+        commits=_commits(made.values()),
         runs=_named("run", made.values()),
         machines=_named("machine_id", made.values()),
         versions={
@@ -217,7 +217,7 @@ def _group(row: GroupRow, run: Run, made: Mapping[str, Mapping[str, Any]]) -> Gr
         },
         seeds=tuple(SeedEntry(cell.seed, cell.cell, cell.outcome, cell[SCORE]) for cell in cells),
         machine=row.machine,
-        commits=_named("commit", (made[cell.cell] for cell in cells)),
+        commits=_commits(made[cell.cell] for cell in cells),
     )
 
 
@@ -242,9 +242,20 @@ def _digest_of_records(run: Run) -> str:
 
 
 def _named(key: str, made: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """What these records name, each once; of commits none that is no commit's name."""
-    named = first_seen(str(made_on[key]) for made_on in made if made_on.get(key))
-    return tuple(name for name in named if key != "commit" or COMMIT.fullmatch(name))
+    """What these records name, each once."""
+    return tuple(first_seen(str(made_on[key]) for made_on in made if made_on.get(key)))
+
+
+def _commits(made: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The commits of the project that these records name, each once."""
+    told = first_seen(str(made_on.get(_of_project("commit", made_on))) for made_on in made)
+    return tuple(commit for commit in told if COMMIT.fullmatch(commit))
+
+
+def _of_project(key: str, made_on: Mapping[str, Any]) -> str:
+    """What a record calls the `commit` of its project: before 0.2 it knew that of the package
+    alone."""
+    return f"project_{key}" if "project_commit" in made_on else key
 
 
 def _times(key: str, made: Iterable[Mapping[str, Any]]) -> list[datetime]:

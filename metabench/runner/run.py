@@ -127,6 +127,7 @@ def _jobs(
     run = f"{datetime.now(UTC).isoformat(timespec='milliseconds')}-{os.getpid()}"
     facts = {
         **environment.commit(project.root),
+        **environment.project_commit(project.root),
         "metabench": environment.version("metabench"),
         "run": run,
         "declaration_digest": digest(
