@@ -28,7 +28,7 @@ _COMPARISON = {
 
 def read_verdicts(folder: Path, entry: Entry) -> Entry:
     """Return an entry with the verdicts that lie in its run folder, or as it is where there are
-    none.
+    none against another commit.
 
     Raises
     ------
@@ -54,8 +54,11 @@ def read_verdicts(folder: Path, entry: Entry) -> Entry:
     head = {commit.split()[0] for commit in told["head"]["commits"] if commit}
     if told["head"]["suite"] != entry.suite or head != {name[:12] for name in entry.commits}:
         raise FolderError(f"{path}: is about another run than the one that it lies in")
+    baseline = tuple(told["baseline"].get("commits") or ())
+    if baseline == tuple(told["head"]["commits"]):  # of records with themselves
+        return entry
     return replace(
         entry,
-        baseline=tuple(told["baseline"].get("commits") or ()),
+        baseline=baseline,
         verdicts={digest(one["coordinates"])[:12]: one["verdict"] for one in told["groups"]},
     )

@@ -246,6 +246,14 @@ def test_verdicts_of_a_comparison_are_added_once(tmp_path, folders, entries):
     assert digest(dict(found.regressed[0].place))[:12] == found.regressed[0].group
 
 
+def test_a_comparison_of_a_commit_with_itself_says_nothing_of_the_trend(tmp_path):
+    run = run_at(tmp_path, 0)
+    told = compared(run, baseline={"suite": SUITE, "commits": [COMMITS[0][:12]]})
+    (run / "compare.json").write_text(json.dumps(told))
+    entry = entry_of(load(run))
+    assert read_verdicts(run, entry) == entry
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
