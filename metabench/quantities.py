@@ -9,7 +9,7 @@ wrong name is an error of import and not a missing column.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from metabench.metrics import METRICS, Metric
@@ -149,6 +149,12 @@ def _iterations_to_target(record: Record) -> float | None:
     )
 
 
+def _training_seconds(record: Record) -> float | None:
+    """Seconds of training; None of a method that does not train, which takes no time at no cost."""
+    trained = at("result.iterations")(record)
+    return None if trained == 0 else at("measured.training_seconds")(record)
+
+
 def _metric(metric: Metric) -> Quantity:
     return Quantity(
         metric.name,
@@ -192,8 +198,14 @@ EPISODE_LOW = Quantity("episode_low", "score", _end_of_interval(0), over="mean")
 EPISODE_HIGH = Quantity("episode_high", "score", _end_of_interval(1), over="mean")
 """Ends of the typical interval of one model over its own test episodes: how far these pin down a
 given model, and nothing about another seed."""
+EPISODES_TESTED = Quantity("episodes_tested", "score", at("result.episodes"), unit="episodes")
 ITERATIONS = Quantity(
-    "iterations", "learning", at("result.iterations"), unit="iterations", over="mean"
+    "iterations",
+    "learning",
+    at("result.iterations"),
+    unit="iterations",
+    over="mean",
+    heading="Iterations",
 )
 TARGET = Quantity("target", "learning", at("target.score"), over="shared")
 ITERATIONS_TO_TARGET = Quantity(
@@ -218,7 +230,27 @@ WEIGHTS_TRAINED = Quantity(
     over="highest",
     heading="Weights trained",
 )
-TRAINING_SECONDS = _seconds("training_seconds", heading="Training", claims=True)
+TASKS_SPENT = Quantity(
+    "tasks_spent",
+    "spent",
+    at("result.spent.tasks"),
+    unit="tasks",
+    over="mean",
+    heading="Training tasks",
+)
+IMAGES_SPENT = Quantity(
+    "images_spent",
+    "spent",
+    at("result.spent.images"),
+    unit="images",
+    over="mean",
+    heading="images or points",
+    under="tasks_spent",
+)
+TRAINING_SECONDS = replace(
+    _seconds("training_seconds", heading="Training", claims=True), value=_training_seconds
+)
+"""Of a method that trains."""
 PEAK_ABOVE = _peak(
     "resident_above",
     "training",
@@ -227,8 +259,9 @@ PEAK_ABOVE = _peak(
     meaning="Memory beyond what was resident before training.",
     claims=True,
 )
-PEAK_RESIDENT = _peak("resident", "training", heading="Resident", note="peak", claims=True)
-"""The report tells it of records alone that do not know the baseline."""
+PEAK_RESIDENT = _peak("resident", "training", heading="Resident", note="peak")
+"""The report tells it of records alone that do not know the baseline. No claim is about it: what
+was resident before training is in there, and brings all ratios close to 1."""
 PEAK_GPU = _peak("gpu_allocated", "training", heading="GPU", note="peak", claims=True)
 
 TABLE: tuple[Quantity, ...] = (
@@ -236,7 +269,7 @@ TABLE: tuple[Quantity, ...] = (
     EPISODE_LOW,
     EPISODE_HIGH,
     *map(_metric, METRICS.values()),
-    Quantity("episodes_tested", "score", at("result.episodes"), unit="episodes"),
+    EPISODES_TESTED,
     ITERATIONS,
     Quantity("best_iteration", "learning", at("result.best_iteration"), unit="iterations"),
     TARGET,
@@ -253,23 +286,8 @@ TABLE: tuple[Quantity, ...] = (
         heading="adapted to a task",
         under="weights_trained",
     ),
-    Quantity(
-        "tasks_spent",
-        "spent",
-        at("result.spent.tasks"),
-        unit="tasks",
-        over="mean",
-        heading="Training tasks",
-    ),
-    Quantity(
-        "images_spent",
-        "spent",
-        at("result.spent.images"),
-        unit="images",
-        over="mean",
-        heading="images or points",
-        under="tasks_spent",
-    ),
+    TASKS_SPENT,
+    IMAGES_SPENT,
     Quantity(
         "gradient_evaluations_spent",
         "spent",
@@ -277,6 +295,17 @@ TABLE: tuple[Quantity, ...] = (
         unit="evaluations",
         over="mean",
         heading="Gradient evaluations",
+    ),
+    Quantity(
+        "trials",
+        "spent",
+        at("result.search.trials"),
+        unit="trials",
+        over="mean",
+        heading="Trials",
+        note="settings tried",
+        meaning="Settings among which validation chose for a cell: rates, numbers of steps, what "
+        "is tuned. Nothing was tried where the suite fixes all of them.",
     ),
     _seconds("seconds_per_iteration", heading="Iteration", claims=True),
     _seconds(
@@ -295,7 +324,8 @@ TABLE: tuple[Quantity, ...] = (
         claims=True,
     ),
     TRAINING_SECONDS,
-    _seconds("validation_seconds"),
+    _seconds("validation_seconds", heading="Validation"),
+    _seconds("choice_seconds", heading="Choice", note="of settings"),
     _seconds("test_seconds"),
     _seconds("wall_seconds", heading="Whole fit", claims=True),
     PEAK_ABOVE,
@@ -307,6 +337,9 @@ TABLE: tuple[Quantity, ...] = (
     _peak("gpu_reserved", "training"),
     _peak("gpu_reserved", "test"),
     Quantity("workers", "time", at("measured.workers"), unit="fits at once"),
+    Quantity(
+        "concurrent_fits", "time", at("measured.concurrent_fits"), unit="fits at once", over="mean"
+    ),
 )
 """All of them, in the order of their columns."""
 

@@ -48,6 +48,7 @@ from metabench.experiment.weights import NOTHING_KEPT, Keeping, Trained, find_we
 from metabench.methods.method import Method
 from metabench.metrics import named_metric
 from metabench.models.ways import way_of
+from metabench.provenance.environment import MACHINE
 from metabench.tasks.episodes import EpisodeShape
 from metabench.tasks.random_streams import global_stream
 
@@ -348,7 +349,7 @@ def provenance_of(fitted: Fitted, dataset: Dataset) -> dict[str, Any]:
             "weights": "kept",
             **{key: made[key] for key in ("needs",) if key in made},
             "training_conditions": made.get("conditions"),
-            "training_machine": {name: made.get(name) for name in ("cpu", "gpu", "driver")},
+            "training_machine": {name: made.get(name) for name in MACHINE},
         }
     if parts.device.type == "cuda":
         provenance["gpu"] = torch.cuda.get_device_name(parts.device)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from metabench.cells import TRANSDUCTIVE, Cell, Fit
 from metabench.experiment.evaluation import Choice, Evaluation
 from metabench.experiment.measure import typical, warm_up
-from metabench.experiment.returned.methods import checked_weights
+from metabench.experiment.returned.methods import checked_candidates, checked_weights
 from metabench.experiment.training_result import Training
 from metabench.methods.method import Method, State
 from metabench.metrics import Metric
@@ -62,6 +62,7 @@ def result_of(
         "training": _binned(training),
         "adaptation": None,
         "choice": _chosen(method, choice) if choice else None,
+        "search": _search(method, choice) if choice else None,
         "spent": _spent(fit, method, training),
         "weights": {
             "trained": sum(p.numel() for p in state.parameters()) if method.trains else 0,
@@ -218,6 +219,37 @@ def _chosen(method: Method, choice: Choice) -> dict[str, Any] | None:
         "settings": changed,
         "validation_score": choice.score,
     }
+
+
+def _search(method: Method, choice: Choice) -> dict[str, Any] | None:
+    """How many settings were tried, and which of the chosen ones are the least or the greatest of
+    those tried, so that a better one may lie beyond. None where nothing was open."""
+    candidates = [_settings_of(candidate) for candidate in checked_candidates(method)]
+    if len(candidates) == 1 and not method.chooses_step:
+        return None
+    chosen, curve = _settings_of(choice.method), choice.method.curve
+    edges = [
+        key
+        for key in chosen
+        if _is_edge(_number(chosen[key]), {_number(settings[key]) for settings in candidates})
+    ]
+    if method.chooses_step and curve[choice.point] > 0:  # fewer than none there are not
+        edges += ["steps"] if _is_edge(curve[choice.point], set(curve)) else []
+    trials = len(candidates) * (len(curve) if method.chooses_step else 1)
+    return {"trials": trials, "at_edge": edges}
+
+
+def _is_edge(chosen: float | None, tried: set[Any]) -> bool:
+    """Whether a number is the first or the last of several; what is no number has no order."""
+    return len(tried) > 1 and None not in tried and chosen in (min(tried), max(tried))
+
+
+def _number(value: Any) -> float | None:
+    """A setting as a number: one of a tuple of one too, as candidates have theirs."""
+    if isinstance(value, tuple) and len(value) == 1:
+        value = value[0]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None
 
 
 def _settings_of(method: Method) -> dict[str, Any]:

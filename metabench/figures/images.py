@@ -110,7 +110,8 @@ class Images(Figure):
             return
         tiles = np.concatenate((support, query), axis=2).astype(np.uint8)
         sprite, shots = Sprite(canvas.key, tiles), support.shape[2]
-        described = f"{len(support)} episodes of {support.shape[1]} classes, {shots} images of each"
+        each = "one image" if shots == 1 else f"{shots} images"
+        described = f"{len(support)} episodes of {support.shape[1]} classes, {each} of each"
         drawn = sprite.svg("support", range(shots), None, "Support images", described, first=True)
         yield Drawing(None, "what all learn from", drawn, "Support images")
         for one in kept:

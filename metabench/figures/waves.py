@@ -117,10 +117,17 @@ def _drawing(canvas: Canvas, one: Kept, limits: Sequence[tuple[float, float]]) -
         caption = _after([one.steps[at] for at, _ in reversed(steps)])
         described = (
             f"{shown} test episodes: the true curve, {one['support_x'].shape[1]} given points, "
-            f"and the prediction {caption}"
+            f"and the prediction {caption}. Mean squared error of the last: {_errors(one, shown)}"
         )
         title = f"Predictions of {canvas.name(one.group)}, {canvas.title}"
         return Drawing(one.group, caption, canvas.svg(figure, one.group, title, described))
+
+
+def _errors(one: Kept, shown: int) -> str:
+    """Mean squared error of the prediction that counts, wave by wave."""
+    predicted, true = one["prediction"][:shown, one.final], one["query_y"][:shown]
+    wrong = predicted.astype(np.float64) - true.astype(np.float64)
+    return ", ".join(f"{error:.3g}" for error in np.square(wrong).mean(axis=(1, 2)))
 
 
 def _wave(

@@ -11,14 +11,22 @@ import os
 import platform
 import re
 import subprocess
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from metabench.identity import digest
+
 PACKAGE = Path(__file__).parents[1]
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scipy", "higher", "pandas", "pillow", "safetensors")
+MACHINE = ("cpu", "gpu", "driver", "machine_id", "boot_id")
+"""What of the provenance tells one machine from another, or from itself before it was started
+again."""
 
 
 def provenance(device: str, project: Path) -> dict[str, Any]:
@@ -34,6 +42,8 @@ def machine(device: str) -> dict[str, Any]:
         "cuda": _cuda_version(),
         **(gpu() if device.startswith("cuda") else {"gpu": None, "driver": None}),
         "cpu": cpu_name(),
+        "machine_id": machine_id(),
+        "boot_id": boot_id(),
         "cores": cores(),
         "memory_bytes": _memory_bytes(),
         "host": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -78,6 +88,22 @@ def cpu_capability() -> str:
 def cpu_name() -> str:
     """Model name of the processor, as the system tells it."""
     return _cpuinfo().get("model name") or platform.processor() or platform.machine()
+
+
+@cache
+def machine_id() -> str:
+    """What tells this machine from any other, another of its make included: a digest, which tells
+    nobody who it is. Of the system's own id, or else of the name of the host."""
+    return _fingerprint(_first_of("/etc/machine-id", "/var/lib/dbus/machine-id") or platform.node())
+
+
+@cache
+def boot_id() -> str:
+    """What tells this start of the machine from any other: after one, clocks, governors and
+    neighbours may be others."""
+    return _fingerprint(
+        _first_of("/proc/sys/kernel/random/boot_id") or str(round(psutil.boot_time(), -1))
+    )
 
 
 @cache
@@ -179,6 +205,19 @@ def _cpuinfo() -> dict[str, str]:
         key.strip(): value.strip()
         for key, _, value in (line.partition(":") for line in block.splitlines())
     }
+
+
+def _first_of(*paths: str) -> str | None:
+    """What stands in the first of these files that has anything in it."""
+    for path in paths:
+        with suppress(OSError, ValueError):
+            if told := Path(path).read_text().strip():
+                return told
+    return None
+
+
+def _fingerprint(identity: str) -> str:
+    return digest({"purpose": "metabench machine", "identity": identity})[:12]
 
 
 def _memory_bytes() -> int | None:

@@ -24,6 +24,7 @@ _RESULTS = (
     "training",
     "adaptation",
     "choice",
+    "search",
     "spent",
     "weights",
     "transductive",

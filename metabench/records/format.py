@@ -44,6 +44,7 @@ RECORD = {
         "training": CURVE,
         "adaptation": {"steps": NUMBERS, "score": NUMBERS},
         "choice": {"step": NUMBER, "settings": {}, "validation_score": NUMBER},
+        "search": {"trials": NUMBER, "at_edge": [(str,)]},
         "spent": {"*": NUMBER},
         "weights": {"*": NUMBER},
         "transductive": bool,
@@ -57,10 +58,11 @@ RECORD = {
                 "seconds_per_episode",
                 "training_seconds",
                 "validation_seconds",
+                "choice_seconds",
             ),
             NUMBER,
         ),
-        **dict.fromkeys(("test_seconds", "wall_seconds", "workers"), NUMBER),
+        **dict.fromkeys(("test_seconds", "wall_seconds", "workers", "concurrent_fits"), NUMBER),
         **{
             f"peak_{kind}_bytes": {"*": NUMBER}
             for kind in ("resident_above", "resident", "gpu_allocated", "gpu_reserved")
@@ -78,6 +80,8 @@ RECORD = {
                 "cpu",
                 "gpu",
                 "driver",
+                "machine_id",
+                "boot_id",
                 "data_digest",
                 "training_data_digest",
                 "declaration_digest",

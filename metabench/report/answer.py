@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from metabench.quantities import ITERATIONS
 from metabench.report import words
 from metabench.report.blocks import Block, Comparison, Group
+from metabench.stats import DESCRIPTIVE
 from metabench.tables.typed_rows import Comparing
 
-TIE = "tied"
+TIE, OPEN = "tied", "without a leader that completed all seeds"
+NOBODY = frozenset({TIE, OPEN})
 MANY = 4
 """More algorithms than these are not told one by one in a sentence."""
 
@@ -20,6 +22,9 @@ def headline(blocks: Sequence[Block], reference: str) -> list[str]:
     scored = [block for block in blocks if block.scored]
     if not scored:
         return ["No cell has a score yet, so there is nothing to compare."]
+    if most := few_seeds(scored):
+        seeds = f"{most} seed{'s' if most != 1 else ''}"
+        return [f"{seeds} tell no order: what follows is described, and nothing is tested."]
     if len(scored) == 1:
         return [f"On {scored[0].title}: {answer(scored[0], reference)}"]
     contested = [block for block in scored if len(block.scored) > 1]
@@ -30,14 +35,12 @@ def headline(blocks: Sequence[Block], reference: str) -> list[str]:
         if len(contested) == len(scored)
         else f" with more than one algorithm that has a score (of {len(scored)} in all)"
     )
-    leaders = Counter(
-        TIE if len(_leaders(block)) > 1 else _leaders(block)[0].algorithm for block in contested
-    )
+    leaders = Counter(_leader(block) for block in contested)
     first, number = leaders.most_common(1)[0]
-    if number < len(contested) or first == TIE:
+    if number < len(contested) or first in NOBODY:
         datasets = {block.dataset: block for block in contested}
-        if (
-            len(datasets) == len(contested) <= MANY and TIE not in leaders
+        if len(datasets) == len(contested) <= MANY and leaders.keys().isdisjoint(
+            NOBODY
         ):  # few enough, and each told by its data alone
             best = [
                 f"{_leaders(block)[0].algorithm} has the best mean on {name}"
@@ -46,7 +49,7 @@ def headline(blocks: Sequence[Block], reference: str) -> list[str]:
             return [f"{words.listed(best)}.", _tally(contested, reference)]
         ranks = [
             f"{times} {'is' if times == 1 else 'are'} {name}"
-            if name == TIE
+            if name in NOBODY
             else f"{name} has it in {times}"
             for name, times in leaders.most_common()
         ]
@@ -97,6 +100,20 @@ def cost(blocks: Sequence[Block], reference: str) -> str | None:
     return f"Training time against that of {reference}: {times}{none}.".replace(
         "× ", f"×{words.NBSP}"
     )
+
+
+def few_seeds(blocks: Sequence[Block]) -> int:
+    """How many seeds there are at most, where these are too few for a test; else 0."""
+    most = max((group.scored for block in blocks for group in block.scored), default=0)
+    return most if most <= DESCRIPTIVE else 0
+
+
+def _leader(block: Block) -> str:
+    """The algorithm that leads a block, or why there is none."""
+    leaders = _leaders(block)
+    if len(leaders) == 1:
+        return leaders[0].algorithm
+    return TIE if leaders else OPEN
 
 
 def _told_apart(rows: Sequence[Comparison]) -> bool:
@@ -158,6 +175,7 @@ def _others(blocks: Sequence[Block], reference: str) -> str:
     phrases: Mapping[Comparing, str] = {
         "worse": "behind it",
         "not separated": "not separated from it",
+        "incomplete": "not decided, since seeds were lost",
         "descriptive": "described only, on three seeds or fewer",
         "untested": "not tested",
         "better": "ahead of it on the seeds that both have",
@@ -185,7 +203,7 @@ def _range(values: Sequence[float], row: Comparison) -> str:
     low, high = (words.score(value, row.metric.unit) for value in (min(values), max(values)))
     return (
         f"{low if low == high else f'{low} to {high}'} "
-        f"{'points' if row.metric.unit == 'fraction' else 'of ' + row.metric.name}"
+        f"{'points' if row.metric.unit == 'fraction' else 'of ' + words.metric(row.metric.name)}"
     )
 
 
@@ -196,6 +214,7 @@ def _tally(blocks: Sequence[Block], reference: str) -> str:
         "better": "came out better",
         "worse": "came out worse",
         "not separated": "could not be separated from it",
+        "incomplete": "could not be decided, since seeds were lost",
         "descriptive": "rest on three seeds or fewer and are described, not tested",
         "untested": "could not be tested",
     }
@@ -216,6 +235,8 @@ def answer(block: Block, reference: str) -> str:
         return "No cell has a score yet."
     if len(scored) == 1:
         return f"{_at(scored[0])}; nothing else has a score to compare it with."
+    if not _leaders(block):
+        return "Nobody leads: every algorithm lost a seed to failure or divergence."
     leader, *tied = _leaders(block)
     if tied:
         return (
@@ -249,7 +270,7 @@ def _leaders(block: Block) -> list[Group]:
 
 def _at(group: Group, named: bool = True) -> str:
     unit = group.metric.unit
-    sign = f"{words.NBSP}%" if unit == "fraction" else f" {group.metric.name}"
+    sign = f"{words.NBSP}%" if unit == "fraction" else f" {words.metric(group.metric.name)}"
     spread = (
         f" {words.interval(group.score.low, group.score.high, unit)}"
         if group.score.low is not None
@@ -265,17 +286,18 @@ def _against(row: Comparison) -> str:
     unit = row.metric.unit
     gap = (
         f"{words.score(row.gap, unit)} "
-        f"{'points' if unit == 'fraction' else 'of ' + row.metric.name}"
+        f"{'points' if unit == 'fraction' else 'of ' + words.metric(row.metric.name)}"
     )
     gap += " above" if row.is_above else " below"
     reference = f"the reference {row.reference_name}"
     if row.verdict in ("better", "worse"):
         return f"{gap} {reference} ({words.p_phrase(row.p_holm)}, Holm over {row.family_size})"
     if row.verdict == "not separated":
-        least = words.detectable(row.detectable_difference, row.metric)
+        least = words.least(row)
         return (
             f"{gap} {reference}, but not separated from it "
-            f"({words.p_phrase(row.p_holm)}; {row.pairs} seeds could have found {least})"
+            f"({words.p_phrase(row.p_holm)}; {row.pairs} seeds could have found {least} if the "
+            "spread is as observed)"
         )
     why = (
         f"{row.pairs} seed{'s' if row.pairs != 1 else ''}: descriptive, not tested"
@@ -291,6 +313,7 @@ def _rest(comparisons: Sequence[Comparison]) -> str:
         "better": ("is", "are", "ahead of it on the seeds that both have"),
         "worse": ("is", "are", "behind it"),
         "not separated": ("is", "are", "not separated from it"),
+        "incomplete": ("is", "are", "not decided, since seeds were lost"),
         "descriptive": ("is", "are", "described only, on three seeds or fewer"),
         "untested": ("is", "are", "not tested"),
     }

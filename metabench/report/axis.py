@@ -6,13 +6,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import median_low
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from metabench.report.canvas import number, scale
+from metabench.report import words
+from metabench.report.canvas import number
 from metabench.report.palette import MUTED
 from metabench.tables.typed_rows import Metric
 
@@ -20,6 +23,10 @@ STEPS = (0, *(factor * 10**power for power in range(6) for factor in (1, 2, 5)))
 """Ticks of adaptation steps where they are drawn closer and closer."""
 
 DOTTED = (0, (1, 2))
+
+ROOM = 1.5
+"""How far beyond its points an axis follows their intervals, in spans of the points, unless most
+intervals are longer. What reaches further is cut, and ends in an arrowhead."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +42,8 @@ class Axis:
     log
         Whether on a logarithmic scale.
     least, most
-        The ends of the scale, before the factor: an interval reaches beyond them where Student's t
-        is a poor approximation, and nothing can lie there.
+        The ends of the scale, before the factor: nothing can lie beyond them, whatever an interval
+        says.
     """
 
     label: str
@@ -50,60 +57,79 @@ class Axis:
         """The axis for scores like these: logarithmic for errors that span more than a decade."""
         known = list(values)
         least, most = metric.scale(known)
+        name = words.metric(metric.name)
         if metric.unit == "fraction":
-            return cls(f"{metric.name} (%)", 100.0, False, least, most)
+            return cls(f"{name} (%)", 100.0, False, least, most)
         log = bool(known) and 0 < 10 * min(known) < max(known)
-        return cls(f"{metric.name}{' (log scale)' if log else ''}", 1.0, log, least, most)
+        return cls(f"{name}{' (log scale)' if log else ''}", 1.0, log, least, most)
 
     @classmethod
     def of_loss(cls, values: Iterable[float]) -> Axis:
         """The axis for a training loss: logarithmic wherever that is possible. No loss here is
         below 0 where none of these is."""
         known = list(values)
-        log, least = (
-            min(known, default=0.0) > 0,
-            0.0 if min(known, default=-1.0) >= 0 else -math.inf,
-        )
-        return cls(f"training loss{' (log scale)' if log else ''}", 1.0, log, least)
+        log = min(known, default=0.0) > 0
+        least = 0.0 if min(known, default=-1.0) >= 0 else -math.inf
+        return cls(f"Training loss{' (log scale)' if log else ''}", 1.0, log, least)
 
     def drawn(self, value: float) -> float:
         """A number as it is drawn."""
         return value * self.factor
 
     def ends(
-        self, low: Iterable[float], high: Iterable[float], floor: float
+        self, low: Iterable[float], high: Iterable[float]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Ends of intervals as they are drawn, within the scale; on a logarithmic one from `floor`
-        on."""
-        least = max(self.least, floor / self.factor) if self.log else self.least
+        """Ends of intervals as they are drawn, within the scale."""
         lower, upper = (np.asarray(list(end), dtype=np.float64) for end in (low, high))
         return (
-            np.clip(lower, least, self.most) * self.factor,
-            np.clip(upper, least, self.most) * self.factor,
+            np.clip(lower, self.least, self.most) * self.factor,
+            np.clip(upper, self.least, self.most) * self.factor,
         )
 
+    def window(
+        self, points: Iterable[float], intervals: Iterable[tuple[float | None, float | None]] = ()
+    ) -> tuple[float, float]:
+        """Return what to show, as it is drawn: all points, and of their intervals as much as leaves
+        the points apart."""
+        known = [self._place(self.drawn(point)) for point in points]
+        found = [(low, high) for low, high in intervals if low is not None and high is not None]
+        lows, highs = (
+            [self._place(end) for end in ends.tolist()]
+            for ends in self.ends([low for low, _ in found], [high for _, high in found])
+        )
+        first, last = min(known), max(known)
+        span = last - first or (0.3 if self.log else 0.1 * abs(first) or 1.0)
+        long = [high - low for low, high in zip(lows, highs, strict=True) if math.isfinite(low)]
+        room = max(ROOM * span, median_low(long or [0.0]))
+        low = max(min([first, *lows]), first - room)
+        high = min(max([last, *highs]), last + room)
+        margin = 0.06 * (high - low) + (0.5 * span if last == first else 0.0)
+        low, high = low - margin, high + margin
+        return (10**low, 10**high) if self.log else (low, high)
 
-def mark_chance(ax: Axes, metric: Metric, axis: Axis, *, vertical: bool) -> None:
-    """Mark chance, where it is known and near enough to what is shown."""
+    def _place(self, drawn: float) -> float:
+        """Where a drawn number stands along the axis."""
+        if not self.log:
+            return drawn
+        return math.log10(drawn) if drawn > 0 else -math.inf
+
+
+def mark_chance(ax: Axes, metric: Metric, axis: Axis, which: Literal["x", "y"]) -> None:
+    """Mark chance, where it is known and within what is shown."""
     if metric.chance is None:
         return
     at = axis.drawn(metric.chance)
-    low, high = ax.get_xlim() if vertical else sorted(ax.get_ylim())
-    if at < low - 0.75 * (high - low):
+    low, high = sorted(ax.get_xlim() if which == "x" else ax.get_ylim())
+    if not low <= at <= high:
         return
-    draw = ax.axvline if vertical else ax.axhline
+    draw = ax.axvline if which == "x" else ax.axhline
     draw(at, color=MUTED[0], linewidth=0.9, linestyle=DOTTED)
-    if not vertical:
-        ax.annotate(
-            "chance",
-            (1, at),
-            (-2, 3),
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-            ha="right",
-            color=MUTED[0],
-            size=7.5,
-        )
+    if which == "y":
+        place: dict[str, Any] = {
+            "xycoords": ("axes fraction", "data"),
+            "textcoords": "offset points",
+        }
+        ax.annotate("chance", (1, at), (-2, 3), **place, ha="right", color=MUTED[0], size=10)
 
 
 def scale_steps(ax: Axes, ends: Sequence[float]) -> None:
@@ -117,36 +143,3 @@ def scale_steps(ax: Axes, ends: Sequence[float]) -> None:
     else:
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     ax.xaxis.set_major_formatter(FuncFormatter(number))
-
-
-def scale_costs(ax: Axes, costs: Sequence[float]) -> list[float]:
-    """Set up the axis of a cost, and return where on it each stands.
-
-    Costs that differ by much stand on a logarithmic scale, and what cost nothing in a place of its
-    own, marked 0, left of a dotted line. Others stand on an axis that begins at 0.
-    """
-    paid = [cost for cost in costs if cost > 0]
-    if not paid or max(paid) <= 8 * min(paid):
-        scale(ax, "x", False)
-        ax.set_xlim(-0.05 * max(costs), 1.08 * max(costs) or 1.0)
-        return list(costs)
-    low, high, nothing = min(paid) / 1.4, max(paid) * 1.4, min(paid) / 4
-    ax.set_xlim(low, high)
-    scale(ax, "x", True)
-    if len(paid) < len(costs):
-        ticks = [
-            0.0,
-            *(
-                tick
-                for tick in ax.xaxis.get_major_locator().tick_values(low, high)
-                if low <= tick <= high
-            ),
-        ]
-        ax.set_xlim(nothing / 1.6, high)
-        ax.axvline(min(paid) / 2, color=MUTED[0], linewidth=0.9, linestyle=DOTTED)
-        ax.xaxis.set_major_locator(FixedLocator([tick or nothing for tick in ticks]))
-        ax.xaxis.set_minor_locator(NullLocator())
-        ax.xaxis.set_major_formatter(
-            FuncFormatter(lambda value, _: "0" if value == nothing else number(value))
-        )
-    return [cost if cost > 0 else nothing for cost in costs]

@@ -3,17 +3,14 @@ a name and a colour."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
+from statistics import median_low
 
-from metabench.quantities import (
-    ITERATIONS,
-    PEAK_ABOVE,
-    PEAK_GPU,
-    PEAK_RESIDENT,
-    TRAINING_SECONDS,
-    Quantity,
-)
+from metabench.quantities import PEAK_ABOVE, PEAK_GPU, PEAK_RESIDENT, Quantity
+from metabench.report import words
 from metabench.report.palette import colour, marker_index
 from metabench.tables import Run
 from metabench.tables.typed_rows import VARIANT, ComparisonRow, GroupRow, Metric, Scalar
@@ -83,21 +80,25 @@ class Block:
     Attributes
     ----------
     key
-        For ids and anchors.
+        Its anchor, and the beginning of the ids within: `glyphs-5w1s`.
     data
         What the tables call it.
-    title
-        What the block stands for.
+    dataset, shape
+        What the block stands for, in words.
     detail
         The rest of its coordinates, in words.
+    place
+        Its coordinates.
     groups, comparisons
         What there is to compare, and what came of it.
     """
 
     key: str
     data: str
-    title: str
+    dataset: str
+    shape: str
     detail: str
+    place: Mapping[str, Scalar]
     groups: Sequence[Group]
     comparisons: Sequence[Comparison]
 
@@ -107,14 +108,64 @@ class Block:
         return self.groups[0].metric
 
     @property
-    def dataset(self) -> str:
-        """The data set that all were trained on."""
-        return str(self.groups[0].place.get("dataset"))
+    def title(self) -> str:
+        """Data set and shape."""
+        return f"{self.dataset} · {self.shape}"
 
     @property
     def scored(self) -> list[Group]:
         """The groups that have a score."""
         return [group for group in self.groups if group.score.value is not None]
+
+    @property
+    def ways(self) -> Scalar:
+        """Classes of an episode; None of regression."""
+        return self.groups[0].place.get("ways")
+
+    @property
+    def shots(self) -> Scalar:
+        """Examples of each class, or points, that are learnt from."""
+        return self.groups[0].place.get("shots")
+
+    @property
+    def besides_shots(self) -> str:
+        """All coordinates of the data but the number of shots: blocks that agree in these differ in
+        nothing else."""
+        return str({key: value for key, value in self.place.items() if key != "shots"})
+
+    @property
+    def ranked(self) -> list[Group]:
+        """Those that have a score, the best first and those with privileged inputs last."""
+        sign = -1 if self.metric.higher_is_better else 1
+        return sorted(
+            self.scored, key=lambda group: (group.privileged, sign * (group.score.value or 0.0))
+        )
+
+    @property
+    def rows(self) -> list[Group]:
+        """All groups in that order; those without a score after the others."""
+        return [*self.ranked, *(group for group in self.groups if group.score.value is None)]
+
+    @property
+    def by_difference(self) -> list[Comparison]:
+        """The comparisons in that order."""
+        order = [group.group for group in self.rows]
+        return sorted(self.comparisons, key=lambda row: order.index(row.group.group))
+
+    @property
+    def by_name(self) -> Mapping[str, Group]:
+        """The groups by their names."""
+        return {group.name: group for group in self.groups}
+
+    @property
+    def decimals(self) -> int | None:
+        """With how many decimals its scores are shown: those that show two digits of the half-width
+        of most intervals."""
+        known = (
+            words.decimals(group.score.low, group.score.high, self.metric.unit)
+            for group in self.scored
+        )
+        return median_low([found for found in known if found is not None] or [2])
 
     @property
     def costs_compare(self) -> bool:
@@ -124,38 +175,12 @@ class Block:
         )
 
 
-@dataclass(frozen=True)
-class Line:
-    """A line of the overview: one name, with its group in each block, or None where it has none
-    there, and the span of its costs over the blocks."""
-
-    name: str
-    groups: Sequence[Group | None]
-    training: Span | None
-    ratio: Span | None
-    memory: Span | None
-
-    @property
-    def own(self) -> list[Group]:
-        """Its groups."""
-        return [group for group in self.groups if group]
-
-    @property
-    def trains(self) -> bool:
-        """Whether there is anything to train."""
-        return any(group[ITERATIONS].value for group in self.own)
-
-
 def blocks_of(run: Run) -> list[Block]:
     """Return the blocks of a run in the suite's order."""
     algorithms = list(dict.fromkeys(group.algorithm for group in run.rows.groups))
-    varying = {
-        key
-        for key in next(iter(run.blocks.values()), {})
-        if len({str(place[key]) for place in run.blocks.values()}) > 1
-    }
+    keys: set[str] = set()
     blocks = []
-    for number, (data, place) in enumerate(run.blocks.items(), start=1):
+    for (data, place), shape in zip(run.blocks.items(), _shapes(run), strict=True):
         groups = _named([group for group in run.rows.groups if group.block == data], algorithms)
         named = {group.group: group for group in groups}
         compared = {
@@ -168,12 +193,16 @@ def blocks_of(run: Run) -> list[Block]:
             for row in run.rows.comparisons
             if row.group.block == data
         }
+        key = _key(place, shape, keys)
+        keys.add(key)
         blocks.append(
             Block(
-                f"block-{number}",
+                key,
                 data,
-                _title(place, varying),
+                str(place["dataset"]),
+                shape,
                 _detail(groups[0]),
+                place,
                 [replace(group, compared=compared.get(group.group)) for group in groups],
                 list(compared.values()),
             )
@@ -181,25 +210,9 @@ def blocks_of(run: Run) -> list[Block]:
     return blocks
 
 
-def overview(blocks: Sequence[Block], memory: Quantity | None) -> list[Line]:
-    """Return one line a name; `memory` is the peak to tell."""
-    names = dict.fromkeys(group.name for block in blocks for group in block.groups)
-    lines = []
-    for name in names:
-        by_block = [
-            next((group for group in block.groups if group.name == name), None) for block in blocks
-        ]
-        own = [group for group in by_block if group]
-        lines.append(
-            Line(
-                name,
-                by_block,
-                training=_span(group[TRAINING_SECONDS].value for group in own),
-                ratio=_span(group.compared.time_ratio for group in own if group.compared),
-                memory=_span(group[memory].value for group in own) if memory else None,
-            )
-        )
-    return lines
+def names_of(blocks: Sequence[Block]) -> list[str]:
+    """Return the name of every row, each once."""
+    return list(dict.fromkeys(group.name for block in blocks for group in block.groups))
 
 
 def memory_of(blocks: Sequence[Block]) -> Quantity | None:
@@ -212,11 +225,6 @@ def memory_of(blocks: Sequence[Block]) -> Quantity | None:
         if any(group[peak].value is not None for group in groups)
     )
     return next(known, None)
-
-
-def _span(values: Iterable[float | None]) -> Span | None:
-    known = [value for value in values if value is not None]
-    return (min(known), max(known)) if known else None
 
 
 def _named(groups: Sequence[GroupRow], algorithms: Sequence[str]) -> list[Group]:
@@ -241,27 +249,47 @@ def _variant(key: str, value: object) -> str:
     return "no batch norm" if value is None else str(value).replace("_", " ")
 
 
-def _title(place: Mapping[str, Scalar], varying: set[str]) -> str:
-    """Data set and shape always; whatever else tells the blocks of this run apart."""
-    unit = "shot" if place["ways"] else "point"
-    shape = (
-        f"{place['ways']}-way {place['shots']}-{unit}"
-        if place["ways"]
-        else f"{place['shots']} support {unit}{'s' if place['shots'] != 1 else ''}"
+def _shapes(run: Run) -> list[str]:
+    """What tells each block from others of its data set: ways and shots, and what else it takes to
+    tell all blocks of this run apart."""
+    places = list(run.blocks.values())
+    plain = [_shape(place, ()) for place in places]
+    twice = Counter(
+        (str(place["dataset"]), shape) for place, shape in zip(places, plain, strict=True)
     )
-    parts = [str(place["dataset"]), shape]
+    varying = [
+        key
+        for key in ("query_shots", "episodes", "sampling")
+        if len({str(place[key]) for place in places}) > 1
+    ]
+    return [
+        shape if twice[str(place["dataset"]), shape] == 1 else _shape(place, varying)
+        for place, shape in zip(places, plain, strict=True)
+    ]
+
+
+def _shape(place: Mapping[str, Scalar], varying: Sequence[str]) -> str:
+    shots, ways = place["shots"], place["ways"]
+    parts = [f"{ways}-way {shots}-shot" if ways else f"{shots} point{'s' if shots != 1 else ''}"]
     if place["on"] not in (None, "same"):
         parts.append(f"tested on {place['on']}")
     parts += [
         f"{key} = {value}" for key, value in place.items() if "." in key and value is not None
     ]
-    words = {"query_shots": "{} queries", "episodes": "{} episodes", "sampling": "episodes {}"}
-    parts += [
-        words[key].format(str(place[key]).replace("_", " ")) for key in words if key in varying
-    ]
+    told = {"query_shots": "{} queries", "episodes": "{} episodes", "sampling": "episodes {}"}
+    parts += [told[key].format(str(place[key]).replace("_", " ")) for key in varying]
     if place.get("scored_by"):
         parts.append(f"by {str(place['scored_by']).replace('_', ' ')}")
     return " · ".join(parts)
+
+
+def _key(place: Mapping[str, Scalar], shape: str, taken: Container[str]) -> str:
+    """A name for addresses: the same in every run with this setting, and unlike the others here."""
+    first, *rest = shape.split(" · ")
+    short = f"{place['ways']}w{place['shots']}s" if place["ways"] else f"{place['shots']}s"
+    key = "-".join(filter(None, map(words.slug, (str(place["dataset"]), short, *rest)))) or first
+    numbered = (f"{key}-{number}" for number in count(2))
+    return next(one for one in chain([key], numbered) if one not in taken)
 
 
 def _detail(group: Group) -> str:

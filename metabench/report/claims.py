@@ -33,6 +33,8 @@ class Claim:
 
     Attributes
     ----------
+    key
+        Its anchor: `claim-fomaml-is-cheaper`.
     says, source, post_hoc, verdict
         As in the table.
     about
@@ -47,6 +49,7 @@ class Claim:
         How many of these came out how.
     """
 
+    key: str
     says: str
     source: str
     post_hoc: bool
@@ -67,10 +70,14 @@ def claims_of(run: Run, blocks: Sequence[Block]) -> list[Claim]:
     """Return the claims of a run in the suite's order."""
     names = {group.group: (block.title, group.name) for block in blocks for group in block.groups}
     declared = {str(claim.get("id")): claim for claim in run.info["claims"]}
-    return [
-        _claim(claim, [row for row in run.rows.claims if str(row.id) == name], names)
-        for name, claim in declared.items()
-    ]
+    claims: list[Claim] = []
+    for name, claim in declared.items():
+        key = f"claim-{words.slug(name)}"
+        if any(other.key == key for other in claims):
+            key = f"{key}-{len(claims)}"
+        found = [row for row in run.rows.claims if str(row.id) == name]
+        claims.append(_claim(key, claim, found, names))
+    return claims
 
 
 def tally(claims: Sequence[Claim]) -> str:
@@ -83,7 +90,10 @@ def tally(claims: Sequence[Claim]) -> str:
 
 
 def _claim(
-    declared: Mapping[str, Any], found: Sequence[ClaimRow], names: Mapping[str, tuple[str, str]]
+    key: str,
+    declared: Mapping[str, Any],
+    found: Sequence[ClaimRow],
+    names: Mapping[str, tuple[str, str]],
 ) -> Claim:
     head, known = found[0], [row.estimate for row in found if row.estimate is not None]
     unit = head.unit or ""
@@ -97,6 +107,7 @@ def _claim(
         )
         told += f" over {len(found)} settings" if known else ""
     return Claim(
+        key=key,
         says=str(head.says or head.id),
         source=str(head.source or ""),
         post_hoc=bool(head.post_hoc),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cache
+from hashlib import sha256
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,38 +16,25 @@ from markupsafe import Markup
 
 from metabench import quantities
 from metabench.io.files import read_regular, write_text
-from metabench.quantities import (
-    PEAK_ABOVE,
-    PEAK_GPU,
-    PEAK_RESIDENT,
-    TABLE,
-    TRAINING_SECONDS,
-    Quantity,
-)
-from metabench.report import palette, panels, words
-from metabench.report.answer import answer, cost, headline
-from metabench.report.blocks import Block, blocks_of, memory_of, overview
+from metabench.quantities import PEAK_ABOVE, PEAK_RESIDENT, TABLE, Quantity
+from metabench.report import citation, palette, words
+from metabench.report.blocks import Block, Group, blocks_of
+from metabench.report.choices import choices_of, still_improving
 from metabench.report.claims import claims_of, tally
 from metabench.report.configuration import configurations
-from metabench.report.sheets import sheets_of
-from metabench.report.troubles import Trouble, incomplete, troubles
-from metabench.tables import Run, curves, environment, load
+from metabench.report.drawings import drawings
+from metabench.report.exports import downloads
+from metabench.report.first_screen import first_screen
+from metabench.report.pairs import squares_of
+from metabench.report.svg import Pen
+from metabench.report.troubles import incomplete, troubles
+from metabench.tables import Beside, Run, beside, environment, load
 from metabench.tables.environment import Fact
 from metabench.tables.frames import printable
 from metabench.tables.typed_rows import Summary
 
 SUITE = 4 * 2**20
 """Bytes of a suite that is shown."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """A row of panels under one heading: what they show, how to read them, and the panels
-    themselves by the title of their block."""
-
-    title: str
-    caption: str
-    panels: list[tuple[str, Markup]]
 
 
 def render(folder: Path, confidence: float | None = None) -> Path:
@@ -82,95 +71,97 @@ def page(run: Run, trail: str = "") -> str:
 
 
 def _content(run: Run) -> dict[str, Any]:
-    blocks = blocks_of(run)
-    reference = run.info["reference"]
+    pen, blocks = Pen(), blocks_of(run)
+    facts, chosen, claims = _facts(run), choices_of(run, blocks), claims_of(run, blocks)
     outcomes = Counter(cell.outcome for cell in run.rows.cells)
-    found: Sequence[Trouble] = troubles(run)
-    claims = claims_of(run, blocks)
-    memory = memory_of(blocks)
-    machines = sorted(
-        {group.machine for block in blocks for group in block.groups if group.machine}
-    )
-    return {
+    content = {
         "info": run.info,
         "confidence": run.confidence,
         "blocks": blocks,
-        "overview": overview(blocks, memory),
-        "headline": [*headline(blocks, reference), *filter(None, [cost(blocks, reference)])],
-        "memory": memory,
-        "machines": machines,
-        "costs_compare": len(machines) <= 1
-        and all(block.costs_compare for block in blocks if block.scored),
-        "claims": claims,
-        "claims_tally": tally(claims),
-        "sheets": sheets_of(run, blocks),
-        "answers": {block.key: answer(block, reference) for block in blocks},
-        "legend": panels.legend(blocks),
-        "seeds_panels": {
-            block.key: Markup(panels.seeds_panel(block, run.rows.cells))
-            for block in blocks
-            if block.scored
-        },
-        "sections": _sections(run, blocks, memory),
-        "costs": _costs(blocks),
         "cells": len(run.rows.cells),
         "seeds": len({cell.seed for cell in run.rows.cells}),
         "finished": outcomes["completed"] + outcomes["diverged"],
-        "outcomes": outcomes,
+        "claims": claims,
+        "claims_tally": tally(claims),
+        "choices": chosen,
+        "squares": squares_of(run, blocks),
+        "published": _published(run, blocks),
+        "costs": _costs(blocks),
         "incomplete": incomplete(blocks),
-        "troubles": found,
+        "troubles": troubles(run),
         "foreign": [path.name for path in run.foreign],
-        "environment": _facts(run),
         "configurations": configurations(run),
         "toml": _kept_suite(run.folder),
+        "environment": [(name, found) for name, found in facts.items() if "." not in name],
+        "conditions": [(name, found) for name, found in facts.items() if "." in name],
+        "paragraph": citation.paragraph(run, blocks, facts),
+        "bibtex": citation.bibtex(run, facts),
+        "downloads": downloads(run, blocks),
+    }
+    content |= first_screen(run, blocks, facts, still_improving(chosen))
+    content |= drawings(pen, run, blocks)
+    return content | {"contents": _contents(content)} | _look(pen)
+
+
+CONTENTS = (
+    ("overview", "At a glance"),
+    ("comparisons", "Against the reference"),
+    ("cost", "Cost"),
+    ("results", "Results"),
+    ("claims", "Claims"),
+    ("learning", "Learning"),
+    ("shots", "Shots"),
+    ("adaptation", "Adaptation"),
+    ("predictions", "Predictions"),
+    ("troubles", "What went wrong"),
+    ("cite", "Cite and download"),
+    ("environment", "Environment"),
+    ("reproduce", "Reproduce"),
+    ("words", "Words"),
+)
+"""The sections in their order, each a template of its name."""
+
+
+def _contents(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The sections that this run has; what went wrong first, where anything has."""
+    sections = content["sections"]
+    has = {
+        "overview": len(content["blocks"]) > 1,
+        "claims": content["claims"] or content["info"]["withdrawn"],
+        "learning": sections["learning"],
+        "shots": content["shots"],
+        "adaptation": sections["adaptation"],
+        "predictions": content["sheets"],
+    }
+    found = [(name, title) for name, title in CONTENTS if has.get(name, True)]
+    wrong = content["incomplete"] or content["troubles"]
+    return sorted(found, key=lambda section: section[0] != "troubles") if wrong else found
+
+
+def _look(pen: Pen) -> dict[str, Any]:
+    """Colours, classes of the drawings, marks; the one script of the page, and the digest by which
+    its policy knows it."""
+    text = resources.files("metabench.report").joinpath("templates/page.js").read_text("utf-8")
+    digest = b64encode(sha256(text.encode()).digest()).decode()
+    return {
         "css_light": palette.css(0),
         "css_dark": palette.css(1),
+        "drawing_css": Markup(pen.css),
         "shapes": [Markup(shape) for shape in palette.SHAPES],
+        "script": Markup(text),
+        "script_hash": f"sha256-{digest}",
     }
 
 
-def _sections(
-    run: Run, blocks: Sequence[Block], memory: Quantity | None
-) -> dict[str, list[Section]]:
-    told = curves(run)
-    band = (
-        f"Lines are means over completed seeds, bands their {100 * run.confidence:g} % "
-        "t intervals at each point, thin lines single seeds."
-    )
-
-    def curve(title: str, caption: str, kind: str, x_label: str) -> Section:
-        drawn = ((block, panels.curve_panel(block, told, kind, x_label)) for block in blocks)
-        return Section(title, caption, _titled(drawn))
-
-    def cost(title: str, caption: str, quantity: Quantity, x_label: str) -> Section:
-        drawn = ((block, panels.cost_panel(block, quantity, x_label)) for block in blocks)
-        return Section(title, caption, _titled(drawn))
-
-    own_loss = (
-        "Each method's own loss: its course can be read, its height cannot be compared between "
-        "methods."
-    )
-    seconds = "Seconds of training, mean over completed seeds."
-    sections = {
-        "learning": [
-            curve("Validation", band, "validation", "iteration"),
-            curve("Training loss", own_loss, "loss", "iteration"),
-        ],
-        "adaptation": [curve("", band, "adaptation", "adaptation steps")],
-        "cost": [cost("Against time", seconds, TRAINING_SECONDS, "training time")],
-    }
-    if memory is not None:
-        where = f"peak {'GPU' if memory is PEAK_GPU else 'resident'} memory in training"
-        where += ", above baseline" if memory is PEAK_ABOVE else ""
-        highest = "Highest peak of any completed seed."
-        sections["cost"].append(cost("Against memory", highest, memory, where))
-    return {
-        name: [section for section in found if section.panels] for name, found in sections.items()
-    }
-
-
-def _titled(drawn: Iterable[tuple[Block, str | None]]) -> list[tuple[str, Markup]]:
-    return [(block.title, Markup(panel)) for block, panel in drawn if panel]
+def _published(run: Run, blocks: Sequence[Block]) -> list[tuple[Block, list[tuple[Group, Beside]]]]:
+    """Published figures beside ours, block by block where there are any."""
+    found = list(beside(run.rows.cells, run.rows.groups, run.confidence))
+    table = []
+    for block in blocks:
+        groups = {group.group: group for group in block.groups}
+        rows = [(groups[row.group.group], row) for row in found if row.group.group in groups]
+        table += [(block, rows)] if rows else []
+    return table
 
 
 def _costs(blocks: Sequence[Block]) -> list[tuple[Quantity, list[Quantity]]]:
@@ -193,13 +184,13 @@ def _costs(blocks: Sequence[Block]) -> list[tuple[Quantity, list[Quantity]]]:
     ]
 
 
-def _facts(run: Run) -> list[tuple[str, list[Fact]]]:
+def _facts(run: Run) -> dict[str, list[Fact]]:
     """The environment with one entry a fact: its value, or all of its values with the number of
     cells that state each."""
     facts: dict[str, list[Fact]] = {}
     for fact in environment(run):
         facts.setdefault(fact.key, []).append(fact)
-    return list(facts.items())
+    return facts
 
 
 def _kept_suite(folder: Path) -> str | None:
@@ -221,7 +212,9 @@ def _environment() -> jinja2.Environment:
     formats = (
         words.score,
         words.difference,
-        words.detectable,
+        words.compared,
+        words.least,
+        words.failures,
         words.interval,
         words.half_width,
         words.p_value,
@@ -231,7 +224,7 @@ def _environment() -> jinja2.Environment:
         words.size,
         words.quantity,
         words.metric,
-        words.span,
+        words.spread,
     )
     environment.globals |= {"words": words, "quantities": quantities}
     environment.filters |= {function.__name__: function for function in formats}

@@ -1,28 +1,30 @@
 """Colours and marks: one of each per algorithm, the same in every figure and legend, told apart
 without colour vision too.
 
-A figure is drawn in the light colours; each is then replaced by a CSS variable with that colour to
-fall back on, so the page can darken it.
+A figure is drawn in the light colours; each is then replaced by a CSS variable, so that the page
+can darken it.
 """
 
 from __future__ import annotations
 
 SERIES = (
     ("#0a6ebd", "#58aef2"),  # blue
-    ("#c8500a", "#f28e4b"),  # vermilion
-    ("#00805e", "#3cc39c"),  # green
-    ("#a8478f", "#dd8ec7"),  # purple
-    ("#9a7400", "#dcb843"),  # ochre
-    ("#3f4d91", "#a3aef0"),  # indigo
-    ("#7d2440", "#e0879f"),  # wine
-    ("#52626b", "#a5b4bc"),  # slate
+    ("#c2500a", "#f28e4b"),  # orange
+    ("#00737d", "#35c2cc"),  # teal
+    ("#b8348b", "#f08ac8"),  # magenta
+    ("#27386f", "#a9b4f5"),  # navy
+    ("#5f6b76", "#a5b4bc"),  # slate
+    ("#7b3fa0", "#c79bf0"),  # purple
+    ("#8a6d00", "#dcb843"),  # ochre
 )
-"""(light, dark) colours of the algorithms: hues after Okabe and Ito, with at least 4:1 of contrast
-to the paper that they stand on."""
+"""(light, dark) colours of the algorithms, with at least 4:1 of contrast to the paper that they
+stand on. Red and green are none of them: those are for what is wrong and what is better."""
 
 INK = ("#1d2329", "#e4e7ea")
 MUTED = ("#5d6872", "#9ba6af")
 GRID = ("#e1e5e9", "#343b42")
+CARD = ("#f7f8f9", "#1b2025")
+"""What figures stand on."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
@@ -38,7 +40,7 @@ SHAPES = (
 )
 """The markers once more, as drawn in a legend of 12 x 12."""
 
-VARIABLES = {"ink": INK, "muted": MUTED, "grid": GRID} | {
+VARIABLES = {"ink": INK, "muted": MUTED, "grid": GRID, "card": CARD} | {
     f"series-{i + 1}": pair for i, pair in enumerate(SERIES)
 }
 
@@ -62,5 +64,5 @@ def css(theme: int) -> str:
 def as_variables(style: str) -> str:
     """Replace the light colours in a CSS declaration by their variables."""
     for name, (light, _) in VARIABLES.items():
-        style = style.replace(light, f"var(--{name}, {light})")
+        style = style.replace(light, f"var(--{name})")
     return style

@@ -1,37 +1,34 @@
-"""The panels, one a block. They draw what the tables hold; no number is computed here, and nothing
-is placed by an id, which may look like a number or a date."""
+"""The panels of scores, differences and costs, one a block. They draw what the tables hold; no
+number is computed here, and nothing is placed by an id, which may look like a number or a date."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import pandas as pd
 from matplotlib.axes import Axes
 
 from metabench.quantities import SCORE, Quantity
-from metabench.report import svg, words
-from metabench.report.axis import Axis, mark_chance, scale_costs, scale_steps
-from metabench.report.blocks import Block, Group, Mark
-from metabench.report.canvas import Panel, number, panel, scale
-from metabench.report.palette import DASHES, INK, MARKERS, MUTED
-from metabench.tables import Curves
+from metabench.report import words
+from metabench.report.axis import Axis, mark_chance
+from metabench.report.blocks import Block, Comparison, Group
+from metabench.report.canvas import SIZE, Margins, Panel, panel, scale
+from metabench.report.marks import LETTER, interval, name_points, point, short
+from metabench.report.palette import GRID, INK, MUTED
+from metabench.report.svg import Pen
 from metabench.tables.typed_rows import CellRow
-
-TITLES = {
-    "validation": "Validation score by iteration",
-    "loss": "Training loss by iteration",
-    "adaptation": "Test score by adaptation step",
-}
 
 UNITS: Mapping[str, tuple[str, float]] = {"seconds": ("s", 1.0), "bytes": ("MiB", 2.0**-20)}
 """Unit of a cost -> what its axis is in, and the factor."""
 
+WORTH_DRAWING = 1.25
+"""Costs that differ by less than this factor are not drawn: there is nothing to see."""
 
-def seeds_panel(block: Block, cells: Sequence[CellRow]) -> Panel:
+
+def seeds_panel(pen: Pen, block: Block, cells: Sequence[CellRow]) -> Panel:
     """Draw every seed's score, and mean and interval of each group."""
-    groups = block.scored
+    groups = block.ranked
     scores = {
         group.group: [
             score
@@ -41,203 +38,244 @@ def seeds_panel(block: Block, cells: Sequence[CellRow]) -> Panel:
         for group in groups
     }
     axis = Axis.of(block.metric, [score for found in scores.values() for score in found])
-    with panel(width=3.2, height=0.7 + 0.36 * len(groups)) as (figure, ax):
+    shown = [group for group in groups if not group.privileged] or groups
+    window = axis.window(
+        [score for group in shown for score in (*scores[group.group], _mean(group))],
+        [(group.score.low, group.score.high) for group in shown],
+    )
+    margins = Margins(left=_names(groups))
+    with panel(height=0.75 + 0.36 * len(groups), margins=margins) as (figure, ax):
+        scale(ax, "x", axis.log)
+        ax.set_xlim(*window)
         for place, group in enumerate(groups):
             drawn = [axis.drawn(score) for score in scores[group.group]]
-            below = [place + 0.24] * len(drawn)  # the mean and its interval, not under them
-            ax.plot(drawn, below, **_dots(MUTED[0]), alpha=0.6)
-            _point(ax, axis.drawn(_mean(group)), place - 0.08, group, axis, horizontal=True)
-        ax.set_yticks(range(len(groups)), [_short(group.name) for group in groups], color=INK[0])
-        ax.set_ylim(len(groups) - 0.45, -0.55)
+            within = [score for score in drawn if window[0] <= score <= window[1]]
+            below = [place + 0.26] * len(within)  # the mean and its interval, not under them
+            ax.plot(within, below, "o", color=MUTED[0], markersize=3.4, markeredgewidth=0)
+            _mean_of(ax, group, axis, place - 0.08, window)
+        _rows(ax, [group.name for group in groups])
         ax.set(xlabel=axis.label, ylabel="")
-        ax.tick_params(axis="y", length=0)
-        ax.grid(visible=False, axis="y")
-        scale(ax, "x", axis.log)
-        mark_chance(ax, block.metric, axis, vertical=True)
-        told = "; ".join(f"{group.name} {_told(group)}" for group in groups)
+        scale(ax, "x", axis.log, limits=window)
+        mark_chance(ax, block.metric, axis, "x")
+        told = "; ".join(f"{group.name} {told_score(group)}" for group in groups)
         title = f"Scores of every seed, {block.title}"
-        return svg.inline(figure, f"{block.key}-seeds", title, told)
+        return pen.inline(figure, f"{block.key}-seeds", title, told)
 
 
 @dataclass(frozen=True)
-class _Course:
-    """The curves of one group: each seed's own, and their mean with its band."""
+class _Effect:
+    """What came of a comparison on the axis of a forest: a difference about 0, or a ratio about 1,
+    its interval, and the ends of what could not have been found."""
 
-    group: Group
-    seeds: pd.DataFrame
-    band: pd.DataFrame
+    row: Comparison
+    value: float
+    interval: tuple[float | None, float | None]
+    hidden: tuple[float, float] | None
 
-    @property
-    def moves(self) -> bool:
-        """Whether it has two points or more."""
-        return self.seeds["x"].nunique() > 1
+    @classmethod
+    def of(cls, row: Comparison, ratio: bool) -> _Effect | None:
+        """None where there is none of that kind."""
+        if ratio and row.ratio:
+            least = row.detectable_ratio
+            hidden = (1 / least, least) if least else None
+            return cls(row, row.ratio, (row.ratio_low, row.ratio_high), hidden)
+        if ratio or row.difference is None:
+            return None
+        reach = row.detectable_difference
+        hidden = (-reach, reach) if reach is not None else None
+        return cls(row, row.difference, (row.low, row.high), hidden)
 
 
-def curve_panel(block: Block, curves: Curves, kind: str, x_label: str) -> Panel | None:
-    """Draw mean curves with their bands, and each seed's own thin behind them. None where no group
-    has such a curve of two points.
-
-    Beside curves of adaptation, a method that does not adapt is a level across the panel.
-    """
-    courses = [
-        _Course(group, *(_of(table, kind, group) for table in (curves.seeds, curves.bands)))
-        for group in block.groups
-    ]
-    moving = [course for course in courses if course.moves]
-    if not moving:
+def forest_panel(pen: Pen, block: Block) -> Panel | None:
+    """Draw the differences to the reference with their intervals, or the ratios where errors were
+    compared; what so many seeds could not have found as a band; and how long each took. None where
+    there is nothing to draw."""
+    ratio = any(row.scale == "log" for row in block.comparisons)
+    effects = [found for row in block.by_difference if (found := _Effect.of(row, ratio))]
+    if not effects:
         return None
-    values = pd.concat([course.seeds["y"] for course in courses]).astype(float)
-    axis = Axis.of_loss(values) if kind == "loss" else Axis.of(block.metric, values)
-    level = [
-        course
-        for course in courses
-        if kind == "adaptation" and not course.moves and not course.band.empty
+    axis, zero = _effect_axis(block, effects[0].row.reference_name, ratio), 1.0 if ratio else 0.0
+    shown = [one for one in effects if not one.row.group.privileged] or effects
+    window = axis.window([zero, *(one.value for one in shown)], [one.interval for one in shown])
+    margins = Margins(left=_names([one.row for one in effects]), right=62, top=24)
+    with panel(SIZE[0] + 0.5, 0.95 + 0.34 * len(effects), margins) as (figure, ax):
+        scale(ax, "x", axis.log, limits=window)
+        ax.axvline(zero, color=INK[0], linewidth=1)
+        for place, one in enumerate(effects):
+            _effect(ax, one, axis, place, window)
+        _rows(ax, [one.row.name for one in effects])
+        side = int(block.metric.higher_is_better)
+        style: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        style |= {"ha": ("left", "right")[side], "color": MUTED[0], "size": 10}
+        ax.annotate(("← better", "better →")[side], (side, 1), (0, 3), **style)
+        if any(one.row.time_ratio is not None for one in effects):
+            _beside(ax, -0.72, "× time", MUTED[0])
+        ax.set(xlabel=axis.label, ylabel="")
+        told = "; ".join(_told_difference(one.row) for one in effects)
+        title = f"Differences to {effects[0].row.reference_name}, {block.title}"
+        return pen.inline(figure, f"{block.key}-forest", title, told)
+
+
+def _effect_axis(block: Block, reference: str, ratio: bool) -> Axis:
+    name, fraction = words.metric(block.metric.name), block.metric.unit == "fraction"
+    if ratio:
+        return Axis(f"Ratio of {name} to {short(reference)} (log scale)", log=True, least=0.0)
+    unit = "points" if fraction else name
+    return Axis(f"Difference to {short(reference)} ({unit})", 100.0 if fraction else 1.0)
+
+
+def cost_panel(pen: Pen, block: Block, cost: Quantity, x_label: str) -> Panel | None:
+    """Draw score against a cost, and the front of those that none is better and cheaper than. None
+    where no group has both, where they were not all made on one machine, or where costs hardly
+    differ."""
+    known = [
+        (group, value)
+        for group in block.ranked
+        if (value := group[cost].value) is not None and value > 0
     ]
-    with panel() as (figure, ax):
-        for course in moving:
-            _curve(ax, course, axis)
-        for course in level:
-            _level(ax, course, axis)
-        ax.set(xlabel=x_label, ylabel=axis.label)
-        scale(ax, "y", axis.log)
-        adapting = moving if kind == "adaptation" else []
-        scale_steps(ax, [course.seeds["x"].max() for course in adapting])
-        if kind != "loss":
-            mark_chance(ax, block.metric, axis, vertical=False)
-        told = [f"{course.group.name}{_ends(course.band, axis)}" for course in moving]
-        told += [
-            f"{course.group.name} does not adapt: {axis.drawn(course.band['mean'].iloc[0]):.4g}"
-            for course in level
-        ]
-        title = f"{TITLES[kind]}, {block.title}"
-        return svg.inline(figure, f"{block.key}-{kind}", title, "; ".join(told))
-
-
-def cost_panel(block: Block, cost: Quantity, x_label: str) -> Panel | None:
-    """Draw score against a cost. None where no group has both, or where they were not all made on
-    one machine."""
-    known = [(group, value) for group in block.scored if (value := group[cost].value) is not None]
-    if not known or not block.costs_compare:
+    values = [value for _, value in known]
+    if len(known) < 2 or not block.costs_compare or max(values) < WORTH_DRAWING * min(values):
         return None
     unit, factor = UNITS[cost.unit]
     axis = Axis.of(block.metric, [_mean(group) for group, _ in known])
+    shown = [group for group, _ in known if not group.privileged] or [group for group, _ in known]
+    window = axis.window(
+        [_mean(group) for group in shown],
+        [(group.score.low, group.score.high) for group in shown],
+    )
+    across = Axis("", factor, max(values) > 8 * min(values), 0.0)
+    limits = across.window(values)
     with panel() as (figure, ax):
-        places = scale_costs(ax, [value * factor for _, value in known])
-        for (group, _), place in zip(known, places, strict=True):
-            _point(ax, place, axis.drawn(_mean(group)), group, axis, horizontal=False)
-        scale(ax, "y", axis.log)
+        scale(ax, "x", across.log, limits=limits)
+        scale(ax, "y", axis.log, limits=window)
+        front = [(across.drawn(value), axis.drawn(_mean(group))) for group, value in pareto(known)]
+        ax.plot(
+            *zip(*front, strict=True),
+            color=MUTED[0],
+            linewidth=1,
+            linestyle=(0, (4, 2)),
+            drawstyle="steps-post",
+        )
+        names = []
+        for group, value in known:
+            place = across.drawn(value)
+            _mean_of(ax, group, axis, place, window, along="y")
+            names.append(
+                (place, min(max(axis.drawn(_mean(group)), window[0]), window[1]), group.name)
+            )
+        name_points(ax, names, (0, 0, 250, 168))
         ax.set(xlabel=f"{x_label} ({unit})", ylabel=axis.label)
         told = [
-            f"{group.name} {words.quantity(value, cost.unit)} for {_told(group)}"
+            f"{group.name} {words.quantity(value, cost.unit)} for {told_score(group)}"
             for group, value in known
         ]
         key, title = cost.name.replace("_", "-"), f"Score against {x_label}, {block.title}"
-        return svg.inline(figure, f"{block.key}-{key}", title, "; ".join(told))
+        return pen.inline(figure, f"{block.key}-{key}", title, "; ".join(told))
 
 
-def legend(blocks: Sequence[Block]) -> list[tuple[str, Mark]]:
-    """Return the name and the mark of each algorithm."""
-    entries = {
-        group.algorithm: group.mark
-        for block in reversed(blocks)
-        for group in reversed(block.groups)
-    }
-    return sorted(entries.items(), key=lambda entry: entry[1].series)
+def pareto(known: Sequence[tuple[Group, float]]) -> list[tuple[Group, float]]:
+    """Return those that no other of equal rights is better than at no higher cost, the cheapest
+    first."""
+    front: list[tuple[Group, float]] = []
+    rivals = [one for one in known if not one[0].privileged] or list(known)
+    sign = 1 if rivals[0][0].metric.higher_is_better else -1
+    for group, value in sorted(rivals, key=lambda one: (one[1], -sign * _mean(one[0]))):
+        if not front or sign * _mean(group) > sign * _mean(front[-1][0]):
+            front.append((group, value))
+    return front
 
 
-def _of(table: pd.DataFrame, kind: str, group: Group) -> pd.DataFrame:
-    return table[(table["curve"] == kind) & (table["group"] == group.group)]
-
-
-def _curve(ax: Axes, course: _Course, axis: Axis) -> None:
-    mark, band = course.group.mark, course.band
-    for _, own in course.seeds.groupby("cell", sort=False):
-        y = own["y"].astype(float) * axis.factor
-        ax.plot(own["x"], y, color=mark.colour, linewidth=0.6, alpha=0.3)
-    if band.empty:
-        return
-    if band["low"].notna().all():
-        low, high = axis.ends(band["low"], band["high"], _floor(course.seeds["y"], axis))
-        ax.fill_between(band["x"], low, high, color=mark.colour, alpha=0.16, linewidth=0)
-    few = band if len(band) <= 12 else band.iloc[[-1]]
-    mean, dashes = band["mean"] * axis.factor, DASHES[mark.dash % len(DASHES)]
-    ax.plot(band["x"], mean, color=mark.colour, linewidth=1.7, linestyle=dashes)
-    ax.plot(few["x"], few["mean"] * axis.factor, **_dots(mark.colour, MARKERS[mark.marker], 4.5))
-
-
-def _level(ax: Axes, course: _Course, axis: Axis) -> None:
-    """One score across the whole panel, with its band."""
-    mark, point = course.group.mark, course.band.iloc[0]
-    mean = axis.drawn(point["mean"])
-    if pd.notna(point["low"]):
-        low, high = axis.ends([point["low"]], [point["high"]], mean / 5)
-        ax.axhspan(low[0], high[0], color=mark.colour, alpha=0.12, linewidth=0)
-    across: dict[str, Any] = {
-        "transform": ax.get_yaxis_transform(),
-        "color": mark.colour,
-        "linestyle": DASHES[mark.dash % len(DASHES)],
-        "marker": MARKERS[mark.marker],
-        "markersize": 4.5,
-        "markevery": [1],
-    }
-    ax.plot([0, 0.975, 1], [mean] * 3, linewidth=1.4, **across)
-
-
-def _point(ax: Axes, x: float, y: float, group: Group, axis: Axis, *, horizontal: bool) -> None:
-    """A mean with the interval of its score, which lies along x in the panel of seeds and along y
-    in those of costs."""
-    error: list[list[float]] | None = None
-    score = group.score
-    if score.low is not None and score.high is not None:
-        centre = axis.drawn(_mean(group))
-        low, high = axis.ends([score.low], [score.high], centre / 20)
-        error = [[centre - low[0]], [high[0] - centre]]
-    bars: dict[str, Any] = {"xerr" if horizontal else "yerr": error}
-    style: dict[str, Any] = {
-        "color": group.mark.colour,
-        "markersize": 5.2,
-        "elinewidth": 1.6,
-        "capsize": 0,
-        "markeredgewidth": 0,
-    }
-    ax.errorbar(x, y, **bars, fmt=MARKERS[group.mark.marker], **style)
-
-
-def _dots(colour: str, marker: str = "o", size: float = 3.2) -> dict[str, Any]:
-    """Marks without a line."""
-    return {"color": colour, "linestyle": "", "marker": marker, "markersize": size} | (
-        {"markeredgewidth": 0} if marker == "o" and size < 4 else {}
-    )
-
-
-def _floor(values: pd.Series[float], axis: Axis) -> float:
-    """Where a band ends on a logarithmic scale that passes 0."""
-    positive = values[values > 0]
-    return float(positive.min()) * axis.factor / 5 if len(positive) else 1e-12
-
-
-def _mean(group: Group) -> float:
-    """The score of a group that has one."""
-    assert group.score.value is not None
-    return group.score.value
-
-
-def _short(name: str, limit: int = 18) -> str:
-    return name if len(name) <= limit else f"{name[: limit // 2]}…{name[1 - limit // 2 :]}"
-
-
-def _told(group: Group) -> str:
+def told_score(group: Group) -> str:
+    """A score in words, for a text alternative."""
     unit, score = group.metric.unit, group.score
-    sign = "%" if unit == "fraction" else group.metric.name
+    sign = "%" if unit == "fraction" else words.metric(group.metric.name)
     return (
         f"{words.score(score.value, unit)} {sign} "
         f"{words.interval(score.low, score.high, unit)}, {group.scored} seeds"
     )
 
 
-def _ends(band: pd.DataFrame, axis: Axis) -> str:
-    if band.empty:
-        return ": no completed seed"
-    points = [band.iloc[0], band.iloc[-1]]
-    first, last = (f"{axis.drawn(at['mean']):.4g} at {number(at['x'])}" for at in points)
-    return f" from {first} to {last}"
+def _names(rows: Sequence[Group | Comparison]) -> float:
+    """Units that the names of rows take."""
+    return 14 + LETTER * max(len(short(row.name)) for row in rows)
+
+
+def _rows(ax: Axes, names: Sequence[str]) -> None:
+    """One row a name, the first on top."""
+    ax.set_yticks(range(len(names)), [short(name) for name in names], color=INK[0])
+    ax.set_ylim(len(names) - 0.45, -0.55)
+    ax.grid(visible=False, axis="y")
+    ax.spines["left"].set_visible(False)
+
+
+def _mean_of(
+    ax: Axes,
+    group: Group,
+    axis: Axis,
+    place: float,
+    window: tuple[float, float],
+    along: Literal["x", "y"] = "x",
+) -> None:
+    """A mean with the interval of its score; one beyond the window is named at its edge."""
+    mean = axis.drawn(_mean(group))
+    if not window[0] <= mean <= window[1]:
+        edge, text = _edge(mean, window), words.score(group.score.value, group.metric.unit)
+        arrow = {("x", 0): "◂ {}", ("x", 1): "{} ▸", ("y", 0): "{} ▾", ("y", 1): "{} ▴"}
+        label = arrow[along, edge].format(text if along == "x" else f"{short(group.name)} {text}")
+        at = (window[edge], place) if along == "x" else (place, window[edge])
+        style: dict[str, Any] = {"color": group.mark.colour, "va": "center_baseline", "size": 10}
+        ax.text(*at, label, ha=("left", "right")[edge] if along == "x" else "center", **style)
+        return
+    score = group.score
+    if score.low is not None and score.high is not None:
+        low, high = axis.ends([score.low], [score.high])
+        interval(ax, place, low[0], high[0], window, group.mark.colour, along)
+    point(ax, *((mean, place) if along == "x" else (place, mean)), group.mark)
+
+
+def _edge(value: float, window: tuple[float, float]) -> int:
+    return int(value > window[1])
+
+
+def _effect(ax: Axes, one: _Effect, axis: Axis, place: int, window: tuple[float, float]) -> None:
+    row, found = one.row, axis.drawn(one.value)
+    if one.hidden:
+        low, high = (min(max(axis.drawn(end), window[0]), window[1]) for end in one.hidden)
+        ax.barh(place, high - low, 0.72, low, color=GRID[0], alpha=0.8, linewidth=0, zorder=0.5)
+    if window[0] <= found <= window[1]:
+        first, last = one.interval
+        if first is not None and last is not None:
+            interval(ax, place, axis.drawn(first), axis.drawn(last), window, row.mark.colour)
+        point(ax, found, place, row.mark)
+    else:
+        edge = _edge(found, window)
+        style: dict[str, Any] = {"va": "center_baseline", "size": 10, "ha": ("left", "right")[edge]}
+        text = words.ratio(one.value) if axis.log else words.difference(one.value, row.metric.unit)
+        ax.text(
+            window[edge], place, ("◂ {}", "{} ▸")[edge].format(text), color=row.mark.colour, **style
+        )
+    if row.time_ratio is not None:
+        _beside(ax, place, f"×{words.THIN}{words.ratio(row.time_ratio)}", INK[0])
+
+
+def _beside(ax: Axes, place: float, text: str, colour: str) -> None:
+    """A word right of a row."""
+    style: dict[str, Any] = {"va": "center_baseline", "ha": "right", "color": colour, "size": 10.5}
+    at = ax.get_yaxis_transform()
+    ax.annotate(text, (1, place), (54, 0), xycoords=at, textcoords="offset points", **style)
+
+
+def _told_difference(row: Comparison) -> str:
+    told = f"{row.name} {words.difference(row.difference, row.metric.unit)}"
+    if (found := words.compared(row)) != words.DASH:
+        told += f" {found}"
+    if (least := words.least(row)) != words.DASH:
+        told += f", could have found {least}"
+    time = f", × {words.ratio(row.time_ratio)} of the time" if row.time_ratio is not None else ""
+    return f"{told}, {row.verdict}{time}"
+
+
+def _mean(group: Group) -> float:
+    """The score of a group that has one."""
+    assert group.score.value is not None
+    return group.score.value

@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 
 from metabench import registry
 from metabench.figures import Canvas, Drawing
-from metabench.report import canvas, svg
+from metabench.report import canvas
 from metabench.report.blocks import Block, Mark
 from metabench.report.palette import INK
+from metabench.report.svg import Pen
 from metabench.tables import Run, Shown, shown
 
 BLOCKS = 6
@@ -45,20 +46,20 @@ class Sheet:
     panels: list[Panel]
 
 
-def sheets_of(run: Run, blocks: Sequence[Block]) -> list[Sheet]:
+def sheets_of(pen: Pen, run: Run, blocks: Sequence[Block]) -> list[Sheet]:
     """Return the sheets of the first blocks whose records keep episodes for figures."""
     sheets: list[Sheet] = []
     drawn = 0
     for block in blocks:
-        found = list(_sheets(run, block)) if drawn < BLOCKS else []
+        found = list(_sheets(pen, run, block)) if drawn < BLOCKS else []
         drawn += bool(found)
         sheets += found
     return sheets
 
 
-def _sheets(run: Run, block: Block) -> Iterator[Sheet]:
+def _sheets(pen: Pen, run: Run, block: Block) -> Iterator[Sheet]:
     for one in shown(run, block.data):
-        figure, lent = one.figure, BlockCanvas(block, one)
+        figure, lent = one.figure, BlockCanvas(pen, block, one)
         with registry.blamed("figures", figure.name):
             panels = [_panel(block, drawing) for drawing in figure.draw(lent, one.kept)]
             legend = Markup(figure.legend(lent))
@@ -79,7 +80,8 @@ def _panel(block: Block, drawing: Drawing) -> Panel:
 class BlockCanvas(Canvas):
     """What a figure is lent to draw a block."""
 
-    def __init__(self, block: Block, one: Shown) -> None:
+    def __init__(self, pen: Pen, block: Block, one: Shown) -> None:
+        self._pen = pen
         self.key = f"{block.key}-{one.figure.name}"
         self.title = block.title
         self.ink = INK[0]
@@ -98,7 +100,8 @@ class BlockCanvas(Canvas):
     ) -> AbstractContextManager[tuple[Figure, np.ndarray]]:
         """A matplotlib figure of a panel's width, and its axes."""
         width, height = canvas.SIZE
-        return canvas.grid(rows, columns, width, tall * height)
+        margins = canvas.Margins(left=30, bottom=22)
+        return canvas.grid(rows, columns, width, tall * height, margins)
 
     def scale(self, ax: Any, which: Literal["x", "y"], log: bool, ticks: int = 5) -> None:
         """Few ticks and plain numbers on an axis."""
@@ -106,7 +109,7 @@ class BlockCanvas(Canvas):
 
     def svg(self, figure: Figure, key: str, title: str, description: str) -> str:
         """A matplotlib figure as an ``<svg>`` with a text alternative."""
-        return svg.inline(figure, f"{self.key}-{key}", title, description)
+        return self._pen.inline(figure, f"{self.key}-{key}", title, description)
 
     def line(self, dashes: str = "", width: float = 1.6) -> str:
         """A line for a legend."""

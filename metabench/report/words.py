@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping
 
-from metabench.tables.typed_rows import Metric
+from metabench.tables.typed_rows import ComparisonRow, GroupRow, Metric, Summary
 
 DASH = "–"
 MINUS = "\N{MINUS SIGN}"
@@ -12,12 +14,23 @@ THIN = "\N{NARROW NO-BREAK SPACE}"
 NBSP = "\N{NO-BREAK SPACE}"
 
 
-def score(value: float | None, unit: str) -> str:
+def score(value: float | None, unit: str, decimals: int | None = None) -> str:
     """A score without its unit: fractions in per cent with two decimals, others with three digits
-    that count."""
+    that count; or with as many `decimals` as are said."""
     if value is None:
         return DASH
-    return _signs(f"{100 * value:.2f}" if unit == "fraction" else _digits(value))
+    shown = 100 * value if unit == "fraction" else value
+    if decimals is not None and abs(shown) < 1e6:
+        return _signs(f"{shown:.{decimals}f}")
+    return _signs(f"{shown:.2f}" if unit == "fraction" else _digits(value))
+
+
+def decimals(low: float | None, high: float | None, unit: str) -> int | None:
+    """How many decimals show two digits of half an interval; None where there is none."""
+    if low is None or high is None or not math.isfinite(high - low) or high <= low:
+        return None
+    half = (100 if unit == "fraction" else 1) * (high - low) / 2
+    return min(max(1 - math.floor(math.log10(half)), 0), 6)
 
 
 def difference(value: float | None, unit: str) -> str:
@@ -39,14 +52,53 @@ def detectable(value: float | None, metric: Metric) -> str:
     return score(value, metric.unit)
 
 
-def interval(low: float | None, high: float | None, unit: str) -> str:
+def least(row: ComparisonRow) -> str:
+    """The smallest difference that so many seeds find, or the smallest ratio: `1.20`, `×1.3`."""
+    if row.detectable_ratio is not None:
+        return f"×{THIN}{amount(row.detectable_ratio, 'ratio')}"
+    return detectable(row.detectable_difference, row.metric)
+
+
+def compared(row: ComparisonRow) -> str:
+    """The interval of what was compared: `[−1.20, 3.00]`; a ratio with its: `×0.5 [0.4, 0.6]`."""
+    if row.ratio is None:
+        return interval(row.low, row.high, row.metric.unit)
+    told = amounts(row.ratio_low, row.ratio_high, "ratio")
+    return f"×{THIN}{amount(row.ratio, 'ratio')} {told}".strip()
+
+
+def failures(group: GroupRow) -> str:
+    """How often its cells do not complete: `20 % fail [0.5, 72]`."""
+    if group.failure_rate is None:
+        return ""
+    ends = interval(group.failure_rate_low, group.failure_rate_high, "fraction")
+    return f"{100 * group.failure_rate:.0f}{THIN}% fail {ends}"
+
+
+def interval(low: float | None, high: float | None, unit: str, decimals: int | None = None) -> str:
     """`[95.39, 96.23]`."""
-    return DASH if low is None or high is None else f"[{score(low, unit)}, {score(high, unit)}]"
+    if low is None or high is None:
+        return DASH
+    return f"[{score(low, unit, decimals)}, {score(high, unit, decimals)}]"
 
 
-def half_width(low: float | None, high: float | None, unit: str) -> str:
+def half_width(
+    low: float | None, high: float | None, unit: str, decimals: int | None = None
+) -> str:
     """`± 0.42`."""
-    return DASH if low is None or high is None else f"±{THIN}{score((high - low) / 2, unit)}"
+    if low is None or high is None:
+        return DASH
+    return f"±{THIN}{score((high - low) / 2, unit, decimals)}"
+
+
+def spread(summary: Summary, unit: str, decimals: int | None = None) -> str:
+    """How sure a mean is: `± 0.42`, or `[0.15, 0.31]` where the interval is not even about it."""
+    value, low, high = summary.value, summary.low, summary.high
+    if value is None or low is None or high is None:
+        return ""
+    if abs((high - value) - (value - low)) > 0.02 * (high - low):
+        return interval(low, high, unit, decimals)
+    return half_width(low, high, unit, decimals)
 
 
 def p_value(value: float | None) -> str:
@@ -155,6 +207,16 @@ def metric(name: str) -> str:
     if len(name) <= 4:
         return name.upper()
     return " ".join([words[0][0].upper() + words[0][1:], *words[1:]])
+
+
+def slug(text: str) -> str:
+    """Text as part of an address: small letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def plural(number: int, name: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 def listed(names: list[str]) -> str:

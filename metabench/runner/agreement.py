@@ -1,5 +1,5 @@
-"""A cell that was run again, held against its record: to the bit, or within what it was not sure of
-anyway."""
+"""A cell that was run again, held against its record: to the bit, or under other conditions within
+what the test episodes that both met can tell."""
 
 from __future__ import annotations
 
@@ -10,16 +10,23 @@ from typing import Any, Literal
 
 import numpy as np
 
+from metabench import stats
 from metabench.records import FINISHED
 
 Verdict = Literal["equal", "within", "differs", "failed"]
 VERDICTS: Mapping[Verdict, str] = {
     "equal": "equal to the bit",
-    "within": "within its interval over episodes",
+    "within": "within what its test episodes can tell",
     "differs": "differs",
     "failed": "failed",
 }
 """Each verdict, in words."""
+
+SCORES = "result/scores"
+"""The scores of a test, an episode each."""
+CONFIDENCE = 0.99
+"""Of the interval of their differences: of a hundred cells that are as good as they were, one is
+said to differ."""
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -31,7 +38,7 @@ class Agreement:
     Attributes
     ----------
     verdict
-        `equal` to the bit; `within` the record's interval over episodes, which is enough where
+        `equal` to the bit; `within` what the test episodes can tell, which is enough where
         conditions have changed; `differs`; or `failed`, where running it again gave no result.
     differences
         What was not as it is now when the record was made; nothing where every bit should be the
@@ -40,6 +47,9 @@ class Agreement:
         The first thing that is not the same, or why it failed; empty where all is equal.
     then, now
         The score in the record, and that of now.
+    interval
+        Of now less then, over the episodes that both met; None where they are equal throughout, or
+        where there is nothing to tell it from.
     """
 
     verdict: Verdict
@@ -47,6 +57,7 @@ class Agreement:
     detail: str
     then: float | None
     now: float | None
+    interval: stats.Interval | None = None
 
     @property
     def difference(self) -> float | None:
@@ -92,8 +103,11 @@ def agreement(
     )
     if not found:
         return Agreement("equal", differing, "", then["score"], now["score"])
-    near = differing and then["outcome"] == now["outcome"] and _is_near(then, now["score"])
-    return Agreement("within" if near else "differs", differing, found, then["score"], now["score"])
+    interval = _paired_interval(arrays, again_arrays)
+    near = differing and then["outcome"] == now["outcome"]
+    near = near and (_holds_zero(interval) if interval else bool(then["score"] == now["score"]))
+    verdict: Verdict = "within" if near else "differs"
+    return Agreement(verdict, differing, found, then["score"], now["score"], interval)
 
 
 def first_difference(then: Any, now: Any, name: str) -> str:
@@ -148,13 +162,22 @@ _NOTHING = object()
 """What stands at a key that is not there."""
 
 
-def _is_near(then: Mapping[str, Any], score: float | None) -> bool:
-    """Whether a score lies in the interval over episodes of a result; where it has none, whether
-    the score is the same."""
-    if then["interval"] is None or score is None:
-        return bool(then["score"] == score)
-    low, high = then["interval"]
-    return bool(low <= score <= high)
+def _paired_interval(then: Arrays, now: Arrays) -> stats.Interval | None:
+    """Student's t interval of the difference, now less then, episode by episode: both met the same
+    ones, so that what makes one harder than another drops out."""
+    if SCORES not in then or SCORES not in now:
+        return None
+    one, other = np.asarray(then[SCORES], np.float64), np.asarray(now[SCORES], np.float64)
+    differences = other - one if one.shape == other.shape else np.zeros(0)
+    if not differences.size or not np.isfinite(differences).all():
+        return None
+    size = float(max(np.abs(one).max(), np.abs(other).max()))
+    found = stats.t_interval(differences.tolist(), confidence=CONFIDENCE, scale=size)
+    return found.interval
+
+
+def _holds_zero(interval: stats.Interval) -> bool:
+    return interval[0] <= 0 <= interval[1]
 
 
 def _written(value: Any) -> str:

@@ -29,7 +29,7 @@ from metabench.io.files import is_disk_full
 from metabench.provenance import environment
 from metabench.provenance.conditions import Conditions
 from metabench.provenance.sources import hold_imported
-from metabench.records import WEIGHTS, RecordStore, record_of
+from metabench.records import WEIGHTS, RecordStore, read_holder, record_of
 from metabench.runner.messages import Advanced, Event, Failure, Job, Placed, Wrote
 
 if TYPE_CHECKING:
@@ -89,17 +89,19 @@ def run_job(job: Job, device: str, tell: Callable[[Event], None], log: Path | No
         needs=job.folder / WEIGHTS,
         conditions_of_needs={fit.id: conditions.fit(fit) for fit in job.fit.family()},
     )
+    beside = Beside(job.folder)
     outcomes = experiment.run_fit(
         [cell for cell, _ in job.cells],
         data=job.data,
         device=device,
         threads=job.threads,
         workers=job.workers,
-        progress=Throttled(tell),
+        progress=Throttled(tell, beside.look),
         keeping=keeping,
         tests=job.tests,
     )
     for outcome in outcomes:
+        outcome.measured["concurrent_fits"] = beside.mean
         _write(job, outcome, {**known, "conditions": conditions(outcome.cell)}, log)
         result, remarks = outcome.result, outcome.provenance_extra.get("remarks") or ()
         tell(Wrote(outcome.cell.id, result["outcome"], result["score"], tuple(remarks)))
@@ -141,10 +143,11 @@ def _write(job: Job, outcome: CellOutcome, known: dict[str, Any], log: Path | No
 
 class Throttled:
     """Passes progress on at once when the phase changes or ends, and otherwise a few times a
-    second: who is told has other things to do."""
+    second: who is told has other things to do. `look` is called as often."""
 
-    def __init__(self, tell: Callable[[Event], None]) -> None:
+    def __init__(self, tell: Callable[[Event], None], look: Callable[[], None]) -> None:
         self._tell = tell
+        self._look = look
         self._phase = ""
         self._sent = 0.0
 
@@ -157,7 +160,30 @@ class Throttled:
         ):
             return
         self._phase, self._sent = progress.phase, now
+        self._look()
         self._tell(Advanced(progress.phase, progress.iteration, progress.total, progress.loss))
+
+
+class Beside:
+    """How many fits of the run are at work while one is, itself included: a mean over looks at what
+    the run says of that. Times are measured beside so many, whatever was allowed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._total = 0
+        self._looks = 0
+
+    def look(self) -> None:
+        """Count those that are at work now."""
+        holder = read_holder(self._folder)
+        if holder is not None and holder["fits"]:
+            self._total += len(holder["fits"])
+            self._looks += 1
+
+    @property
+    def mean(self) -> float | None:
+        """None where nobody says it."""
+        return self._total / self._looks if self._looks else None
 
 
 def failure_of(error: BaseException, job: Job) -> Failure:

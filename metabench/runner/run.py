@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from metabench.cells import Fit
 from metabench.errors import ConfigError
+from metabench.identity import digest
 from metabench.provenance import environment
 from metabench.provenance.conditions import Conditions
 from metabench.runner.data import refuse_changed_data
@@ -27,6 +28,7 @@ from metabench.runner.plan import (
     Plan,
     PlannedCell,
     Stale,
+    ToRun,
     fits_with_weights,
     survey,
     with_needs,
@@ -94,7 +96,7 @@ def run_suite(
             conditions,
             any_conditions=stale == "keep",
         )
-        fits = with_needs(suite, fits, kept)
+        fits = with_needs(suite, queued(fits), kept)
         needs = needed_by(fit for fit, _ in fits)
         folder.sweep_checkpoints(plan, needs)
         known = {**commit, "declaration_digest": digest_of(declaration)}
@@ -117,8 +119,21 @@ def run_suite(
     return summary
 
 
+def queued(fits: ToRun) -> ToRun:
+    """Return fits in the order in which they are started: by seed, so that a slow hour touches all
+    algorithms alike, and within a seed in an order of its own, so that no algorithm always runs
+    beside the same other. The order is a named stream of the suite's root seed, and keyed by digest
+    alone: nobody needs torch to tell it."""
+
+    def place(entry: tuple[Fit, list[PlannedCell]]) -> tuple[int, str]:
+        fit, _ = entry
+        return fit.seed, digest({"root_seed": fit.root_seed, "purpose": "queue", "fit": fit.id})
+
+    return sorted(fits, key=place)
+
+
 def _jobs(
-    fits: Sequence[tuple[Fit, list[PlannedCell]]],
+    fits: ToRun,
     kept: frozenset[str],
     folder: RunFolder,
     suite: Suite,
@@ -159,9 +174,7 @@ def _jobs(
     ]
 
 
-def _summary(
-    folder: RunFolder, plan: Plan, fits: Sequence[tuple[Fit, list[PlannedCell]]]
-) -> RunSummary:
+def _summary(folder: RunFolder, plan: Plan, fits: ToRun) -> RunSummary:
     """Before anything has run: all that is to be run is missing."""
     missing = sum(planned.state != "needed" for _, cells in fits for planned in cells)
     stale = (

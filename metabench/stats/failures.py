@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from scipy import stats
 
 from metabench.stats.results import Estimate, counted
 
 
+@lru_cache(maxsize=1024)
 def failure_rate(completed: int, total: int, *, confidence: float = 0.95) -> Estimate:
     """Return the share of cells that did not complete, with its exact (Clopper-Pearson) interval.
 

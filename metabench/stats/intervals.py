@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from metabench.stats.results import DESCRIPTIVE, Estimate, checked, spread
+from metabench.stats.results import DESCRIPTIVE, Estimate, Interval, checked, spread
+from metabench.stats.student import critical_value
 
 
 def t_interval(
@@ -49,9 +49,14 @@ def t_interval(
             unit,
             (f"all {n} seeds gave the same value: their spread is unknown, not zero",),
         )
-    half = float(stats.t.isf((1 - confidence) / 2, n - 1)) * sd / n**0.5
+    half = critical_value((1 - confidence) / 2, n - 1) * sd / n**0.5
     caveats = (f"{n} seeds: descriptive",) if n <= DESCRIPTIVE else ()
     return Estimate(mean, (mean - half, mean + half), confidence, sd, n, method, unit, caveats)
+
+
+def standard_error(interval: Interval, n: int, *, confidence: float = 0.95) -> float:
+    """Return the standard error of a mean of `n` values whose Student t interval is this."""
+    return (interval[1] - interval[0]) / 2 / float(critical_value((1 - confidence) / 2, n - 1))
 
 
 @dataclass(frozen=True)
@@ -95,5 +100,5 @@ def t_band(curves: NDArray[np.float64], *, confidence: float = 0.95) -> Band:
     n, mean = curves.shape[0], curves.mean(0)
     if n == 1:
         return Band(mean, None, None, 1)
-    half = float(stats.t.isf((1 - confidence) / 2, n - 1)) * curves.std(0, ddof=1) / n**0.5
+    half = critical_value((1 - confidence) / 2, n - 1) * curves.std(0, ddof=1) / n**0.5
     return Band(mean, mean - half, mean + half, n)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from metabench.errors import MESSAGE, shortened
+from metabench.errors import MESSAGE, shortened, some
 from metabench.identity import canonical, digest
 from metabench.quantities import TABLE
 from metabench.records import FINISHED
@@ -24,6 +24,9 @@ DIFFERENT_MACHINES = (
 )
 """Caveats of what should not be compared or averaged: scores of the one kind, times and memory of
 the other."""
+
+CONDITIONS = ("torch", "numpy", "scipy", "device", "gpu", "threads", "cpu_capability", "machine")
+"""Facts about the conditions of a record, besides the sources and packages that were used."""
 
 
 def coordinates(entry: Mapping[str, Any]) -> dict[str, Scalar]:
@@ -79,6 +82,40 @@ def cell_row(
     )
 
 
+def unlike_pairs(met: Iterable[Iterable[CellRow]]) -> list[str]:
+    """Return the conditions that cells set against each other do not share, each with what it was:
+    `torch (2.14.0, 2.15.0)`; a source that both sides use, and in which they found different code,
+    by its path.
+
+    Parameters
+    ----------
+    met
+        For each seed the cells of all sides.
+    """
+    differing: dict[str, None] = {}
+    for cells in met:
+        known: dict[str, dict[str, None]] = {}
+        for cell in cells:
+            for name, value in cell.conditions.items():
+                known.setdefault(name, {})[value] = None
+        differing |= {
+            name if name.endswith(".py") else f"{name} ({', '.join(values)})": None
+            for name, values in known.items()
+            if len(values) > 1
+        }
+    return list(differing)
+
+
+def unlike_costs(met: Sequence[Sequence[CellRow]]) -> str | None:
+    """Say why times and memory of cells that are set against each other do not compare; None where
+    they do: on one machine used in one way, and under like conditions."""
+    if any(len(machines_of(cells)) > 1 for cells in met):
+        return DIFFERENT_MACHINES
+    if differing := unlike_pairs(met):
+        return f"made under unlike conditions: {some(differing)}"
+    return None
+
+
 def on_different_data(cells: Iterable[CellRow]) -> bool:
     """Whether the datasets of these cells, which have records, differed in content. Data made on
     the fly has none to tell apart."""
@@ -105,7 +142,39 @@ def _found(record: Mapping[str, Any]) -> dict[str, Any]:
         "numbers": {name: value for name, value in numbers.items() if value is not None},
         "made_on": (made_on.get("training_data_digest"), made_on.get("data_digest")),
         "machine": _machines(made_on, workers),
+        "conditions": _conditions(made_on),
+        "at_edge": _at_edge(record),
     }
+
+
+def _conditions(made_on: Mapping[str, Any]) -> dict[str, str]:
+    """What numbers depend on besides the configuration: versions, device and threads, and by its
+    path each source that was used. Where weights were trained under others: both."""
+    tested = _facts(made_on.get("conditions") or {})
+    trained = _facts(made_on.get("training_conditions") or {})
+    return {
+        name: " after ".join(first_seen((value, trained.get(name, value))))
+        for name, value in {**trained, **tested}.items()
+    }
+
+
+def _facts(conditions: Mapping[str, Any]) -> dict[str, str]:
+    facts = {key: conditions.get(key) for key in CONDITIONS}
+    for key in ("packages", "sources"):
+        used = conditions.get(key)
+        facts |= used if isinstance(used, Mapping) else {}
+    return {name: str(value) for name, value in facts.items() if value is not None}
+
+
+def _at_edge(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """What was chosen, on validation, at the edge of what was tried: settings, and `iterations`
+    where the best weights are those of the last validation."""
+    result = record["result"]
+    edges = tuple((result.get("search") or {}).get("at_edge") or ())
+    validate = (record["config"].get("fit") or {}).get("validate") or {}
+    validated = (result.get("validation") or {}).get("iteration") or []
+    is_last = len(validated) > 1 and result.get("best_iteration") == validated[-1]
+    return (*edges, "iterations") if is_last and validate.get("select") == "best" else edges
 
 
 def _target(entry: Mapping[str, Any], record: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -136,8 +205,10 @@ def _machine(made_on: Mapping[str, Any], workers: int | None) -> str:
     what one compares."""
     conditions = made_on.get("conditions") or {}
     threads = conditions.get("threads")
+    which, since = (str(made_on.get(key) or "") for key in ("machine_id", "boot_id"))
     parts = [
         made_on.get("cpu"),
+        which and f"machine {which[:6]} since boot {since[:6]}",
         made_on.get("gpu"),
         made_on.get("driver"),
         conditions.get("device"),

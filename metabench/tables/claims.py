@@ -10,12 +10,15 @@ from typing import Any
 
 from metabench import stats
 from metabench.claims import Claim, read_claim
+from metabench.errors import some
 from metabench.quantities import ITERATIONS_TO_TARGET, SCORE, Quantity
+from metabench.stats.scales import within
 from metabench.tables.cells import (
     DIFFERENT_DATA,
-    DIFFERENT_MACHINES,
     machines_of,
     on_different_data,
+    unlike_costs,
+    unlike_pairs,
 )
 from metabench.tables.sides import NotJudgedError, Side, counterpart, figure_of, pairs_of, reported
 from metabench.tables.typed_rows import CellRow, ClaimRow, GroupRow
@@ -39,13 +42,18 @@ def claim_rows(
     A group meets that of the other algorithm on the same data (the one that agrees with it in
     model, batch norm and steps, where there are several), or a number. The contrast is formed over
     the seeds that all sides have, on the same data and, for times and memory, on one machine a
-    seed. Its interval is then held against the bound (`stats.judge`): `group_verdict` is supported,
-    refuted or inconclusive, or "not judged" with the reason among the `caveats`. `verdict` is that
-    of the whole claim: supported where it is in every setting, refuted where it is in any.
+    seed, under like conditions. Its interval is then held against the bound (`stats.judge`):
+    `group_verdict` is supported, refuted or inconclusive, or "not judged" with the reason among the
+    `caveats`. `verdict` is that of the whole claim: supported where it is in every setting, refuted
+    where it is in any. One of several settings refutes it only at the level of the run over their
+    number (Bonferroni): with more of them there are more chances to. `confidence` is that of the
+    interval in the row, which agrees with its verdict.
 
     Scores are those of completed and of diverged cells at chance; all else is taken over completed
-    cells alone. `iterations_to_target` is judged only where every finished cell reached the target.
-    Each claim is judged by itself, at the level of the run: no family is corrected for.
+    cells alone. Where a side lost cells (see `GroupRow.lost`), what is left of it is a selection,
+    and nothing is decided in its favour: such a claim is inconclusive. `iterations_to_target` is
+    judged only where every finished cell reached the target. Each claim is judged by itself: they
+    are no family.
 
     Parameters
     ----------
@@ -93,7 +101,7 @@ def _settings(
                 base, its_rival = counterpart(group, bases, versus)
                 plus.append(reported(claim, base) if its_rival is None else its_rival)
                 minus.append(base)
-            row = _judged(claim, plus, minus, members, confidence)
+            row = _judged(claim, plus, minus, members, (confidence, len(pairs)))
             if claim.published:
                 told = f"against {figure_of(claim, group)}"
                 row = replace(row, caveats="; ".join(filter(None, (told, row.caveats))))
@@ -117,9 +125,10 @@ def _judged(
     plus: Sequence[Side],
     minus: Sequence[Side],
     members: Members,
-    confidence: float,
+    level: tuple[float, int],
 ) -> ClaimRow:
-    """The contrast of two or four sides, and its verdict."""
+    """The contrast of two or four sides, and its verdict; `level` is that of the run, and the
+    number of settings that could refute the claim."""
     quantity = claim.quantity
     sides = [side for side in (*plus, *minus) if not isinstance(side, float)]
     if quantity is ITERATIONS_TO_TARGET:
@@ -139,23 +148,76 @@ def _judged(
     ]
     if claim.is_ratio and min(value for part in samples for one in part for value in one) <= 0:
         raise NotJudgedError("a ratio needs positive values, and there are others")
-    estimate = stats.contrast_interval(
-        *samples, confidence=confidence, unit=_unit(claim, sides[0]), ratio=claim.is_ratio
-    )
+    estimate, verdict = _held(claim, samples, sides[0], *level)
     low, high = estimate.interval or (None, None)
-    verdict = stats.judge(estimate, *claim.region)
-    lost = quantity is SCORE and any(
-        side.diverged and side.scored < side.completed + side.diverged for side in sides
-    )
+    caveats = _caveats(sides, met, quantity)
+    if favoured := _favoured_losers(claim, estimate, verdict, plus, minus):
+        verdict = "inconclusive"
+        caveats.append(f"nothing is decided in favour of {' or '.join(favoured)}")
     return ClaimRow(
         estimate=estimate.estimate,
         low=low,
         high=high,
+        confidence=estimate.confidence,
         seeds=estimate.n,
-        group_verdict="inconclusive" if verdict == "supported" and lost else verdict,
+        group_verdict=verdict,
         method=estimate.method,
-        caveats="; ".join((*_caveats(sides, met, quantity), *estimate.caveats)),
+        caveats="; ".join((*caveats, *estimate.caveats)),
     )
+
+
+def _held(
+    claim: Claim,
+    samples: Sequence[Sequence[Sequence[float]]],
+    side: GroupRow,
+    level: float,
+    of: int,
+) -> tuple[stats.Estimate, stats.Verdict]:
+    """The contrast with the interval that decides, and what that says: at the level of the run
+    where it supports the claim, else at what is left of it for one of `of` settings to refute it
+    by."""
+
+    def at(confidence: float) -> tuple[stats.Estimate, stats.Verdict]:
+        estimate = stats.contrast_interval(
+            *samples, confidence=confidence, unit=_unit(claim, side), ratio=claim.is_ratio
+        )
+        if estimate.interval and estimate.unit == "fraction":
+            most = float(len(samples[0]))
+            estimate = replace(estimate, interval=within(estimate.interval, (-most, most)))
+        return estimate, stats.judge(estimate, *claim.region)
+
+    found = at(level)
+    return found if found[1] in ("supported", "not judged") or of == 1 else at(1 - (1 - level) / of)
+
+
+def _favoured_losers(
+    claim: Claim,
+    estimate: stats.Estimate,
+    verdict: stats.Verdict,
+    plus: Sequence[Side],
+    minus: Sequence[Side],
+) -> list[str]:
+    """Those who lost cells and would look the better for it if this verdict stood."""
+    if verdict not in ("supported", "refuted") or estimate.interval is None:
+        return []
+    (low, high), ends = claim.region, estimate.interval
+    parts = [plus, minus]
+    if len(plus) == 1 and not (
+        verdict == "supported" and math.isfinite(low) and math.isfinite(high)
+    ):
+        is_above = math.isfinite(low) if verdict == "supported" else ends[0] > high
+        parts = [plus if is_above == _higher_is_better(claim, plus, minus) else minus]
+    sides = [side for part in parts for side in part if not isinstance(side, float)]
+    return list(dict.fromkeys(side.algorithm for side in sides if side.lost(claim.quantity)))
+
+
+def _higher_is_better(claim: Claim, plus: Sequence[Side], minus: Sequence[Side]) -> bool:
+    better = claim.quantity.better
+    if better != "score":
+        return better == "higher"
+    return next(
+        side for side in (*plus, *minus) if not isinstance(side, float)
+    ).metric.higher_is_better
 
 
 def _unit(claim: Claim, group: GroupRow) -> str:
@@ -181,8 +243,8 @@ def _refuse_different(
     for block in {side.block for side in sides}:
         if on_different_data(cell for cells in met for cell in cells if cell.block == block):
             raise NotJudgedError(DIFFERENT_DATA)
-    if quantity.is_cost and any(len(machines_of(cells)) > 1 for cells in met):
-        raise NotJudgedError(DIFFERENT_MACHINES)
+    if quantity.is_cost and (why := unlike_costs(met)):
+        raise NotJudgedError(why)
 
 
 def _values(cells: Mapping[int, CellRow], quantity: Quantity) -> dict[int, float]:
@@ -206,15 +268,15 @@ def _caveats(
     )
     for side in sides:
         if side.diverged:
-            counted = quantity is SCORE and any(
-                cell.group == side.group and cell.outcome == "diverged"
-                for cells in met
-                for cell in cells
-            )
+            at_chance = quantity is SCORE and side.scored > side.completed
+            how = "counted at chance" if at_chance else "left out"
+            caveats.append(f"{side.algorithm}: {side.diverged} diverged, {how}")
+        if lost := side.lost(quantity):
             caveats.append(
-                f"{side.algorithm}: {side.diverged} diverged, "
-                f"{'counted at chance' if counted else 'left out, so nothing is called supported'}"
+                f"{side.algorithm} lost {lost} of {side.seeds} seeds: what is left is a selection"
             )
+    if differing := unlike_pairs(met):
+        caveats.append(f"made under unlike conditions: {some(differing)}")
     machines = machines_of(cell for cells in met for cell in cells)
     if quantity.is_cost and len(machines) > 1:
         caveats.append(

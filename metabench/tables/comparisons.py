@@ -1,22 +1,23 @@
-"""One row a comparison: every group against the reference's, on the same data, over the seeds that
-both have."""
+"""One row a comparison: two groups on the same data, over the seeds that both have."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from metabench import stats
+from metabench.errors import some
 from metabench.quantities import SCORE, TRAINING_SECONDS
 from metabench.tables.cells import (
     DIFFERENT_DATA,
-    DIFFERENT_MACHINES,
-    machines_of,
     on_different_data,
+    unlike_costs,
+    unlike_pairs,
 )
 from metabench.tables.typed_rows import (
     VARIANT,
     CellRow,
-    Columns,
     Comparing,
     ComparisonRow,
     GroupRow,
@@ -25,8 +26,10 @@ from metabench.tables.typed_rows import (
 Scored = Mapping[str, Mapping[int, CellRow]]
 """Cells with a score by group and seed."""
 
-Pairs = Sequence[tuple[CellRow, CellRow]]
+Members = Sequence[tuple[CellRow, CellRow]]
 """The cells of two groups, seed by seed."""
+
+Pairs = Sequence[tuple[GroupRow, GroupRow]]
 
 
 def comparison_rows(
@@ -43,27 +46,31 @@ def comparison_rows(
 
     Pairs are formed over the seeds for which both have a score; where the data of their records
     differ in content, nothing is tested. Holm's family is one metric in one block: all the declared
-    comparisons there, those that could not be made included. `difference` is algorithm minus
-    reference in the metric's unit; `ahead` and `verdict` (better, worse, not separated,
-    descriptive, untested) know which direction is better. `time_ratio` is the geometric mean of
-    training time over the reference's, where both trained, seed by seed on one machine.
+    comparisons there, those that could not be made included, and of algorithms with privileged
+    inputs a family of their own. Errors are compared on their logarithms, accuracies near the
+    ceiling as error rates; there `ratio` has the interval, else `difference`, which is algorithm
+    minus reference in the metric's unit. `ahead` and `verdict` (better, worse, not separated,
+    incomplete, descriptive, untested) know which direction is better.
+
+    Where the side that is ahead lost cells (see `GroupRow.lost`), what is left of it is a
+    selection: nothing is tested, and nothing decided in its favour. `time_ratio` is the geometric
+    mean of training time over the reference's, where both trained, seed by seed on one machine
+    under like conditions.
     """
-    scored: dict[str, dict[int, CellRow]] = {}
-    for cell in cells:
-        if cell[SCORE] is not None:
-            scored.setdefault(cell.group, {})[cell.seed] = cell
-    blocks: dict[str, list[GroupRow]] = {}
-    for group in groups:
-        blocks.setdefault(group.block, []).append(group)
+    found = scored_cells(cells)
     table: list[ComparisonRow] = []
-    for inside in blocks.values():
+    for inside in in_blocks(groups):
         references = [group for group in inside if group.is_reference]
-        if references:
+        for privileged in (False, True) if references else ():
             pairs = [
-                (group, partner(group, references)) for group in inside if not group.is_reference
+                (group, partner(group, references))
+                for group in inside
+                if not group.is_reference and group.privileged is privileged
             ]
-            table += _family(pairs, scored, confidence)
-    return table
+            family = family_rows(pairs, found, confidence)
+            table += [_with_times(row, found, confidence) for row in family]
+    order = [group.group for group in groups]
+    return sorted(table, key=lambda row: order.index(row.group.group))
 
 
 def partner(group: GroupRow, others: Iterable[GroupRow]) -> GroupRow:
@@ -82,109 +89,197 @@ def partner(group: GroupRow, others: Iterable[GroupRow]) -> GroupRow:
     return max(others, key=agreement)
 
 
-def _family(
-    pairs: Sequence[tuple[GroupRow, GroupRow]], scored: Scored, confidence: float
+def scored_cells(cells: Iterable[CellRow]) -> Scored:
+    """Return the cells that have a score, by group and seed."""
+    scored: dict[str, dict[int, CellRow]] = {}
+    for cell in cells:
+        if cell[SCORE] is not None:
+            scored.setdefault(cell.group, {})[cell.seed] = cell
+    return scored
+
+
+def in_blocks(groups: Iterable[GroupRow]) -> Iterable[list[GroupRow]]:
+    """Return groups by their block: what may be compared."""
+    blocks: dict[str, list[GroupRow]] = {}
+    for group in groups:
+        blocks.setdefault(group.block, []).append(group)
+    return blocks.values()
+
+
+def family_rows(
+    pairs: Pairs, scored: Scored, confidence: float, family: str | None = None
 ) -> list[ComparisonRow]:
-    members = [_members(group, reference, scored) for group, reference in pairs]
-    compared = [
-        _compare(cells, group, confidence) for cells, (group, _) in zip(members, pairs, strict=True)
+    """Return the comparisons of one family, corrected; without a name it is that of the rivals of
+    the second sides."""
+    made = [
+        _Comparison(one, other, _members(one, other, scored), confidence) for one, other in pairs
     ]
-    name = "; ".join(
-        dict.fromkeys(
-            f"{group.metric.name} against {reference.algorithm}" for group, reference in pairs
-        )
+    names = dict.fromkeys(
+        f"{one.metric.name} {family or f'against {other.algorithm}'}" for one, other in pairs
     )
-    corrected = stats.correct_family(compared, name)
-    return [
-        _row(group, reference, cells, result, confidence)
-        for (group, reference), cells, result in zip(pairs, members, corrected, strict=True)
-    ]
+    tested = [comparison.tested() for comparison in made]
+    corrected = stats.correct_family(tested, "; ".join(names))
+    return [one.row(result) for one, result in zip(made, corrected, strict=True)]
 
 
-def _members(group: GroupRow, reference: GroupRow, scored: Scored) -> Pairs:
+def _with_times(row: ComparisonRow, scored: Scored, confidence: float) -> ComparisonRow:
+    """Return a comparison with how long training took in terms of the reference's training."""
+    members = _members(row.group, row.reference, scored)
+    return replace(row, **_time(members, confidence))
+
+
+def _members(group: GroupRow, reference: GroupRow, scored: Scored) -> Members:
     mine, theirs = scored.get(group.group, {}), scored.get(reference.group, {})
     return [(mine[seed], theirs[seed]) for seed in sorted(mine.keys() & theirs.keys())]
 
 
-def _compare(members: Pairs, group: GroupRow, confidence: float) -> stats.PairedComparison | None:
-    if not members or on_different_data(cell for pair in members for cell in pair):
-        return None
-    return stats.paired_t_test(
-        [score for mine, _ in members if (score := mine[SCORE]) is not None],
-        [score for _, theirs in members if (score := theirs[SCORE]) is not None],
-        confidence=confidence,
-        unit=group.metric.unit,
-        higher_is_better=group.metric.higher_is_better,
-    )
+@dataclass(frozen=True)
+class _Comparison:
+    """Two groups, and their cells seed by seed."""
 
+    group: GroupRow
+    reference: GroupRow
+    members: Members
+    confidence: float
 
-def _row(
-    group: GroupRow,
-    reference: GroupRow,
-    members: Pairs,
-    result: stats.PairedComparison | None,
-    confidence: float,
-) -> ComparisonRow:
-    time = _time(members, confidence)
-    if result is None:
-        why = DIFFERENT_DATA if members else "no seed has a score on both sides"
+    def tested(self) -> stats.PairedComparison | None:
+        """The paired test of their scores; without a p where the side that is ahead is what is left
+        of it, so that the family is corrected as if nothing had been found."""
+        if not self.members or on_different_data(cell for pair in self.members for cell in pair):
+            return None
+        result = self._paired(self.members)
+        return replace(result, statistic=None, p=None) if self._selected(result) else result
+
+    def row(self, result: stats.PairedComparison | None) -> ComparisonRow:
+        if result is None:
+            why = DIFFERENT_DATA if self.members else "no seed has a score on both sides"
+            return ComparisonRow(
+                group=self.group, reference=self.reference, verdict="untested", caveats=why
+            )
+        linear = result.scale == "linear"
+        low, high = result.interval or (None, None)
+        found = (result.detectable_difference, low, high)
+        detectable, low, high = found if linear else (None, None, None)
+        detectable_ratio, ratio_low, ratio_high = (None, None, None) if linear else found
         return ComparisonRow(
-            group=group, reference=reference, verdict="untested", caveats=why, **time
+            group=self.group,
+            reference=self.reference,
+            family=result.family,
+            family_size=result.family_size,
+            pairs=result.n,
+            difference=result.difference,
+            low=low,
+            high=high,
+            scale=result.scale,
+            ratio=None if linear else result.estimate,
+            ratio_low=ratio_low,
+            ratio_high=ratio_high,
+            confidence=result.confidence,
+            sd=result.sd,
+            ahead=result.ahead,
+            correlation=result.correlation,
+            t=result.statistic,
+            df=None if result.df is None else int(result.df),
+            p=result.p,
+            p_holm=result.p_adjusted,
+            d_z=result.effect,
+            d_z_corrected=result.effect_corrected,
+            detectable_difference=detectable,
+            detectable_ratio=detectable_ratio,
+            verdict=self._verdict(result),
+            method=result.method,
+            caveats="; ".join((*self._caveats(result), *result.caveats)),
+            **self._selective(),
         )
-    caveats = (
-        [f"{result.n} of {group.seeds} seeds have a score on both sides"]
-        if result.n < group.seeds
-        else []
-    )
-    low, high = result.interval or (None, None)
-    return ComparisonRow(
-        group=group,
-        reference=reference,
-        family=result.family,
-        family_size=result.family_size,
-        pairs=result.n,
-        difference=result.estimate,
-        low=low,
-        high=high,
-        sd=result.sd,
-        ahead=result.ahead,
-        correlation=result.correlation,
-        t=result.statistic,
-        df=result.df,
-        p=result.p,
-        p_holm=result.p_adjusted,
-        d_z=result.effect,
-        d_z_corrected=result.effect_corrected,
-        detectable_difference=result.detectable_difference,
-        verdict=_verdict(result, group.metric.higher_is_better),
-        method=result.method,
-        caveats="; ".join((*caveats, *result.caveats)),
-        **time,
-    )
+
+    def _paired(self, members: Members, scale: stats.Scale | None = None) -> stats.PairedComparison:
+        metric = self.group.metric
+        mine, theirs = (
+            [score for pair in members if (score := pair[side][SCORE]) is not None]
+            for side in (0, 1)
+        )
+        return stats.paired_t_test(
+            mine,
+            theirs,
+            confidence=self.confidence,
+            unit=metric.unit,
+            higher_is_better=metric.higher_is_better,
+            scale=scale or metric.analysed(mine, theirs),
+            bounds=metric.scale([*mine, *theirs]),
+        )
+
+    def _ahead(self, result: stats.PairedComparison) -> GroupRow | None:
+        """The side with the better scores; None where both are alike."""
+        advantage = result.advantage(higher_is_better=self.group.metric.higher_is_better)
+        return None if advantage == 0 else self.group if advantage > 0 else self.reference
+
+    def _selected(self, result: stats.PairedComparison) -> bool:
+        ahead = self._ahead(result)
+        return ahead is not None and ahead.lost() > 0
+
+    def _verdict(self, result: stats.PairedComparison) -> Comparing:
+        if result.interval is None:
+            return "untested"
+        if result.n <= stats.DESCRIPTIVE:
+            return "descriptive"
+        if self._selected(result):
+            return "incomplete"
+        if not result.separated:
+            return "not separated"
+        return "better" if self._ahead(result) is self.group else "worse"
+
+    def _caveats(self, result: stats.PairedComparison) -> list[str]:
+        """What is missing, what counts at chance, and what the two sides do not share."""
+        declared = max(self.group.seeds, self.reference.seeds)
+        caveats = (
+            [f"{result.n} of {declared} seeds have a score on both sides"]
+            if result.n < declared
+            else []
+        )
+        caveats += [
+            f"{side.algorithm} lost {lost} of {side.seeds} seeds: what is left is a selection, and "
+            "nothing is decided in its favour"
+            for side in (self.group, self.reference)
+            if (lost := side.lost())
+        ]
+        for place, side in enumerate((self.group, self.reference)):
+            diverged = sum(pair[place].outcome == "diverged" for pair in self.members)
+            if diverged:
+                caveats.append(
+                    f"{side.algorithm}: {diverged} of {result.n} diverged and count at chance, "
+                    "which leaves little power"
+                )
+        if differing := unlike_pairs(self.members):
+            caveats.append(f"made under unlike conditions: {some(differing)}")
+        return caveats
+
+    def _selective(self) -> dict[str, Any]:
+        """The comparison among completed seeds, where others count at chance."""
+        kept = [pair for pair in self.members if all(cell.outcome == "completed" for cell in pair)]
+        if not kept or len(kept) == len(self.members):
+            return {}
+        result = self._paired(kept, "linear")
+        low, high = result.interval or (None, None)
+        return {
+            "selective_pairs": result.n,
+            "selective_difference": result.difference,
+            "selective_low": low,
+            "selective_high": high,
+        }
 
 
-def _verdict(result: stats.PairedComparison, higher_is_better: bool) -> Comparing:
-    if result.separated is None:
-        return "untested" if result.interval is None else "descriptive"
-    if not result.separated:
-        return "not separated"
-    return "better" if result.advantage(higher_is_better=higher_is_better) > 0 else "worse"
-
-
-def _time(members: Pairs, confidence: float) -> Columns:
-    """How long training took in terms of the reference's training."""
+def _time(members: Members, confidence: float) -> dict[str, Any]:
     trained = [
         (pair, (mine, theirs))
         for pair in members
         if all(cell.outcome == "completed" for cell in pair)
         and (mine := pair[0][TRAINING_SECONDS])
         and (theirs := pair[1][TRAINING_SECONDS])
-        and min(mine, theirs) > 0
     ]
     if not trained:
         return {}
-    if any(len(machines_of(pair)) > 1 for pair, _ in trained):
-        return {"cost_caveats": DIFFERENT_MACHINES}
+    if why := unlike_costs([pair for pair, _ in trained]):
+        return {"cost_caveats": why}
     sides = [[seconds[side] for _, seconds in trained] for side in (0, 1)]
     ratio = stats.contrast_interval(sides[:1], sides[1:], confidence=confidence, ratio=True)
     low, high = ratio.interval or (None, None)

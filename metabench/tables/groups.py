@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from metabench import stats
-from metabench.quantities import SCORE, TABLE, TARGET, Quantity
+from metabench.quantities import (
+    EPISODE_HIGH,
+    EPISODE_LOW,
+    EPISODES_TESTED,
+    SCORE,
+    TABLE,
+    TARGET,
+    Quantity,
+)
 from metabench.records import FINISHED
 from metabench.tables.cells import DIFFERENT_DATA, machines_of, on_different_data
-from metabench.tables.typed_rows import CellRow, GroupRow, Summary
+from metabench.tables.typed_rows import CellRow, GroupRow, Metric, Summary
 
 
 def group_rows(cells: Iterable[CellRow], reference: str, confidence: float) -> list[GroupRow]:
     """Return one row a group, in order of first appearance.
 
     Scores are taken over the cells that have one: completed, and diverged classification at chance.
+    Those of errors are averaged on their logarithms: the mean is the geometric one. No interval
+    reaches beyond the scale.
     Costs are means over completed cells, peaks the highest of them; a divergence ends early and
     would look cheap. `machine` is what they ran on, and None where that was not one and the same.
     `iterations_to_target` is the mean only where every scored cell reached the target: leaving out
     those that did not would flatter. `leads` marks the best mean of a block (several on a tie), and
     says nothing about separation. Algorithms with privileged inputs (oracles) are a mark
-    to measure by, and lead nothing.
+    to measure by, and lead nothing; nor does one that lost a cell, for what is left of it is a
+    selection.
     """
     groups: dict[str, list[CellRow]] = {}
     for cell in cells:
@@ -43,6 +56,7 @@ def _leaders(inside: Sequence[GroupRow]) -> list[GroupRow]:
     }
     scored = [row for row in inside if row.group in heights]
     rivals = [row for row in scored if not row.privileged] or scored
+    rivals = [row for row in rivals if not row.lost()]
     best = max((heights[row.group] for row in rivals), default=None)
     return [row for row in rivals if len(scored) > 1 and heights[row.group] == best]
 
@@ -54,7 +68,8 @@ def _group_row(members: Sequence[CellRow], reference: str, confidence: float) ->
     missing = sum(cell.outcome == "missing" for cell in members)
     scored = [cell for cell in members if cell[SCORE] is not None]
     machines = machines_of(completed)
-    summaries, score_caveats = _summaries(completed, finished, scored, confidence)
+    score = _estimate(_values(scored, SCORE), head.metric, confidence)
+    noise = _noise(completed)
     return GroupRow(
         group=head.group,
         block=head.block,
@@ -67,36 +82,39 @@ def _group_row(members: Sequence[CellRow], reference: str, confidence: float) ->
         failed=len(members) - len(finished) - missing,
         missing=missing,
         scored=len(scored),
-        leads=False,
+        **_failure_rate(len(completed), len(members) - missing, confidence),
+        estimator=score.method if score else None,
+        noise_share=noise.estimate if noise else None,
         is_reference=head.place.get("algorithm") == reference,
         transductive=next(
             (cell.transductive for cell in finished if cell.transductive is not None), None
         ),
-        summaries=summaries,
+        summaries=_summaries(completed, finished, score, confidence),
         machine=machines[0] if len(machines) == 1 else None,
-        caveats="; ".join(_caveats(members, scored, summaries[SCORE.name], score_caveats)),
+        caveats="; ".join(_caveats(members, scored, score, noise)),
         cost_caveats=f"averaged over {len(machines)} machines or ways of using them: "
         f"{'; '.join(machines)}"
         if len(machines) > 1
         else None,
+        budget_caveats="; ".join(_budget_caveats(completed)) or None,
     )
 
 
 def _summaries(
     completed: Sequence[CellRow],
     finished: Sequence[CellRow],
-    scored: Sequence[CellRow],
+    score: stats.Estimate | None,
     confidence: float,
-) -> tuple[Mapping[str, Summary], Sequence[str]]:
-    """Every quantity summed up as the table of them says, and the caveats of the score's mean."""
+) -> Mapping[str, Summary]:
+    """Every quantity summed up as the table of them says."""
     summaries: dict[str, Summary] = {}
-    caveats: Sequence[str] = ()
     for quantity in TABLE:
         values = _values(completed, quantity)
         if quantity.over == "scored":
-            summaries[quantity.name], caveats = _interval(_values(scored, quantity), confidence)
+            summaries[quantity.name] = _summary(score)
         elif quantity.over == "interval":
-            summaries[quantity.name], _ = _interval(values, confidence)
+            metric = Metric(quantity.name, quantity.unit, quantity.better == "higher")
+            summaries[quantity.name] = _summary(_estimate(values, metric, confidence))
         elif quantity.over == "mean":
             summaries[quantity.name] = Summary(_mean(values))
         elif quantity.over == "highest":
@@ -105,15 +123,58 @@ def _summaries(
             summaries[quantity.name] = Summary(next(iter(_values(finished, quantity)), None))
         elif quantity.over == "reached":
             summaries[quantity.name] = _reached(finished, quantity)
-    return summaries, caveats
+    return summaries
 
 
-def _interval(values: Sequence[float], confidence: float) -> tuple[Summary, Sequence[str]]:
+def _estimate(values: Sequence[float], metric: Metric, confidence: float) -> stats.Estimate | None:
+    """The mean over seeds with its interval, on the scale of the metric."""
     if not values:
-        return Summary(), ()
-    estimate = stats.t_interval(values, confidence=confidence)
+        return None
+    estimate = stats.mean_interval(
+        values, confidence=confidence, scale=metric.analysed(values), bounds=metric.scale(values)
+    )
+    return replace(estimate, sd=stats.t_interval(values).sd)  # in the unit of the score, too
+
+
+def _summary(estimate: stats.Estimate | None) -> Summary:
+    if estimate is None:
+        return Summary()
     low, high = estimate.interval or (None, None)
-    return Summary(estimate.estimate, low, high, estimate.sd), estimate.caveats
+    return Summary(estimate.estimate, low, high, estimate.sd)
+
+
+def _failure_rate(completed: int, ended: int, confidence: float) -> dict[str, Any]:
+    if not ended:
+        return {}
+    rate = stats.failure_rate(completed, ended, confidence=confidence)
+    low, high = rate.interval or (None, None)
+    return {"failure_rate": rate.estimate, "failure_rate_low": low, "failure_rate_high": high}
+
+
+def _noise(completed: Sequence[CellRow]) -> stats.NoiseShare | None:
+    """How much of the spread over seeds is noise of the test episodes, from the intervals over
+    these that records have."""
+    means, errors, episodes = [], [], []
+    for cell in completed:
+        score, low, high = (cell[one] for one in (SCORE, EPISODE_LOW, EPISODE_HIGH))
+        tested = cell[EPISODES_TESTED]
+        if score is None or low is None or high is None or not tested or tested < 2:
+            return None
+        means.append(score)
+        errors.append(stats.standard_error((low, high), int(tested)))
+        episodes.append(int(tested))
+    return stats.noise_share_of(means, errors, episodes)
+
+
+def _budget_caveats(completed: Sequence[CellRow]) -> Iterator[str]:
+    """What was chosen at the edge of what was tried: beyond it may lie better."""
+    counts = Counter(name for cell in completed for name in cell.at_edge)
+    for name, count in counts.items():
+        seeds = f"{count} of {len(completed)} seeds"
+        if name == "iterations":
+            yield f"the best weights are those of the last validation in {seeds}: not converged"
+        else:
+            yield f"{name} chosen at the edge of what was tried in {seeds}"
 
 
 def _reached(finished: Sequence[CellRow], quantity: Quantity) -> Summary:
@@ -127,8 +188,8 @@ def _reached(finished: Sequence[CellRow], quantity: Quantity) -> Summary:
 def _caveats(
     members: Sequence[CellRow],
     scored: Sequence[CellRow],
-    score: Summary,
-    of_the_mean: Sequence[str],
+    score: stats.Estimate | None,
+    noise: stats.NoiseShare | None,
 ) -> list[str]:
     """What to know before relying on the score."""
     caveats = (
@@ -137,19 +198,18 @@ def _caveats(
         else []
     )
     caveats += [DIFFERENT_DATA] if on_different_data(scored) else []
-    caveats += of_the_mean
-    least, most = members[0].metric.scale(_values(scored, SCORE))
-    if score.low is not None and score.high is not None:
-        if score.high > most or (score.low < least and most < float("inf")):
+    caveats += score.caveats if score else []
+    if score and score.interval:
+        least, most = members[0].metric.scale(_values(scored, SCORE))
+        if score.interval[0] <= least or score.interval[1] >= most:
             caveats.append(
-                "the interval passes the end of the scale, where Student's t is a poor "
-                "approximation"
+                "the interval ends where the scale does, where Student's t is a poor approximation"
             )
-        elif score.low < least:
-            caveats.append(
-                "the interval reaches below 0, where no error can lie: Student's t is a poor "
-                "approximation"
-            )
+    if noise and noise.dominates and noise.n > stats.DESCRIPTIVE:
+        caveats.append(
+            "most of the spread over seeds is noise of the test episodes: more episodes, not more "
+            "seeds, would narrow the interval"
+        )
     if diverged := sum(cell.outcome == "diverged" for cell in members):
         at_chance = any(cell.outcome == "diverged" for cell in scored)
         how = "counted at chance" if at_chance else "without a score"

@@ -12,6 +12,7 @@ import pandas as pd
 
 from metabench.io.files import make_folder, write_text
 from metabench.records import TABLES, RecordStore, read_cells, refuse_links
+from metabench.tables.all_pairs import pair_rows, with_letters
 from metabench.tables.cells import block_of, cell_row
 from metabench.tables.claims import claim_rows
 from metabench.tables.comparisons import comparison_rows
@@ -34,6 +35,7 @@ class Rows:
     cells: Sequence[CellRow]
     groups: Sequence[GroupRow]
     comparisons: Sequence[ComparisonRow]
+    pairs: Sequence[ComparisonRow]
     claims: Sequence[ClaimRow]
 
 
@@ -87,14 +89,22 @@ class Run:
     @cached_property
     def comparisons(self) -> pd.DataFrame:
         """One row a declared comparison with the reference (see `comparison_rows`)."""
-        names = ComparisonRow.names(list(block_of(dict.fromkeys(self.places))))
-        return frame([row.columns() for row in self.rows.comparisons], names)
+        return self._comparisons(self.rows.comparisons)
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """One row a pair of groups on the same data (see `pair_rows`)."""
+        return self._comparisons(self.rows.pairs)
 
     @cached_property
     def claims(self) -> pd.DataFrame:
         """One row a claim of the suite and setting that it is about (see `claim_rows`)."""
         names = ClaimRow.names(list(block_of(dict.fromkeys(self.places))))
         return frame([row.columns() for row in self.rows.claims], names)
+
+    def _comparisons(self, found: Sequence[ComparisonRow]) -> pd.DataFrame:
+        names = ComparisonRow.names(list(block_of(dict.fromkeys(self.places))))
+        return frame([row.columns() for row in found], names)
 
     def record(self, cell: str) -> dict[str, Any]:
         """Return the whole record of a cell.
@@ -127,8 +137,8 @@ class Run:
             yield cell, self.record(cell)
 
     def write_csv(self) -> None:
-        """Write `tables/cells.csv`, `groups.csv`, `comparisons.csv` and `claims.csv` beside the
-        records, each whole or not at all.
+        """Write `tables/cells.csv`, `groups.csv`, `comparisons.csv`, `pairs.csv` and `claims.csv`
+        beside the records, each whole or not at all.
 
         Raises
         ------
@@ -140,7 +150,7 @@ class Run:
         refuse_links(self.folder)
         folder = self.folder / TABLES
         make_folder(folder)
-        for name in ("cells", "groups", "comparisons", "claims"):
+        for name in ("cells", "groups", "comparisons", "pairs", "claims"):
             table: pd.DataFrame = getattr(self, name)
             write_text(folder / f"{name}.csv", csv_text(table))
 
@@ -167,6 +177,8 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
     records, cells = _read(store, index, entries)
     places = first_seen(key for entry in entries for key in entry["group"])
     groups = group_rows(cells, described["reference"], level)
+    pairs = pair_rows(cells, groups, level)
+    groups = with_letters(groups, pairs)
     info = {**described, **declared(described, level)}
     return Run(
         folder=folder,
@@ -176,6 +188,7 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
             cells=cells,
             groups=groups,
             comparisons=comparison_rows(cells, groups, level),
+            pairs=pairs,
             claims=claim_rows(info["claims"], cells, groups, level),
         ),
         places=places,

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+import numpy as np
+
 from metabench.quantities import SCORE, TABLE, Quantity
-from metabench.stats import Verdict
+from metabench.stats import Scale, Verdict, scale_of_accuracies
 
 Scalar = str | int | float | bool | None
 Columns = dict[str, Any]
@@ -24,7 +26,9 @@ first."""
 METRIC = ("metric_name", "unit", "higher_is_better", "chance")
 """Columns that say what a score is."""
 
-Comparing = Literal["better", "worse", "not separated", "descriptive", "untested"]
+Comparing = Literal["better", "worse", "not separated", "incomplete", "descriptive", "untested"]
+"""`incomplete`: the side that is ahead lost cells to failure or divergence, so that nothing is
+decided in its favour."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,17 @@ class Metric:
             return 0.0, 1.0
         is_error = not self.higher_is_better and min(scores, default=-1.0) >= 0
         return (0.0 if is_error else -math.inf), math.inf
+
+    def analysed(self, *samples: Iterable[float]) -> Scale:
+        """Return the scale that these samples are summed up and compared on: errors, which are
+        skewed and know ratios, on their logarithms; two samples of fractions near the ceiling as
+        error rates."""
+        values = [list(sample) for sample in samples]
+        every = [value for sample in values for value in sample]
+        if self.unit == "fraction":
+            near = len(values) == 2 and self.higher_is_better
+            return scale_of_accuracies(*map(np.array, values)) if near else "linear"
+        return "log" if self.scale(every)[0] == 0.0 < min(every) else "linear"
 
     def columns(self) -> Columns:
         """By the names of `METRIC`."""
@@ -128,6 +143,11 @@ class CellRow(Placed):
         Digests of the data that it trained and was tested on; None without a record.
     machine
         What it ran on and how: all that costs depend on. None without a record.
+    conditions
+        What else its numbers depend on, by name: versions, and the sources that were used.
+    at_edge
+        What validation chose at the edge of what was tried: settings by their keys, `steps`, and
+        `iterations` where the best weights are the last.
     """
 
     cell: str
@@ -142,6 +162,8 @@ class CellRow(Placed):
     numbers: Mapping[str, float] = field(default_factory=dict)
     made_on: tuple[str | None, str | None] | None = None
     machine: str | None = None
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    at_edge: tuple[str, ...] = ()
 
     def __getitem__(self, quantity: Quantity) -> float | None:
         """Return what it has of a quantity."""
@@ -172,8 +194,17 @@ class GroupRow(Placed):
         How many there are, and what became of them.
     scored
         How many have a score.
+    failure_rate, failure_rate_low, failure_rate_high
+        Share of the cells with an outcome that did not complete, with its exact interval.
+    estimator
+        How its score was summed up, in words.
+    noise_share
+        Share of the variance of its score over seeds that is noise of the test episodes.
     leads
-        Whether it has the best mean of its block, among those without privileged inputs.
+        Whether it has the best mean of its block, among those without privileged inputs that lost
+        no cell.
+    letters
+        The tie groups that it is in: groups of a block that share a letter are not separated.
     is_reference
         Whether it is of the algorithm that the suite declared the others are tested against.
     transductive
@@ -182,8 +213,9 @@ class GroupRow(Placed):
         What it makes of each quantity.
     machine
         What its completed cells ran on; None where that was not one and the same.
-    caveats, cost_caveats
-        What to know before relying on scores, and on times and memory.
+    caveats, cost_caveats, budget_caveats
+        What to know before relying on scores, on times and memory, and on its budget having been
+        enough.
     """
 
     seeds: int
@@ -192,13 +224,20 @@ class GroupRow(Placed):
     failed: int
     missing: int
     scored: int
-    leads: bool
+    failure_rate: float | None = None
+    failure_rate_low: float | None = None
+    failure_rate_high: float | None = None
+    estimator: str | None = None
+    noise_share: float | None = None
+    leads: bool = False
+    letters: str | None = None
     is_reference: bool
     transductive: bool | None
     summaries: Mapping[str, Summary]
     machine: str | None
     caveats: str
     cost_caveats: str | None
+    budget_caveats: str | None = None
 
     def __getitem__(self, quantity: Quantity) -> Summary:
         """Return what it makes of a quantity."""
@@ -209,15 +248,22 @@ class GroupRow(Placed):
         """Its score."""
         return self[SCORE]
 
+    def lost(self, quantity: Quantity = SCORE) -> int:
+        """Return how many of its cells came to an end without this number: failed, killed, out of
+        time or memory, or diverged where that leaves none. What is left is a selection."""
+        kept = self.scored if quantity is SCORE else self.completed
+        return self.seeds - self.missing - kept
+
     @staticmethod
     def names(places: Sequence[str]) -> list[str]:
         """Columns of the table."""
         return [
             *("group", "block", *places, *METRIC),
             *("seeds", "completed", "diverged", "failed", "missing", "scored"),
-            *("leads", "privileged", "is_reference", "transductive"),
+            *("failure_rate", "failure_rate_low", "failure_rate_high"),
+            *("leads", "letters", "privileged", "is_reference", "transductive", "estimator"),
             *(column for quantity in TABLE for column in quantity.columns.values()),
-            *("machine", "caveats", "cost_caveats"),
+            *("noise_share", "machine", "caveats", "cost_caveats", "budget_caveats"),
         ]
 
     def columns(self) -> Columns:
@@ -232,7 +278,8 @@ class GroupRow(Placed):
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonRow:
-    """One group against the reference's on the same data.
+    """One group against another on the same data: the reference's, or in the family of all pairs
+    each.
 
     Attributes
     ----------
@@ -242,8 +289,16 @@ class ComparisonRow:
         The declared comparisons that p was corrected for.
     pairs
         Seeds for which both have a score, on the same data.
-    difference, low, high, sd
-        Mean difference, group minus reference, in the metric's unit, with its interval.
+    difference, low, high
+        Mean difference, group minus reference, in the metric's unit; with its interval where the
+        `scale` of the comparison is linear.
+    scale, ratio, ratio_low, ratio_high
+        What was compared: scores, their logarithms (`log`) or those of their distances from 1
+        (`error_rate`); and, where these, the ratio of the two with its interval.
+    confidence
+        Of the interval, which agrees with the corrected verdict.
+    sd
+        Standard deviation of the differences, on the scale.
     ahead
         Share of seeds with the group better, ties counting half.
     correlation
@@ -252,8 +307,11 @@ class ComparisonRow:
         Of the paired t-test.
     d_z, d_z_corrected
         The difference in standard deviations of the differences; the second free of its bias.
-    detectable_difference
-        Smallest true difference that so many seeds find.
+    detectable_difference, detectable_ratio
+        Smallest true difference, or ratio above 1, that so many seeds find if the spread is as
+        observed.
+    selective_pairs, selective_difference, selective_low, selective_high
+        The same over the seeds that both completed, where others count at chance: a selection.
     verdict
         What came of it; it knows which way is better.
     method, caveats
@@ -271,6 +329,11 @@ class ComparisonRow:
     difference: float | None = None
     low: float | None = None
     high: float | None = None
+    scale: Scale | None = None
+    ratio: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
+    confidence: float | None = None
     sd: float | None = None
     ahead: float | None = None
     correlation: float | None = None
@@ -281,6 +344,11 @@ class ComparisonRow:
     d_z: float | None = None
     d_z_corrected: float | None = None
     detectable_difference: float | None = None
+    detectable_ratio: float | None = None
+    selective_pairs: int | None = None
+    selective_difference: float | None = None
+    selective_low: float | None = None
+    selective_high: float | None = None
     verdict: Comparing
     method: str | None = None
     caveats: str
@@ -330,8 +398,8 @@ class ClaimRow:
         What came of the whole claim.
     group
         The group of its algorithm; None where the claim is about none.
-    estimate, low, high, unit
-        The ratio or difference found, with its interval.
+    estimate, low, high, unit, confidence
+        The ratio or difference found, with its interval and the level of that.
     bound_low, bound_high
         Where it should lie; None for no end.
     seeds
@@ -356,6 +424,7 @@ class ClaimRow:
     low: float | None = None
     high: float | None = None
     unit: str | None = None
+    confidence: float | None = None
     bound_low: float | None = None
     bound_high: float | None = None
     seeds: int | None = None

@@ -183,6 +183,7 @@ def _facts(
                 "score_then": result.then,
                 "score_now": result.now,
                 "difference": result.difference,
+                "interval": list(result.interval) if result.interval else None,
             }
             for planned, result in agreements
         ],
@@ -219,8 +220,8 @@ def _show(facts: Mapping[str, Any]) -> None:
         screen.print(f"not as it was: {'; '.join(facts['differences'])}")
         if facts["verdicts"].keys() & {"within", "differs"}:
             screen.print(
-                "so other bits are no fault, and scores are held against their records' intervals "
-                "over episodes"
+                "so other bits are no fault, and scores are compared episode by episode: within "
+                "means that 99 % intervals of the difference hold zero"
             )
     screen.print(
         "; ".join(f"{number} {VERDICTS[verdict]}" for verdict, number in facts["verdicts"].items())

@@ -13,8 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metabench.experiment import outcome
+from metabench.experiment.evaluation import Choice
 from metabench.experiment.fit import CellOutcome
-from metabench.experiment.training_state import Training
+from metabench.experiment.training_result import Training
+from metabench.methods.maml import MAML
+from metabench.methods.method import Method
+from metabench.methods.pretrained import Pretrained
+from metabench.methods.scratch import Scratch
 from metabench.metrics import METRICS
 from metabench.quantities import TABLE
 from metabench.records import plain
@@ -32,7 +37,7 @@ RESULT = {
         "best_iteration",
         "validation",
     ),
-    *("training", "adaptation", "choice", "spent", "weights", "transductive", "error"),
+    *("training", "adaptation", "choice", "search", "spent", "weights", "transductive", "error"),
 }
 MEASURED = {
     *(
@@ -154,6 +159,57 @@ def test_arrays_of_regression(outcomes: dict[str, CellOutcome]) -> None:
     error = (arrays["result/truth"] - arrays["result/prediction"]).astype(np.float64) ** 2
     assert arrays["result/scores"] == pytest.approx(error.mean(1), rel=1e-5)
     assert not {"result/confidence", "result/query_ids"} & arrays.keys()
+
+
+def choice_of(method: Method, rate: float, step: int) -> Choice:
+    chosen = next(one for one in method.candidates() if one.settings.rates == (rate,))
+    return Choice(chosen, chosen.curve.index(step), 0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("rate", "step", "edges"),
+    [
+        (0.03, 5, []),
+        (0.01, 5, ["rates"]),
+        (0.1, 5, ["rates"]),
+        (0.03, 10, ["steps"]),
+        (0.03, 0, []),  # fewer there are not
+        (0.1, 10, ["rates", "steps"]),
+    ],
+)
+def test_a_choice_at_the_edge_of_what_was_tried_is_told(
+    rate: float, step: int, edges: list[str]
+) -> None:
+    method = Scratch(Scratch.Settings(rates=(0.01, 0.1, 0.03), steps=(0, 5, 10)))
+    found = outcome._search(method, choice_of(method, rate, step))
+    assert found == {"trials": 9, "at_edge": edges}
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({"rates": (0.01,), "steps": (5,)}, {"trials": 1, "at_edge": []}),
+        ({"rates": (0.01, 0.1), "steps": (5,)}, {"trials": 2, "at_edge": ["rates"]}),
+    ],
+)
+def test_one_value_has_no_edge_and_two_are_nothing_else(
+    settings: dict[str, Any], found: dict[str, Any]
+) -> None:
+    method = Scratch(Scratch.Settings(**settings))
+    assert outcome._search(method, choice_of(method, 0.01, 5)) == found
+
+
+def test_what_has_no_order_has_no_edge() -> None:
+    """The head or all of the network: neither is beyond the other."""
+    method = Pretrained(Pretrained.Settings(tune=("head", "all"), rates=(0.1,), steps=(0, 5, 10)))
+    found = outcome._search(method, choice_of(method, 0.1, 5))
+    assert found == {"trials": 6, "at_edge": []}
+
+
+def test_where_nothing_was_open_nothing_was_tried() -> None:
+    method = MAML(MAML.Settings())
+    choice = Choice(method, method.curve.index(method.test_steps), 0.5, 0.5)
+    assert outcome._search(method, choice) is None
 
 
 @pytest.mark.slow
@@ -317,9 +373,9 @@ def test_every_quantity_comes_from_what_a_fit_leaves(outcomes: dict[str, CellOut
     for found in outcomes.values():
         record = {"result": plain(found.result), "measured": plain(found.measured)}
         known |= {one.name for one in TABLE if one.value(record) is not None}
-    # without a GPU, and without a target
+    # without a GPU, a target, and a run in which others are at work
     lacking = {one.name for one in TABLE if "gpu" in one.name}
-    lacking |= {"target", "iterations_to_target"}
+    lacking |= {"target", "iterations_to_target", "concurrent_fits"}
     assert {one.name for one in TABLE} - known == lacking
 
 

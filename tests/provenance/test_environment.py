@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,44 @@ def test_provenance_names_versions_and_machine() -> None:
     assert facts["cores"] >= 1
     assert facts["memory_bytes"] > 2**20
     assert facts["gpu"] is None
+
+
+@pytest.mark.parametrize(
+    ("known", "file"),
+    [(environment.machine_id, "machine-id"), (environment.boot_id, "boot_id")],
+)
+def test_a_machine_is_told_by_a_digest_of_what_is_its_own(
+    known: Callable[[], str], file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"here": "0123456789abcdef0123456789abcdef\n"}
+
+    def read_text(path: Path) -> str:
+        if path.name != file or not own["here"]:
+            raise FileNotFoundError(path)
+        return own["here"]
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+
+    def told() -> str:
+        known.cache_clear()  # type: ignore[attr-defined]
+        return known()
+
+    first = told()
+    assert len(first) == 12
+    assert first not in own["here"]
+    assert told() == first
+    own["here"] = "fedcba9876543210fedcba9876543210"
+    assert told() != first
+    own["here"] = ""  # where there is no such file, something else tells
+    assert len(told()) == 12
+    monkeypatch.undo()
+    known.cache_clear()  # type: ignore[attr-defined]
+
+
+def test_provenance_tells_machine_and_boot() -> None:
+    facts = environment.machine("cpu")
+    assert facts["machine_id"] == environment.machine_id()
+    assert facts["boot_id"] == environment.boot_id()
 
 
 def test_the_commit_is_that_of_the_project_where_the_package_is_in_no_checkout(

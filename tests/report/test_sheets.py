@@ -14,6 +14,7 @@ from synthetic_run import Synthetic, images, waves
 from metabench import registry
 from metabench.report.blocks import blocks_of
 from metabench.report.sheets import sheets_of
+from metabench.report.svg import Pen
 from metabench.tables import kept, load, rows, shown
 
 WAVES = {
@@ -28,7 +29,7 @@ IMAGES = {"algorithms": ("maml", "protonet"), "shots": (1,), "figures": True}
 
 def sheets(folder):
     run = load(folder)
-    return sheets_of(run, blocks_of(run))
+    return sheets_of(Pen(), run, blocks_of(run))
 
 
 def rewrite(folder, stem, arrays, within="figures"):

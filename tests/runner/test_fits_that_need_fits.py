@@ -159,11 +159,9 @@ def test_what_several_need_runs_once_and_first_and_has_no_record_where_no_grid_h
     name = write(school, "same", "other")
     summary = school.run(name, out=tmp_path / "run")
     assert (summary.finished, summary.missing, summary.exit_status) == (2, 0, 0)
-    assert [(job.fit.algorithm, job.tests) for job in started] == [
-        ("pretrained", False),
-        ("same", True),
-        ("other", True),
-    ]
+    first, *others = [(job.fit.algorithm, job.tests) for job in started]
+    assert first == ("pretrained", False)
+    assert sorted(others) == [("other", True), ("same", True)]
     assert set(by_algorithm(summary.folder)) == {"same", "other"}
     assert weights(summary.folder) == {started[0].fit.id}
     started.clear()

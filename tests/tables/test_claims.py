@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 from synthetic_run import Synthetic, reached
 
+from metabench.quantities import CLAIMED
 from metabench.tables import load, rows
 
 MAML = [0.90, 0.92, 0.94, 0.96, 0.93]
@@ -192,6 +193,11 @@ def test_versus_where_keeps_the_other_coordinates(tmp_path):
         (
             {"metric": "training_seconds", "of": "scratch"} | RATIO,
             {"algorithms": ("fomaml", "scratch")},
+            "no seed has a value on every side",
+        ),
+        (
+            {"metric": "gain_first_step"} | RATIO,
+            {"scores": {("maml", 1): [0.1] * 5, ("fomaml", 1): FOMAML}},
             "a ratio needs positive values",
         ),
         (
@@ -260,6 +266,95 @@ def test_costs_are_those_of_completed_cells_on_one_machine_a_seed(tmp_path):
     assert "maml: 1 diverged, left out" in row["caveats"]
 
 
+LOST = ("failed", "timeout", "killed", "out_of_memory")
+
+
+@pytest.mark.parametrize("outcome", LOST)
+@pytest.mark.parametrize(
+    ("loser", "bound", "limits", "verdict"),
+    [
+        ("maml", "difference_above", [0.0], "inconclusive"),
+        ("maml", "ratio_above", [1.0], "inconclusive"),
+        ("maml", "difference_below", [0.0], "inconclusive"),  # refuted, were it not for the loss
+        ("maml", "between", [0.0, 0.1], "inconclusive"),
+        ("maml", "equivalent_within", [0.01], "inconclusive"),  # refuted, in favour of MAML
+        ("fomaml", "difference_above", [0.0], "supported"),
+        ("fomaml", "difference_below", [0.0], "refuted"),
+        ("fomaml", "equivalent_within", [0.01], "refuted"),
+        ("fomaml", "between", [0.0, 0.1], "inconclusive"),
+    ],
+)
+def test_nothing_is_decided_in_favour_of_a_side_that_lost_a_cell(
+    tmp_path, outcome, loser, bound, limits, verdict
+):
+    """MAML is better in all seeds; that may be because of what was lost, if that was MAML's."""
+    (row,) = judged(tmp_path, claim(bound=bound, limits=limits), change={(loser, 1, 0): outcome})
+    assert (row["seeds"], row["verdict"], row["group_verdict"]) == (4, verdict, verdict)
+    assert f"{loser} lost 1 of 5 seeds: what is left is a selection" in row["caveats"]
+    decided = verdict != "inconclusive"
+    assert (f"nothing is decided in favour of {loser}" in row["caveats"]) == (not decided)
+
+
+@pytest.mark.parametrize("metric", ["macro_f1", "gain_first_step", "seconds_per_task"])
+def test_the_guard_holds_for_every_metric_of_a_claim(tmp_path, metric):
+    """A cell at chance has a score, and nothing else."""
+
+    def scored(value):
+        def change(record):
+            record["result"]["metrics"] = {"macro_f1": {"mean": value, "interval": None}}
+            record["result"]["adaptation"] = {"steps": [0, 1], "score": [0.2, value]}
+            record["measured"]["seconds_per_task"] = 1 - value
+
+        return change
+
+    change = {("maml", 1, seed): scored(value) for seed, value in enumerate(MAML)}
+    change |= {("fomaml", 1, seed): scored(value) for seed, value in enumerate(FOMAML)}
+    held = claim(metric=metric)
+    if metric == "seconds_per_task":
+        held |= {"bound": "difference_below"}
+    assert judged(tmp_path / "whole", held, change=change)[0]["verdict"] == "supported"
+    change[("maml", 1, 3)] = "diverged"
+    (row,) = judged(tmp_path / "lost", held, change=change)
+    assert (row["verdict"], row["seeds"]) == ("inconclusive", 4)
+    assert "maml: 1 diverged, left out" in row["caveats"]
+    assert "nothing is decided in favour of maml" in row["caveats"]
+
+
+def test_a_difference_of_differences_is_not_decided_where_any_side_lost_a_cell(tmp_path):
+    scores = {("maml", 1): MAML, ("fomaml", 1): FOMAML, ("maml", 5): MAML, ("fomaml", 5): MAML}
+    scores[("maml", 5)] = [score + 0.001 * seed for seed, score in enumerate(MAML)]
+    shrinks = claim(where={"shots": 5}, versus_where={"shots": 1}, bound="difference_below")
+    (row,) = judged(tmp_path / "whole", shrinks, shots=(1, 5), scores=scores)
+    assert row["verdict"] == "supported"
+    for side in (("maml", 1, 0), ("fomaml", 1, 0), ("maml", 5, 0), ("fomaml", 5, 0)):
+        (row,) = judged(
+            tmp_path / f"{side}", shrinks, shots=(1, 5), scores=scores, change={side: "failed"}
+        )
+        assert row["verdict"] == "inconclusive"
+
+
+def test_several_settings_may_refute_a_claim_only_at_a_share_of_the_level(tmp_path):
+    """Twenty settings of equal algorithms: each refutes by chance in one of forty runs, one of them
+    in two of five."""
+    gaps = [-0.02, -0.01, -0.03, -0.002, -0.01]
+    near = [a + gap for a, gap in zip(FOMAML, gaps, strict=True)]
+    assert t_interval(gaps)[1] < 0
+    both = {("maml", 1): near, ("fomaml", 1): FOMAML}
+    (row,) = judged(tmp_path / "one", claim(), scores=both)
+    assert (row["verdict"], row["confidence"]) == ("refuted", 0.95)
+    both |= {("maml", 5): MAML, ("fomaml", 5): FOMAML}
+    refuting, supporting = judged(tmp_path / "two", claim(), shots=(1, 5), scores=both)
+    assert (refuting["group_verdict"], refuting["verdict"]) == ("inconclusive", "inconclusive")
+    assert (refuting["confidence"], refuting["high"] > 0) == (pytest.approx(0.975), True)
+    assert (supporting["group_verdict"], supporting["confidence"]) == ("supported", 0.95)
+
+
+def test_the_interval_of_a_difference_of_accuracies_ends_where_there_are_no_more(tmp_path):
+    scores = {("maml", 1): [1.0, 1.0, 1.0, 1.0, 0.2], ("fomaml", 1): [0.0, 0.0, 0.1, 0.0, 0.0]}
+    (row,) = judged(tmp_path, claim(), scores=scores)
+    assert (row["high"], row["verdict"]) == (1.0, "supported")
+
+
 def elsewhere(record):
     record["provenance"]["cpu"] = "Another"
 
@@ -283,6 +378,34 @@ def test_scores_on_different_data_are_not_compared(tmp_path):
 
     (row,) = judged(tmp_path, claim(), change={("maml", 1, 0): other_data})
     assert (row["verdict"], row["caveats"]) == ("not judged", "made on different data")
+
+
+def test_costs_under_unlike_conditions_are_not_judged_and_scores_are_with_a_caveat(tmp_path):
+    def weighed(torch):
+        def change(record):
+            peak = {"training": 2**20 + record["seed"], "test": 2**20}
+            record["measured"]["peak_resident_above_bytes"] = peak
+            record["provenance"]["conditions"]["torch"] = torch
+
+        return change
+
+    faster = claim(metric="seconds_per_task", bound="ratio_above", limits=[1.0])
+    memory = claim(metric="peak_resident_above_bytes_training", bound="ratio_above", limits=[0.5])
+    change = {(name, 1, at): weighed("2.15.0") for name in ("maml", "fomaml") for at in range(5)}
+    claims = (claim(), faster, memory)
+    known = judged(tmp_path / "alike", *claims, change=change)
+    assert "not judged" not in {row["verdict"] for row in known[:2]}
+    score, *costs = judged(
+        tmp_path / "unlike", *claims, change=change | {("maml", 1, 1): weighed("2.14.0")}
+    )
+    unlike = "made under unlike conditions: torch (2.14.0, 2.15.0)"
+    assert (score["verdict"], score["caveats"]) == ("supported", unlike)
+    assert [(row["verdict"], row["caveats"]) for row in costs] == [("not judged", unlike)] * 2
+
+
+def test_no_claim_is_about_memory_with_its_floor():
+    assert "peak_resident_bytes_training" not in CLAIMED
+    assert "peak_resident_above_bytes_training" in CLAIMED
 
 
 def test_divergence_at_chance_is_told(tmp_path):

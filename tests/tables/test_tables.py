@@ -161,7 +161,7 @@ def test_outcomes_are_told_apart(tmp_path):
     maml = by_name["maml", 1]
     assert (maml["completed"], maml["diverged"], maml["scored"]) == (4, 1, 5)
     assert "1 diverged, counted at chance" in maml["caveats"]
-    assert "passes the end of the scale" in maml["caveats"]
+    assert "the interval ends where the scale does" in maml["caveats"]
     fomaml = by_name["fomaml", 1]
     assert (fomaml["completed"], fomaml["failed"], fomaml["missing"]) == (4, 1, 0)
     assert by_name["protonet", 5]["missing"] == 1
@@ -253,12 +253,28 @@ def test_costs_of_several_machines_are_marked_and_not_compared(tmp_path):
     assert row["time_ratio"] is not None  # every pair on one machine
 
 
-def test_an_error_cannot_be_below_zero(tmp_path):
-    scores = {("maml", 1): [0.1, 0.1, 0.1, 0.1, 3.0], ("fomaml", 1): [0.5, 0.6, 0.5, 0.6, 0.5]}
+def test_errors_are_averaged_on_logarithms_and_never_below_zero(tmp_path):
+    """On the scale itself the interval of the first would begin at -0.92."""
+    skewed = [0.1, 0.1, 0.1, 0.1, 3.0]
+    scores = {("maml", 1): skewed, ("fomaml", 1): [0.5, 0.6, 0.5, 0.6, 0.5]}
     maml, fomaml = rows(load(one_block(ways=None, scores=scores).write(tmp_path / "run")).groups)
-    assert maml["score_low"] < 0
-    assert "the interval reaches below 0" in maml["caveats"]
-    assert "below 0" not in fomaml["caveats"]
+    logs = np.log(skewed)
+    half = 2.7764451051977987 * logs.std(ddof=1) / 5**0.5  # t(4) at 97.5 %
+    assert maml["score"] == pytest.approx(math.exp(logs.mean()))
+    assert (maml["score_low"], maml["score_high"]) == pytest.approx(
+        (math.exp(logs.mean() - half), math.exp(logs.mean() + half))
+    )
+    assert maml["score_sd"] == pytest.approx(np.std(skewed, ddof=1))
+    assert maml["estimator"] == "geometric mean with Student t interval over 5 seeds"
+    assert fomaml["score"] == pytest.approx(math.exp(np.log(scores["fomaml", 1]).mean()))
+
+
+def test_an_accuracy_near_one_has_an_interval_that_ends_there(tmp_path):
+    scores = {("maml", 1): [0.97, 1.0, 1.0, 0.99, 1.0], ("fomaml", 1): [0.5, 0.6, 0.5, 0.6, 0.5]}
+    maml, fomaml = rows(load(one_block(scores=scores).write(tmp_path / "run")).groups)
+    assert (maml["score"], maml["score_high"]) == (pytest.approx(0.992), 1.0)
+    assert "the interval ends where the scale does" in maml["caveats"]
+    assert "scale" not in fomaml["caveats"]
 
 
 def test_steps_of_the_test_make_rows_of_a_block(tmp_path):
@@ -338,6 +354,41 @@ def test_curves(tmp_path):
     )
     validation = told.seeds[(told.seeds["group"] == group) & (told.seeds["curve"] == "validation")]
     assert validation["seed"].nunique() == 5  # the diverged fit as far as it went
+
+
+def test_learning_curves_tell_the_tasks_images_and_seconds_that_they_took(tmp_path):
+    """2,000 iterations of 8,000 tasks with 640,000 images."""
+
+    def took(seconds):
+        return lambda record: record["measured"].update(training_seconds=seconds)
+
+    change = {("maml", 1, seed): took(10.0 * (seed + 1)) for seed in range(5)}
+    run = load(one_block(change=change).write(tmp_path / "run"))
+    group = run.groups["group"][0]
+    for kind in ("validation", "loss"):
+        for told in (curves(run).seeds, curves(run).bands):
+            own = told[(told["group"] == group) & (told["curve"] == kind)]
+            assert (own["tasks"] / own["x"]).unique() == pytest.approx([4.0])
+            assert (own["images"] / own["x"]).unique() == pytest.approx([320.0])
+        seeds = curves(run).seeds
+        own = seeds[(seeds["group"] == group) & (seeds["curve"] == kind)]
+        assert own.groupby("seed")["seconds"].max().tolist() == pytest.approx([10, 20, 30, 40, 50])
+        assert told[(told["group"] == group) & (told["curve"] == kind)]["seconds"].max() == (
+            pytest.approx(30)
+        )
+    adapting = seeds[seeds["curve"] == "adaptation"]
+    assert adapting[["tasks", "images", "seconds"]].isna().all(axis=None)
+
+
+def test_bands_of_errors_are_made_on_logarithms(tmp_path):
+    run = load(one_block(ways=None).write(tmp_path / "run"))
+    scores = [row["score"] for row in rows(run.cells) if row["algorithm"] == "maml"]
+    bands = curves(run).bands
+    group = run.groups["group"][0]
+    (last,) = rows(bands[(bands["group"] == group) & (bands["curve"] == "adaptation")])[-1:]
+    final = [4.2 + (score - 4.2) * (1 - 0.25**10) for score in scores]
+    assert last["mean"] == pytest.approx(math.exp(np.log(final).mean()))
+    assert 0 < last["low"] < last["mean"] < last["high"]
 
 
 def test_bands_end_with_the_first_seed():

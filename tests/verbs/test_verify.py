@@ -16,6 +16,7 @@ import pytest
 from few_shot import make_cell
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from workshop import Workshop, rewrite
 
 from metabench.cli import main
@@ -148,7 +149,7 @@ def test_damaged_arrays_are_a_difference(folder: Path, verified: Callable[..., A
 @pytest.mark.parametrize(
     ("share", "verdict", "status"), [(0.0, "equal", 0), (0.9, "within", 0), (1.1, "differs", 1)]
 )
-def test_under_other_conditions_the_interval_over_episodes_decides(
+def test_under_other_conditions_the_episodes_that_both_met_decide(
     share: float,
     verdict: str,
     status: int,
@@ -156,31 +157,33 @@ def test_under_other_conditions_the_interval_over_episodes_decides(
     verified: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A record whose score has moved by so much of the half-width of its interval, interval and
-    all."""
+    """A record in which the scores of the episodes have moved, on average by so much of the
+    half-width of the interval of their moves."""
+    path = min(folder.glob("records/none-*-s0-*.json"))
+    with np.load(path.with_suffix(".npz")) as kept:
+        episodes = len(kept["result/scores"])
+    noise = 1e-3 * np.resize([1.0, -1.0], episodes)
+    low, high = stats.t.interval(0.99, episodes - 1, 0.0, stats.sem(noise))
+    by = share * (high - low) / 2
 
-    def change(record: dict[str, Any]) -> None:
-        result = record["result"]
-        by = share * (result["interval"][1] - result["interval"][0]) / 2
-        result["score"] += by
-        result["interval"] = [end + by for end in result["interval"]]
+    def score(record: dict[str, Any]) -> None:
+        record["result"]["score"] += by
 
-    stem = edit(folder, "none", change)
+    def scores(arrays: dict[str, np.ndarray]) -> None:
+        arrays["result/scores"] += by + (noise if share else 0.0)
+
+    rewrite(path, score, scores)
     other_sources(monkeypatch)
     found, told = verified(folder, "--only", "algorithm=none", "--seeds", "0")
     assert found == status
-    verdicts = {cell["stem"]: cell["verdict"] for cell in told["cells"]}
-    assert verdicts.pop(stem) == verdict
-    assert set(verdicts.values()) == {"equal"}
+    cells = {cell["stem"]: cell for cell in told["cells"]}
+    mine = cells.pop(path.stem)
+    assert mine["verdict"] == verdict
+    if share:
+        assert mine["interval"] == pytest.approx([low - by, high - by])
+    assert {cell["verdict"] for cell in cells.values()} == {"equal"}
     assert "metabench/cells.py changed" in told["differences"]
-    half = (
-        np.subtract(
-            *reversed(
-                json.loads((folder / "records" / f"{stem}.json").read_text())["result"]["interval"]
-            )
-        )
-    ) / 2
-    assert told["largest_difference"] == pytest.approx(share * half)
+    assert told["largest_difference"] == pytest.approx(by)
 
 
 @pytest.mark.slow
@@ -364,7 +367,36 @@ def test_differences_of_arrays_in_words(change: Callable[[Any], Any], told: str)
     assert first_difference_of_arrays(arrays, change(arrays)) == told
 
 
-def test_without_an_interval_another_score_differs() -> None:
+def result_of(score: float, *, spread: float = 0.1) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A record and its scores of 400 episodes, of which some are much harder than others."""
+    scores = score + spread * np.linspace(-1, 1, 400)
+    return {"result": {"outcome": "completed", "score": score}}, {"result/scores": scores}
+
+
+def test_a_difference_that_all_episodes_share_is_not_lost_in_how_they_differ() -> None:
+    """Half a point less: within the interval over the episodes of either, and of no episode that
+    was met twice."""
+    then, before = result_of(0.900)
+    now, after = result_of(0.895)
+    wobble = 0.01 * np.random.default_rng(0).normal(size=400)
+    after["result/scores"] += wobble - wobble.mean()
+    found = agreement(then, before, now, after, ["torch 1 -> 2"])
+    assert found.verdict == "differs"
+    assert found.interval is not None
+    assert found.interval[1] < 0
+    low, high = stats.t.interval(0.95, 399, 0.9, stats.sem(before["result/scores"]))
+    assert low < 0.895 < high
+
+
+def test_what_the_episodes_cannot_tell_is_within() -> None:
+    then, before = result_of(0.900)
+    now, after = result_of(0.9001)
+    after["result/scores"] += 0.02 * np.random.default_rng(0).normal(size=400)
+    assert agreement(then, before, now, after, ["torch 1 -> 2"]).verdict == "within"
+    assert agreement(then, before, now, after, []).verdict == "differs"
+
+
+def test_without_episodes_to_compare_another_score_differs() -> None:
     then = {"result": {"outcome": "completed", "score": 0.5, "interval": None}}
     now = {"result": {"outcome": "completed", "score": 0.5, "interval": [0.4, 0.6]}}
     assert agreement(then, {}, now, {}, ["torch 1 -> 2"]).verdict == "within"

@@ -1,0 +1,84 @@
+"""Published figures beside ours, of exactly the same setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from metabench import stats
+from metabench.published import Published, Setting, find
+from metabench.quantities import SCORE
+from metabench.tables.typed_rows import CellRow, GroupRow
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A published figure, and where one more training of ours would land.
+
+    Attributes
+    ----------
+    low, high
+        The prediction interval; None where there is no spread to make it of.
+    verdict
+        Where the published figure lies.
+    differs
+        What of the two recipes is known to differ, or not known, in words.
+    """
+
+    group: GroupRow
+    figure: Published
+    low: float | None
+    high: float | None
+    verdict: str
+    differs: Sequence[str]
+
+
+def beside(
+    cells: Sequence[CellRow], groups: Sequence[GroupRow], confidence: float
+) -> Iterator[Beside]:
+    """Yield the published figures of the settings of these groups, the surest of each paper first;
+    those that nobody has verified are left out."""
+    for group in groups:
+        scores = [
+            score
+            for cell in cells
+            if cell.group == group.group and (score := cell[SCORE]) is not None
+        ]
+        place = group.place
+        # papers test where they train, and score by the dataset's own metric
+        if not scores or place.get("on") not in (None, "same") or place.get("scored_by"):
+            continue
+        at: list[Any] = [place.get(one.name) for one in fields(Setting)]
+        for figure in find(Setting(*at)):
+            if figure.certainty != "unverified":
+                yield _beside(group, figure, scores, confidence)
+
+
+def _beside(
+    group: GroupRow, figure: Published, scores: Sequence[float], confidence: float
+) -> Beside:
+    is_interval = figure.spread in ("episodes", "seeds")
+    prediction = stats.prediction_interval(
+        scores,
+        figure.value,
+        standard_error=(figure.half_width or 0.0) / 1.96 if is_interval else 0.0,
+        confidence=confidence,
+        unit=group.metric.unit,
+        bounds=group.metric.scale(scores),
+    )
+    low, high = prediction.interval or (None, None)
+    return Beside(group, figure, low, high, prediction.verdict, _differs(group, figure))
+
+
+def _differs(group: GroupRow, figure: Published) -> list[str]:
+    told = [figure.variant] if figure.variant else []
+    if figure.transductive is None:
+        told.append("the source does not say whether it is transductive")
+    elif figure.transductive != group.transductive:
+        told.append(
+            f"published {'' if figure.transductive else 'not '}transductive, ours otherwise"
+        )
+    if figure.half_width is not None and figure.spread == "unknown":
+        told.append("what its ± is, nobody says")
+    return told
