@@ -12,6 +12,7 @@ from metabench.history import Entry, GroupEntry
 from metabench.quantities import BY_NAME, PEAK_ABOVE, PEAK_GPU, SCORE, Quantity
 from metabench.report import words
 from metabench.report.axis import Axis
+from metabench.report.blocks import shape_of
 from metabench.site.drawing import Course, Point, panel, sparkline
 from metabench.tables.frames import csv_text, first_seen, frame
 from metabench.tables.typed_rows import VARIANT, Metric, Scalar
@@ -106,16 +107,8 @@ def csv_of(entries: Sequence[Entry]) -> str:
 
 
 def title_of(place: Mapping[str, Scalar]) -> str:
-    """Data set and shape, and every axis."""
-    shots, ways = place.get("shots"), place.get("ways")
-    plural = "" if shots == 1 else "s"
-    parts = [
-        str(place.get("dataset")),
-        f"{ways}-way {shots}-shot" if ways else f"{shots} support point{plural}",
-        *([f"tested on {place['on']}"] if place.get("on") not in (None, "same") else []),
-        *(f"{key} = {value}" for key, value in place.items() if "." in key and value is not None),
-    ]
-    return " · ".join(parts)
+    """Data set and shape."""
+    return f"{place.get('dataset')} · {shape_of(place)}"
 
 
 def _groups(entries: Sequence[Entry], block: str) -> dict[str, GroupEntry]:
