@@ -118,12 +118,25 @@ def gpu() -> dict[str, str | None]:
 def commit(project: Path) -> dict[str, Any]:
     """Commit and dirty flag of the checkout that holds this package, or else of the user's project;
     both None outside of git."""
-    for folder, tracked in ((PACKAGE, "__init__.py"), (project, ".")):
-        if _git(folder, "ls-files", "--error-unmatch", "--", tracked) is not None:
-            head = _git(folder, "rev-parse", "HEAD")
-            changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
-            return {"commit": head, "dirty": None if changes is None else bool(changes)}
-    return {"commit": None, "dirty": None}
+    found = _checked_out(PACKAGE, "__init__.py")
+    commit, dirty = found if found[0] is not None else _checked_out(project, ".")
+    return {"commit": commit, "dirty": dirty}
+
+
+def project_commit(project: Path) -> dict[str, Any]:
+    """Commit and dirty flag of the checkout that holds the user's project, its suites and plugins;
+    both None outside of git."""
+    commit, dirty = _checked_out(project, ".")
+    return {"project_commit": commit, "project_dirty": dirty}
+
+
+def _checked_out(folder: Path, tracked: str) -> tuple[str | None, bool | None]:
+    """What is checked out where `tracked` in a folder is, and whether there are changes beside
+    it."""
+    if _git(folder, "ls-files", "--error-unmatch", "--", tracked) is None:
+        return None, None
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return _git(folder, "rev-parse", "HEAD"), None if changes is None else bool(changes)
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -253,7 +253,7 @@ def _shapes(run: Run) -> list[str]:
     """What tells each block from others of its data set: ways and shots, and what else it takes to
     tell all blocks of this run apart."""
     places = list(run.blocks.values())
-    plain = [_shape(place, ()) for place in places]
+    plain = [shape_of(place) for place in places]
     twice = Counter(
         (str(place["dataset"]), shape) for place, shape in zip(places, plain, strict=True)
     )
@@ -263,15 +263,16 @@ def _shapes(run: Run) -> list[str]:
         if len({str(place[key]) for place in places}) > 1
     ]
     return [
-        shape if twice[str(place["dataset"]), shape] == 1 else _shape(place, varying)
+        shape if twice[str(place["dataset"]), shape] == 1 else shape_of(place, varying)
         for place, shape in zip(places, plain, strict=True)
     ]
 
 
-def _shape(place: Mapping[str, Scalar], varying: Sequence[str]) -> str:
-    shots, ways = place["shots"], place["ways"]
+def shape_of(place: Mapping[str, Scalar], varying: Sequence[str] = ()) -> str:
+    """Return ways and shots, every axis, and of the rest of the coordinates those that vary."""
+    shots, ways = place.get("shots"), place.get("ways")
     parts = [f"{ways}-way {shots}-shot" if ways else f"{shots} point{'s' if shots != 1 else ''}"]
-    if place["on"] not in (None, "same"):
+    if place.get("on") not in (None, "same"):
         parts.append(f"tested on {place['on']}")
     parts += [
         f"{key} = {value}" for key, value in place.items() if "." in key and value is not None

@@ -59,8 +59,15 @@ def render(folder: Path, confidence: float | None = None) -> Path:
     run = load(folder, confidence)
     run.write_csv()
     path = run.folder / "index.html"
-    write_text(path, printable(_environment().get_template("page.html.j2").render(_content(run))))
+    write_text(path, page(run))
     return path
+
+
+def page(run: Run, trail: str = "") -> str:
+    """Return the page of a run; `trail` is markup that stands above it, where it is one of
+    several."""
+    content = _content(run) | {"trail": Markup(trail)}
+    return str(printable(_environment().get_template("page.html.j2").render(content)))
 
 
 def _content(run: Run) -> dict[str, Any]:

@@ -146,6 +146,7 @@ def _jobs(
     run = f"{datetime.now(UTC).isoformat(timespec='milliseconds')}-{os.getpid()}"
     facts = {
         **known,
+        **environment.project_commit(project.root),
         "metabench": environment.version("metabench"),
         "run": run,
     }

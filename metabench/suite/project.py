@@ -43,6 +43,8 @@ class Project:
         The project's own defaults of the recipe: keys that were said, nothing else.
     plugins
         Group → name → `module:Class`.
+    compare
+        Margins of comparisons that were said.
     document
         The file itself, for messages.
     """
@@ -60,6 +62,7 @@ class Project:
     validate: Mapping[str, Any] = field(default_factory=dict)
     evaluate: Mapping[str, Any] = field(default_factory=dict)
     plugins: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    compare: Mapping[str, float] = field(default_factory=dict)
     document: Document = field(default_factory=lambda: Document(FILE_NAME))
 
     @property
@@ -100,6 +103,7 @@ def load_project(folder: Path | None = None) -> Project:
         confidence=table.confidence,
         checkpoint_seconds=table.checkpoint_seconds,
         plugins=plugins,
+        compare=table.compare.said(),
         document=document,
         **table.sections(),
     )

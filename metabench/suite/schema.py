@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -256,6 +256,15 @@ class ClaimTable(Table):
     equivalent_within: Positive | None = None
 
 
+class CompareTable(Table):
+    """[compare]: which changes between two runs matter. Meanings: `compare.margins`."""
+
+    margin: Annotated[float, Gt(0), Lt(1)] | None = None
+    trivial: Annotated[float, Gt(0), Lt(1)] | None = None
+    margin_ratio: Annotated[float, Gt(1), Le(1000)] | None = None
+    trivial_ratio: Annotated[float, Gt(1), Le(1000)] | None = None
+
+
 class SuiteTable(Sections):
     """A whole suite file."""
 
@@ -271,6 +280,7 @@ class SuiteTable(Sections):
     override: list[OverrideTable] = []
     profiles: dict[Name, ProfileTable] = {}
     claims: list[ClaimTable] = []
+    compare: CompareTable = CompareTable()
 
 
 class PluginsTable(Table):
@@ -294,3 +304,4 @@ class ProjectTable(Sections):
     confidence: Annotated[float, Gt(LEAST_CONFIDENCE), Le(MOST_CONFIDENCE)] = 0.95
     checkpoint_seconds: Annotated[float, Ge(0), Le(10_000_000)] = 60.0
     plugins: PluginsTable = PluginsTable()
+    compare: CompareTable = CompareTable()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from metabench.bounds import LEAST_CONFIDENCE, MOST_CONFIDENCE
 from metabench.errors import nearest
 from metabench.text import one_line
+from metabench.verbs.kinds import confidence, count, count_or_none, ratio, seconds, share
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -27,8 +28,9 @@ examples:
 
 SUITE is a name in the project's suites folder or a path to a TOML file; without one, benchmark.toml
 names the default.
-exit status: 0 all well, 1 something differs (verify), 2 bad configuration or use, 3 cells failed or
-are missing, 130 stopped by Ctrl-C, 141 its reader has gone, 129 and 143 hung up and terminated."""
+exit status: 0 all well, 1 something differs (verify) or regressed (compare, ab), 2 bad
+configuration or use, 3 cells failed or are missing, 4 something is open (compare and ab, with
+--strict), 130 stopped by Ctrl-C, 141 its reader has gone, 129 and 143 hung up and terminated."""
 
 SUITE_HELP = "name in the suites folder, or path to a TOML file (default: that of benchmark.toml)"
 FOLDER_HELP = "a suite by name or path, or a run folder (default: the suite of benchmark.toml)"
@@ -90,8 +92,11 @@ def parser() -> Parser:
     _add_freeze(verbs)
     _add_status(verbs)
     _add_report(verbs)
+    _add_publish(verbs)
     _add_list(verbs)
     _add_verify(verbs)
+    _add_compare(verbs)
+    _add_ab(verbs)
     _add_data(verbs)
     _verb(
         verbs,
@@ -129,6 +134,20 @@ def _add_run_folder(verb: Parser, name: str) -> None:
 
 
 def _add_cells(verb: Parser) -> None:
+    _add_only(verb)
+    verb.add_argument("--seeds", metavar="LIST", help="only these seeds: 0-4, or 0,2")
+    _add_workers(verb)
+    _add_device(verb)
+    verb.add_argument(
+        "--engine",
+        choices=("process", "inline"),
+        default="process",
+        help="what fits run on: a process for each (default), or inline, one after another in this "
+        "process, for debuggers and where no processes can be started; there is no timeout then",
+    )
+
+
+def _add_only(verb: Parser) -> None:
     verb.add_argument(
         "--only",
         action="append",
@@ -136,17 +155,22 @@ def _add_cells(verb: Parser) -> None:
         metavar="KEY=VALUE[,VALUE]",
         help="only these cells, such as algorithm=maml,fomaml; may be given more than once",
     )
-    verb.add_argument("--seeds", metavar="LIST", help="only these seeds: 0-4, or 0,2")
+
+
+def _add_workers(verb: Parser) -> None:
     verb.add_argument(
         "--workers",
-        type=_count_or_none,
+        type=count_or_none,
         metavar="N",
         help="fits at once, 0 for as many as cores or one a GPU (default: that of benchmark.toml, "
         "or 0)",
     )
+
+
+def _add_device(verb: Parser) -> None:
     verb.add_argument(
         "--threads",
-        type=_count,
+        type=count,
         metavar="N",
         help="threads of each fit (default: that of benchmark.toml, or 1)",
     )
@@ -154,13 +178,6 @@ def _add_cells(verb: Parser) -> None:
         "--device",
         default="auto",
         help="auto (CUDA where there is any), cpu, cuda or cuda:N (default: auto)",
-    )
-    verb.add_argument(
-        "--engine",
-        choices=("process", "inline"),
-        default="process",
-        help="what fits run on: a process for each (default), or inline, one after another in this "
-        "process, for debuggers and where no processes can be started; there is no timeout then",
     )
 
 
@@ -189,7 +206,7 @@ def _add_run(verbs: Any) -> None:
     )
     _add_selection(run)
     run.add_argument(
-        "--timeout", type=_seconds, metavar="SECONDS", help="kill a fit that takes longer"
+        "--timeout", type=seconds, metavar="SECONDS", help="kill a fit that takes longer"
     )
     run.add_argument("--fail-fast", action="store_true", help="stop at the first fit that fails")
     run.add_argument(
@@ -225,7 +242,26 @@ def _add_report(verbs: Any) -> None:
     summary = "render the report again from the records"
     report = _verb(verbs, "report", summary, "report:report", "metabench report reports/sinusoid")
     _add_run_folder(report, "suite")
-    report.add_argument("--confidence", type=_confidence, metavar="C", help=CONFIDENCE_HELP)
+    report.add_argument("--confidence", type=confidence, metavar="C", help=CONFIDENCE_HELP)
+
+
+def _add_publish(verbs: Any) -> None:
+    summary = "a static site over run folders, with the history of each suite"
+    publish = _verb(
+        verbs, "publish", summary, "publish:publish", "metabench publish reports/sinusoid --to site"
+    )
+    publish.add_argument(
+        "folders",
+        nargs="*",
+        metavar="FOLDER",
+        help="run folders, or suites by name (default: all in the project's reports)",
+    )
+    publish.add_argument(
+        "--to", metavar="SITE", required=True, help="the site's folder: a new one, or the last one"
+    )
+    publish.add_argument(
+        "--history", metavar="FOLDER", help="where the history is kept (default: history)"
+    )
 
 
 def _add_list(verbs: Any) -> None:
@@ -247,12 +283,102 @@ def _add_verify(verbs: Any) -> None:
     _add_run_folder(verify, "folder")
     verify.add_argument(
         "--sample",
-        type=_count,
+        type=count,
         metavar="N",
         help="only so many fits, spread evenly over the algorithms",
     )
     _add_cells(verify)
     verify.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+
+def _add_compare(verbs: Any) -> None:
+    compare = _verb(
+        verbs,
+        "compare",
+        "set a run beside an earlier one: what became worse, and with which certainty",
+        "compare:compare",
+        "metabench compare reports/ci-main reports/ci --confirm",
+    )
+    compare.add_argument("baseline", metavar="BASELINE", help="the earlier run folder")
+    compare.add_argument("head", metavar="HEAD", help="the run folder that is judged")
+    compare.add_argument(
+        "--confirm",
+        action="store_true",
+        help="run fresh seeds of what looks worse on both sides, and decide by those",
+    )
+    for side, otherwise in (
+        ("baseline", "the commit that its records name"),
+        ("head", "the project as it stands"),
+    ):
+        compare.add_argument(
+            f"--{side}-sources",
+            metavar="COMMIT|FOLDER",
+            help=f"what fresh seeds of {side} are run from (default: {otherwise})",
+        )
+    for option, kind, meaning in (
+        ("margin", share, "a loss of accuracy that must not pass unnoticed (default: 0.03)"),
+        ("trivial", share, "one below which none matters (default: 0.01)"),
+        ("margin-ratio", ratio, "the same of errors, as ratios (default: 1.25)"),
+        ("trivial-ratio", ratio, "(default: 1.08)"),
+    ):
+        compare.add_argument(f"--{option}", type=kind, metavar="M", help=meaning)
+    _add_workers(compare)
+    _add_device(compare)
+    _add_outcome(compare)
+
+
+def _add_ab(verbs: Any) -> None:
+    ab = _verb(
+        verbs,
+        "ab",
+        "run two commits in turn on this machine: what became slower, or takes more memory",
+        "ab:ab",
+        "metabench ab main",
+    )
+    ab.add_argument("base", metavar="BASE", help="a commit, or the folder of a checkout")
+    ab.add_argument(
+        "head",
+        nargs="?",
+        metavar="HEAD",
+        help="another one (default: the project as it stands)",
+    )
+    ab.add_argument("--suite", default="ci", help="what both run (default: ci)")
+    ab.add_argument("--profile", metavar="NAME", help="of the suite (default: ab, if it has that)")
+    _add_only(ab)
+    ab.add_argument(
+        "--blocks", type=count, default=8, metavar="N", help="of four passes (default: 8)"
+    )
+    ab.add_argument(
+        "--margin",
+        type=ratio,
+        default=1.10,
+        metavar="M",
+        help="the ratio of times that matters (default: 1.1)",
+    )
+    _add_device(ab)
+    _add_outcome(ab)
+
+
+def _add_outcome(verb: Parser) -> None:
+    verb.add_argument(
+        "--format",
+        choices=("text", "markdown", "json", "html"),
+        default="text",
+        help="of what is printed (default: text)",
+    )
+    verb.add_argument(
+        "--out",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write it there too, in the format that .txt, .md, .json or .html names; may be "
+        "given more than once",
+    )
+    verb.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit status 4 where something is inconclusive or refused",
+    )
 
 
 def _add_data(verbs: Any) -> None:
@@ -279,37 +405,3 @@ def _add_data(verbs: Any) -> None:
         verb.add_argument(
             "name", metavar="NAME", help="a registered dataset, or an entry of a suite"
         )
-
-
-def _count(text: str, least: int = 1) -> int:
-    if not text.isdecimal() or len(text) > 9 or int(text) < least:
-        raise argparse.ArgumentTypeError(
-            f"'{text[:20]}': expected a whole number, at least {least}"
-        )
-    return int(text)
-
-
-def _count_or_none(text: str) -> int:
-    return _count(text, least=0)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"'{text}': expected a number of seconds, greater than 0")
-    return seconds
-
-
-def _confidence(text: str) -> float:
-    try:
-        confidence = float(text)
-    except ValueError:
-        confidence = 0.0
-    if not LEAST_CONFIDENCE < confidence <= MOST_CONFIDENCE:
-        raise argparse.ArgumentTypeError(
-            f"'{text}': expected a number between {LEAST_CONFIDENCE} and {MOST_CONFIDENCE}"
-        )
-    return confidence

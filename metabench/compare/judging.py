@@ -1,0 +1,372 @@
+"""What became of each group between two runs: regressed, fine, inconclusive, improved, identical,
+or refused.
+
+First the outcomes, which need no statistics; then bits; then accuracy, by a screen over the seeds
+of the runs and a confirmation on fresh ones (`stats.regressions`); memory by a rule of its own.
+Times of stored runs are never compared: machines drift by more than what matters.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from metabench.compare.joining import Joined, Refused, join
+from metabench.compare.margins import MarginPair
+from metabench.compare.sides import Side, SideCell
+from metabench.errors import RecordError, some
+from metabench.quantities import BY_NAME, PEAK_ABOVE, PEAK_GPU, SCORE, Quantity
+from metabench.runner.agreement import first_difference_of_arrays
+from metabench.stats import (
+    Change,
+    Regression,
+    Versions,
+    confirm,
+    confirmation_seeds,
+    memory_regressed,
+    screen,
+)
+from metabench.stats.costs import MEMORY_SEEDS
+from metabench.tables.cells import machines_of
+from metabench.tables.typed_rows import Metric, Scalar
+
+Verdict = Literal["regressed", "inconclusive", "refused", "improved", "fine", "identical"]
+VERDICTS: tuple[Verdict, ...] = (
+    "regressed",
+    "inconclusive",
+    "refused",
+    "improved",
+    "fine",
+    "identical",
+)
+"""The graver first."""
+
+MEMORY = (PEAK_GPU, PEAK_ABOVE, BY_NAME["peak_resident_above_bytes_test"])
+"""Peaks that are compared: the first that every cell of both sides has."""
+
+Pairs = Sequence[tuple[SideCell, SideCell]]
+
+Confirm = Callable[[Sequence[Joined], int], tuple[Side, Side]]
+"""Runs groups on so many fresh seeds on both sides."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What became of a group.
+
+    Attributes
+    ----------
+    place, metric
+        Its coordinates, and what its score is.
+    verdict
+        On outcomes and scores.
+    score
+        The change that decided; None where no statistics did.
+    means
+        Of baseline and head, over the pairs that decided; None where there are none.
+    memory
+        On peak memory; None where it is not compared, and `memory_means` are then None too.
+    notes
+        What decided where no number did, and what to know.
+    confirmed
+        Whether fresh seeds decided.
+    """
+
+    place: Mapping[str, Scalar]
+    metric: Metric
+    verdict: Verdict
+    score: Regression | None = None
+    means: tuple[float, float] | None = None
+    memory: Regression | None = None
+    memory_means: tuple[float, float] | None = None
+    notes: tuple[str, ...] = ()
+    confirmed: bool = False
+
+    @property
+    def worst(self) -> Verdict:
+        """The graver of the verdicts on scores and on memory."""
+        gone = self.memory is not None and self.memory.verdict == "regressed"
+        return "regressed" if gone else self.verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two runs side by side.
+
+    Attributes
+    ----------
+    baseline, head
+        The two.
+    margins
+        What must not pass unnoticed, and what is trivial.
+    groups
+        In the order of the baseline.
+    new
+        Coordinates of groups that head alone has.
+    fresh_seeds
+        On how many fresh seeds was confirmed what looked worse; 0 where nothing was.
+    notes
+        What to know of all of it.
+    """
+
+    baseline: Side
+    head: Side
+    margins: MarginPair
+    groups: Sequence[Judged]
+    new: Sequence[Mapping[str, Scalar]] = ()
+    fresh_seeds: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> Counter[Verdict]:
+        """How many groups there are of each verdict."""
+        return Counter(group.worst for group in self.groups)
+
+
+def compare(
+    baseline: Side, head: Side, margins: MarginPair, run_fresh: Confirm | None = None
+) -> Comparison:
+    """Set a run beside an earlier one.
+
+    Parameters
+    ----------
+    run_fresh
+        Runs groups on fresh seeds, where what looks worse is to be confirmed. Without, it is
+        decided by the seeds that there are: one look, valid and weak.
+    """
+    found, alone = join(baseline, head)
+    groups = [
+        _refused(one) if isinstance(one, Refused) else _by_outcome(one) or _by_bits(one)
+        for one in found
+    ]
+    open_ = [
+        place
+        for place, (one, judged) in enumerate(zip(found, groups, strict=True))
+        if judged is None and isinstance(one, Joined)
+    ]
+    joined = {place: one for place in open_ if isinstance(one := found[place], Joined)}
+    decided, fresh = _by_scores(joined, margins, run_fresh)
+    judged = [
+        _with_memory(group if group is not None else decided[place], found[place])
+        for place, group in enumerate(groups)
+    ]
+    return Comparison(
+        baseline=baseline,
+        head=head,
+        margins=margins,
+        groups=judged,
+        new=[group.place for group in alone],
+        fresh_seeds=fresh,
+        notes=_notes(baseline, head),
+    )
+
+
+def _notes(baseline: Side, head: Side) -> tuple[str, ...]:
+    notes = [f"baseline: {line}" for line in baseline.remarks]
+    notes += [f"head: {line}" for line in head.remarks]
+    if baseline.suite != head.suite:
+        notes.append(f"the runs are of two suites, '{baseline.suite}' and '{head.suite}'")
+    return (
+        *notes,
+        "times are not compared: those of stored runs differ by the hour. `metabench ab` runs two "
+        "commits in turn",
+    )
+
+
+def _refused(group: Refused) -> Judged:
+    return Judged(place=group.place, metric=group.metric, verdict="refused", notes=(group.why,))
+
+
+def _by_outcome(group: Joined) -> Judged | None:
+    """Regressed, where head lost what the baseline has."""
+    lost = [
+        f"seed {now.row.seed}: {_outcome(now)}"
+        for then, now in group.pairs
+        if then.completed and not now.completed
+    ]
+    if not lost:
+        return None
+    why = f"completed in the baseline and not in head: {some(lost)}"
+    return _judged(group, "regressed", why)
+
+
+def _by_bits(group: Joined) -> Judged | None:
+    """Identical, where every bit of all results is."""
+    try:
+        same = group.paired and all(_identical(then, now) for then, now in group.pairs)
+    except RecordError as damage:
+        return _judged(group, "refused", str(damage))
+    return _judged(group, "identical") if same else None
+
+
+def _identical(then: SideCell, now: SideCell) -> bool:
+    if then.result is None or then.result != now.result:
+        return False
+    digest = then.digest_of_arrays()
+    if digest is not None and digest == now.digest_of_arrays():
+        return True
+    return not first_difference_of_arrays(then.arrays(), now.arrays())
+
+
+def _by_scores(
+    groups: Mapping[int, Joined], margins: MarginPair, run_fresh: Confirm | None
+) -> tuple[dict[int, Judged], int]:
+    """Screen all groups, and decide on those that look worse; with the number of fresh seeds."""
+    decided, versions = _analysable(groups, margins)
+    suspects = {}
+    for place, change in zip(versions, screen(list(versions.values())), strict=True):
+        if change.verdict == "escalated":
+            suspects[place] = versions[place]
+        else:
+            decided[place] = _by_change(groups[place], change, versions[place])
+    if not suspects:
+        return decided, 0
+    if run_fresh is None:
+        changes = confirm(list(suspects.values()), family_size=len(versions))
+        for (place, scores), change in zip(suspects.items(), changes, strict=True):
+            decided[place] = _by_change(groups[place], change, scores)
+        return decided, 0
+    seeds = confirmation_seeds(list(suspects.values()))
+    escalated = {place: groups[place] for place in suspects}
+    return decided | _confirmed(escalated, margins, run_fresh, seeds), seeds
+
+
+def _confirmed(
+    groups: Mapping[int, Joined], margins: MarginPair, run_fresh: Confirm, seeds: int
+) -> dict[int, Judged]:
+    """Decide by fresh seeds alone."""
+    baseline, head = run_fresh(list(groups.values()), seeds)
+    anew = {one.key: one for one in join(baseline, head)[0]}
+    decided: dict[int, Judged] = {}
+    fresh: dict[int, Joined] = {}
+    for place, group in groups.items():
+        one = anew.get(group.key)
+        if one is None or isinstance(one, Refused):
+            why = "cannot be run" if one is None else one.why
+            decided[place] = _judged(group, "inconclusive", f"on fresh seeds it {why}")
+        elif (lost := _by_outcome(one)) is not None:
+            decided[place] = replace(lost, confirmed=True)
+        else:
+            fresh[place] = one
+    more, versions = _analysable(fresh, margins)
+    # all that were escalated are the family, those too whose fresh seeds came to nothing
+    changes = confirm(list(versions.values()), family_size=len(groups)) if versions else []
+    for (place, scores), change in zip(versions.items(), changes, strict=True):
+        more[place] = _by_change(fresh[place], change, scores)
+    return decided | {
+        place: replace(
+            judged, confirmed=True, notes=(*judged.notes, *_seeds_apart(groups[place], judged))
+        )
+        for place, judged in more.items()
+    }
+
+
+def _seeds_apart(group: Joined, judged: Judged) -> list[str]:
+    """What the notes on the suite's own seeds said."""
+    return [note for note in group.notes if note not in judged.notes]
+
+
+def _analysable(
+    groups: Mapping[int, Joined], margins: MarginPair
+) -> tuple[dict[int, Judged], dict[int, Versions]]:
+    """The scores of each group over pairs that completed on both sides; and those that have none,
+    or none that can be analysed, which are decided thereby."""
+    decided: dict[int, Judged] = {}
+    versions: dict[int, Versions] = {}
+    for place, group in groups.items():
+        pairs = _completed(group.pairs)
+        if not pairs:
+            decided[place] = _judged(group, "inconclusive", "no seed completed on both sides")
+            continue
+        of_score = margins.of(group.metric)
+        scores = Versions(_scores(pairs, 0), _scores(pairs, 1), of_score)
+        if of_score.scale == "log" and min(*scores.baseline, *scores.head) <= 0:
+            why = "ratios need scores above 0, and there are others"
+            decided[place] = _judged(group, "inconclusive", why)
+        else:
+            versions[place] = scores
+    return decided, versions
+
+
+def _by_change(group: Joined, change: Regression, scores: Versions) -> Judged:
+    """The verdict of the statistics, as far as the cells that did not complete let it stand."""
+    verdict, notes = _guarded(group, change.verdict)
+    return replace(
+        _judged(group, verdict, *notes, *change.caveats),
+        score=change,
+        means=(_mean(scores.baseline), _mean(scores.head)),
+    )
+
+
+def _guarded(group: Joined, change: Change) -> tuple[Verdict, list[str]]:
+    """A side that lost cells is given no verdict in its favour: what it lost may have been its
+    worst."""
+    baseline, head = (
+        [
+            f"seed {pair[side].row.seed}: {_outcome(pair[side])}"
+            for pair in group.pairs
+            if not pair[side].completed
+        ]
+        for side in (0, 1)
+    )
+    notes = [f"did not complete in the baseline: {some(baseline)}"] if baseline else []
+    notes += [f"did not complete in head: {some(head)}"] if head else []
+    verdict: Verdict = "inconclusive" if change == "escalated" else change
+    if verdict == "regressed" and baseline:
+        verdict = "inconclusive"
+        notes.append("the baseline lost cells, perhaps its worst: nothing is decided against head")
+    if verdict == "improved" and head:
+        verdict = "fine"
+        notes.append("head lost cells, perhaps its worst: nothing is decided in its favour")
+    return verdict, notes
+
+
+def _with_memory(judged: Judged, group: Joined | Refused) -> Judged:
+    """Add what became of its memory, where that can be told."""
+    if isinstance(group, Refused) or judged.verdict == "identical":
+        return judged
+    sides = [[cell for cell in pair if cell.completed] for pair in zip(*group.pairs, strict=True)]
+    if not all(sides):
+        return judged
+    if len(machines_of(cell.row for side in sides for cell in side)) != 1:
+        note = "memory is not compared: the machines, or how they were used, differ"
+        return replace(judged, notes=(*judged.notes, note))
+    if min(map(len, sides)) < MEMORY_SEEDS:
+        note = f"memory is not compared: {MEMORY_SEEDS} seeds a side are needed"
+        return replace(judged, notes=(*judged.notes, note))
+    for quantity in MEMORY:
+        before, after = (_values(side, quantity) for side in sides)
+        if len(before) == len(sides[0]) and len(after) == len(sides[1]):
+            change = memory_regressed(before, after)
+            return replace(judged, memory=change, memory_means=(_mean(before), _mean(after)))
+    return judged
+
+
+def _judged(group: Joined, verdict: Verdict, *notes: str) -> Judged:
+    return Judged(
+        place=group.place, metric=group.metric, verdict=verdict, notes=(*notes, *group.notes)
+    )
+
+
+def _outcome(cell: SideCell) -> str:
+    """How a cell ended, with its error's first line."""
+    error = (cell.row.error_message or "").strip().partition("\n")[0]
+    return f"{cell.row.outcome}{f' ({error})' if error else ''}"
+
+
+def _completed(pairs: Pairs) -> Pairs:
+    return [pair for pair in pairs if all(cell.completed for cell in pair)]
+
+
+def _scores(pairs: Pairs, side: Literal[0, 1]) -> list[float]:
+    return [score for pair in pairs if (score := pair[side].row[SCORE]) is not None]
+
+
+def _values(cells: Sequence[SideCell], quantity: Quantity) -> list[float]:
+    return [value for cell in cells if (value := cell.row[quantity]) is not None]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,276 @@
+"""`metabench compare` and `metabench ab` as users meet them: exit status, messages, files, and runs
+from the sources of two commits."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from synthetic_run import Record, Synthetic
+from workshop import assert_gone, family, is_root, wait_for
+
+from metabench.cli import main
+
+SMALL: dict[str, Any] = {"algorithms": ("maml", "protonet"), "shots": (1,), "seeds": range(5)}
+
+
+def run_folder(folder: Path, by: float = 0.0, **said: Any) -> Path:
+    """A run in which the scores of maml are moved."""
+
+    def moved(record: Record) -> None:
+        record["result"]["score"] += by
+
+    change = {("maml", 1, seed): moved for seed in range(5)} if by else {}
+    return Synthetic(**{**SMALL, "change": change, **said}).write(folder)
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three runs: a first one, one that is worse, and one that cannot be compared."""
+    monkeypatch.chdir(tmp_path)
+    run_folder(tmp_path / "one")
+    run_folder(tmp_path / "worse", by=-0.1)
+    run_folder(tmp_path / "other", algorithms=("maml",))
+    return tmp_path
+
+
+def test_exit_status_and_summary(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for head, strict, status, summary in (
+        ("one", (), 0, "2 identical"),
+        ("worse", (), 1, "1 regressed, 1 identical"),
+        ("other", (), 0, "1 refused, 1 identical"),
+        ("other", ("--strict",), 4, "1 refused, 1 identical"),
+    ):
+        assert main(["compare", "one", head, *strict]) == status
+        assert capsys.readouterr().out.splitlines()[0] == summary
+
+
+def test_files_are_written_in_the_format_of_their_names(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outs = [part for name in ("x.json", "x.md", "x.html", "x.txt") for part in ("--out", name)]
+    assert main(["compare", "one", "worse", "--format", "markdown", *outs]) == 1
+    assert capsys.readouterr().out == (runs / "x.md").read_text()
+    assert json.loads((runs / "x.json").read_text())["exit_status"] == 1
+    assert (runs / "x.html").read_text().startswith("<!doctype html>")
+    assert (runs / "x.txt").read_text().startswith("1 regressed")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("one", "two"), "two"),
+        (("reports/one", "one"), "reports/one: there is no such folder"),
+        (("one", "."), "is no run folder"),
+        (("one", "worse", "--margin", "3"), "greater than 0 and less than 1"),
+        (("one", "worse", "--margin", "0.01"), "trivial = 0.01: expected less than margin"),
+        (("one", "worse", "--out", "nowhere/x.md"), "there is no folder nowhere"),
+        (("one", "worse", "--out", "."), "is a folder"),
+        (("one", "worse", "--format", "htm"), "did you mean 'html'"),
+        (("one", "worse", "--confirm"), "did you mean"),
+    ],
+)
+def test_bad_input_gets_one_clear_message(
+    runs: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    if arguments[-1] == "--confirm":  # records of a commit that is not here
+        message = "neither a commit of"
+    assert main(["compare", *arguments]) == 2
+    told = capsys.readouterr()
+    assert message in told.err
+    assert "Traceback" not in told.err
+
+
+@pytest.mark.skipif(is_root(), reason="root may write everywhere")
+def test_a_read_only_folder_is_told_before_anything_is_compared(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (runs / "kept").mkdir(mode=0o555)
+    assert main(["compare", "one", "one", "--out", "kept/x.md"]) == 2
+    assert "its folder is read-only" in capsys.readouterr().err
+
+
+# --- sources of two commits -----------------------------------------------------------------------
+
+PLUGIN = '''\
+"""A method that guesses the mean of the support set, strays from it, and takes its time."""
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from metabench.plugins import Method, State
+
+STRAY, SLEEP = {stray}, {sleep}
+
+
+class Flat(Method):
+    """The mean of the support set, whatever is asked."""
+
+    kinds = frozenset({{"regression"}})
+    trains = False
+    has_network = False
+
+    @dataclass(frozen=True)
+    class Settings:
+        """None of its own."""
+
+        test_batch_norm: Literal["running"] = "running"
+
+    def init(self, model, task, generator):
+        return State(model)
+
+    def predict(self, state, support_x, support_y, query_x, batch_norm):
+        time.sleep(SLEEP)
+        mean = support_y.mean(1, keepdim=True) + STRAY
+        return mean.expand(-1, query_x.shape[1], -1).unsqueeze(1)
+'''
+
+SUITE = """\
+[grid]
+algorithms = ["flat"]
+datasets = ["sinusoid"]
+shots = [5]
+seeds = 4
+
+[evaluate]
+episodes = 100
+
+[profiles.ab]
+seeds = 1
+"""
+
+
+class Repository:
+    """A project of a user's in git, whose method can be changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "suites").mkdir(parents=True)
+        (folder / "suites" / "ci.toml").write_text(SUITE)
+        (folder / "benchmark.toml").write_text('[plugins.methods]\nflat = "flat:Flat"\n')
+        (folder / ".gitignore").write_text("reports/\n__pycache__/\n")
+        self.git("init", "-q")
+
+    def git(self, *arguments: str) -> None:
+        author = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.org")
+        subprocess.run(["git", *author, *arguments], cwd=self.folder, check=True)
+
+    def change(self, *, stray: float = 0.0, sleep: float = 0.0) -> None:
+        (self.folder / "flat.py").write_text(PLUGIN.format(stray=stray, sleep=sleep))
+
+    def commit(self, **changes: float) -> None:
+        self.change(**changes)
+        self.git("add", "-A")
+        self.git("commit", "-qm", "a change")
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """The current folder is the project's."""
+    found = Repository(tmp_path / "project")
+    monkeypatch.chdir(found.folder)
+    return found
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, dict[str, Any], str]]:
+    """Run a verb; return its exit status, what is told to programs, and what is said beside."""
+
+    def run(*arguments: str) -> tuple[int, dict[str, Any], str]:
+        capsys.readouterr()
+        status = main([*arguments, "--device", "cpu", "--format", "json"])
+        said = capsys.readouterr()
+        return status, json.loads(said.out) if said.out else {}, said.err
+
+    return run
+
+
+@pytest.mark.slow
+def test_a_loss_is_confirmed_on_fresh_seeds_of_both_commits(
+    repository: Repository, told: Callable[..., tuple[int, dict[str, Any], str]]
+) -> None:
+    """The baseline's come from its commit, though the project has gone on; the second time they are
+    found again."""
+    repository.commit()
+    assert main(["run", "--device", "cpu", "--no-report", "--out", "reports/one", "ci"]) == 0
+    repository.commit(stray=1.4)
+    assert main(["run", "--device", "cpu", "--no-report", "--out", "reports/two", "ci"]) == 0
+    status, found, said = told("compare", "reports/one", "reports/two", "--confirm")
+    (group,) = found["groups"]
+    assert (status, group["verdict"], group["confirmed"]) == (1, "regressed", True)
+    assert (found["fresh_seeds"], group["score"]["n"]) == (15, 15)
+    assert "15 fresh seeds of" in said
+    kept = {
+        path: path.stat().st_mtime_ns
+        for side in ("one", "two")
+        for path in Path("reports", side, "confirmation", "records").glob("*.json")
+    }
+    assert len(kept) == 30
+    again = told("compare", "reports/one", "reports/two", "--confirm")
+    assert again[:2] == (status, found)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    # sources that are not those of the records would confirm something else
+    repository.change(stray=0.1)
+    status, _, said = told("compare", "reports/one", "reports/two", "--confirm")
+    assert status == 2
+    assert "flat.py changed. Say from which with --head-sources" in said
+
+
+@pytest.mark.slow
+def test_a_slow_down_between_a_commit_and_the_project_as_it_stands(
+    repository: Repository, told: Callable[..., tuple[int, dict[str, Any], str]]
+) -> None:
+    repository.commit()
+    repository.change(sleep=1.0)
+    status, found, said = told("ab", "HEAD", "--blocks", "1")
+    (group,) = found["groups"]
+    assert status == 0
+    assert (group["verdict"], group["quantity"]) == ("inconclusive", "seconds_per_episode")
+    assert group["time"]["estimate"] > 3
+    assert found["workload"][1:3] == ["--profile", "ab"]
+    assert "block 1 of 1" in said
+    assert told("ab", "HEAD", "--blocks", "1", "--strict", "--only", "algorithm=none")[0] == 2
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_all_processes_and_removes_the_worktree(repository: Repository) -> None:
+    repository.commit(sleep=600.0)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "metabench", "ab", "HEAD", "--device", "cpu"],
+        cwd=repository.folder,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    below = wait_for(lambda: found if len(found := family(process.pid)) > 1 else None)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert_gone(below, 30.0)
+    worktrees = Path(repository.folder, ".git", "worktrees")
+    assert not worktrees.exists() or not list(worktrees.iterdir())
+
+
+def test_a_commit_that_is_not_there_is_told(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.commit()
+    assert main(["ab", "nowhere", "--device", "cpu"]) == 2
+    assert "'nowhere': neither a commit of" in capsys.readouterr().err
+    shutil.rmtree("suites")
+    assert main(["ab", "HEAD", "--device", "cpu"]) == 2
+    assert "ci" in capsys.readouterr().err
