@@ -48,6 +48,9 @@ def compare(
         Runs groups on fresh seeds, where what looks worse is to be confirmed. Without, it is
         decided by the seeds that there are: one look, valid and weak.
     """
+    ran = {key: group for key, group in baseline.groups.items() if group.was_run}
+    unrun = len(baseline.groups) - len(ran)
+    baseline = replace(baseline, groups=ran)
     found, alone = join(baseline, head)
     groups = [
         _refused(one) if isinstance(one, Refused) else _by_outcome(one) or _by_bits(one)
@@ -69,14 +72,15 @@ def compare(
         head=head,
         margins=margins,
         groups=judged,
-        new=[group.place for group in alone],
+        new=[group.place for group in alone if group.was_run],
         fresh_seeds=fresh,
-        notes=_notes(baseline, head),
+        notes=_notes(baseline, head, unrun),
     )
 
 
-def _notes(baseline: Side, head: Side) -> tuple[str, ...]:
-    notes = [f"baseline: {line}" for line in baseline.remarks]
+def _notes(baseline: Side, head: Side, unrun: int) -> tuple[str, ...]:
+    notes = [f"in the baseline, groups that nobody has run: {unrun}"] if unrun else []
+    notes += [f"baseline: {line}" for line in baseline.remarks]
     notes += [f"head: {line}" for line in head.remarks]
     if baseline.suite != head.suite:
         notes.append(f"the runs are of two suites, '{baseline.suite}' and '{head.suite}'")

@@ -4,7 +4,6 @@ written, read, checked and brought up to date here. Nothing here imports torch."
 from metabench.io.untrusted import plain
 from metabench.records.contents import (
     data_digests,
-    declaration_of,
     entry_of,
     failed_result,
     metric_of,
@@ -27,7 +26,6 @@ __all__ = [
     "RecordStore",
     "Scan",
     "data_digests",
-    "declaration_of",
     "delete_holder",
     "entry_of",
     "failed_result",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from metabench import registry
@@ -124,16 +124,6 @@ def entry_of(cell: Cell, name: str) -> dict[str, Any]:
         }
     )
     return entry
-
-
-def declaration_of(claims: Iterable[Any], reference: str, confidence: float) -> dict[str, Any]:
-    """What has to be settled before the data: claims, reference and level of confidence, as they go
-    to disk and into a digest."""
-    return {
-        "claims": [plain(dataclasses.asdict(claim)) for claim in claims],
-        "reference": reference,
-        "confidence": confidence,
-    }
 
 
 def data_digests(record: Mapping[str, Any] | None) -> tuple[str | None, str | None]:

@@ -101,7 +101,16 @@ CLAIM = {
     "versus_where": {},
     "limits": NUMBERS,
 }
-DECLARATION = {"claims": [CLAIM], "reference": TEXT, "confidence": NUMBER}
+DECLARATION = {
+    "claims": [CLAIM],
+    "reference": TEXT,
+    "confidence": NUMBER,
+    "cells_digest": str,
+    "seeds": [(int,)],
+    "resolved": {},
+    "commit": TEXT,
+}
+FROZEN = {"commit": TEXT, "frozen": TEXT, "records_before": int, "departures": [(str,)]}
 GROUP = {
     **LABELS,
     **dict.fromkeys(("method", "batch_norm", "sampling", "scored_by"), TEXT),
@@ -126,6 +135,7 @@ CELLS = {
     **DECLARATION,
     "declaration_digest": str,
     "declared_before_data": DECLARATION,
+    "frozen": FROZEN,
     "cells": [{**ENTRY, "target": TARGET}],
 }
 """A `cells.json`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from metabench.errors import FolderError, UnwritableError
-from metabench.identity import digest
 from metabench.io.files import write_text
 from metabench.records import (
     CHECKPOINTS,
     WEIGHTS,
     RecordStore,
-    declaration_of,
     delete_holder,
     entry_of,
     read_cells,
@@ -27,10 +25,12 @@ from metabench.records import (
     write_holder,
 )
 from metabench.runner.describe import name_of
+from metabench.suite.declaration import digest_of
 
 if TYPE_CHECKING:
     from metabench.runner.plan import Plan
     from metabench.suite import Suite
+    from metabench.suite.declaration import Frozen
 
 
 class RunFolder:
@@ -78,13 +78,14 @@ class RunFolder:
         """Note which fits run now, for `metabench status` of another terminal."""
         write_holder(self.path, self._since, names)
 
-    def describe(self, suite: Suite, confidence: float) -> None:
+    def describe(
+        self, suite: Suite, declaration: Mapping[str, Any], frozen: Frozen | None = None
+    ) -> None:
         """Write `suite.toml` and `cells.json`: with these the folder speaks for itself.
 
-        The declaration is kept as it stood before the first record, beside that of now: what
-        changed in between is post hoc.
+        The declaration is kept as it stood before the first record, beside that of now and that
+        which was frozen: what changed in between is post hoc.
         """
-        declaration = declaration_of(suite.claims, suite.reference, confidence)
         described = {
             "suite": suite.name,
             "title": suite.title,
@@ -93,8 +94,9 @@ class RunFolder:
             "profile": suite.profile,
             "root_seed": suite.root_seed,
             **declaration,
-            "declaration_digest": digest(declaration),
+            "declaration_digest": digest_of(declaration),
             "declared_before_data": self._declared_before_data(declaration),
+            "frozen": frozen.facts(declaration) if frozen else None,
         }
         write_cells(self.path, described, (entry_of(cell, name_of(cell)) for cell in suite.cells))
         write_text(self.path / "suite.toml", suite.resolved)
@@ -149,7 +151,7 @@ class RunFolder:
         except UnwritableError as error:
             raise FolderError(f"{error}. Choose another folder with --out") from error
 
-    def _declared_before_data(self, declaration: dict[str, Any]) -> dict[str, Any] | None:
+    def _declared_before_data(self, declaration: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The declaration as it was when the first record was made; None where nobody knows it any
         more.
 
@@ -160,13 +162,13 @@ class RunFolder:
             return declaration
         described = self._described()
         if "declared_before_data" in described:
-            kept: dict[str, Any] | None = described["declared_before_data"]
+            kept: Mapping[str, Any] | None = described["declared_before_data"]
             return kept
         known = [record["provenance"] for record in self.store.scan().records.values()]
         first: dict[str, Any] = min(
             known, key=lambda provenance: str(provenance.get("started")), default={}
         )
-        return declaration if first.get("declaration_digest") == digest(declaration) else None
+        return declaration if first.get("declaration_digest") == digest_of(declaration) else None
 
     def _described(self) -> dict[str, Any]:
         return read_cells(self.path) if (self.path / "cells.json").exists() else {}

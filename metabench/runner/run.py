@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from metabench.cells import Fit
 from metabench.errors import ConfigError
-from metabench.identity import digest
 from metabench.provenance import environment
 from metabench.provenance.conditions import Conditions
-from metabench.records import declaration_of
 from metabench.runner.data import refuse_changed_data
 from metabench.runner.describe import name_of
 from metabench.runner.engine import Engine
@@ -36,6 +34,7 @@ from metabench.runner.plan import (
 from metabench.runner.pool import ProcessEngine
 from metabench.runner.progress import display_for
 from metabench.runner.resources import Resources
+from metabench.suite.declaration import declaration_of, digest_of, read_frozen
 
 if TYPE_CHECKING:
     from metabench.suite import Suite
@@ -76,14 +75,17 @@ def run_suite(
     began = time.monotonic()
     engine = engine_for(using, timeout)
     folder = RunFolder(out or project.reports / suite.name)
+    commit, frozen = environment.commit(project.root), read_frozen(suite)
+    declaration = declaration_of(suite, project.confidence, commit["commit"])
     with folder.locked():
         folder.refuse_other_suite(suite.name)
         conditions = Conditions(using.threads, using.device, project.root)
         plan = survey(suite, folder.store, conditions)
         fits = plan.to_run(stale)
         refuse_changed_data(plan, fits, project.data)
-        folder.describe(suite, project.confidence)
-        for line in (*plan.damaged, *plan.remarks):
+        folder.describe(suite, declaration, frozen)
+        departures = frozen.remarks(declaration) if frozen else ()
+        for line in (*plan.damaged, *plan.remarks, *departures):
             print(f"warning: {line}")
         kept = fits_with_weights(
             suite,
@@ -95,12 +97,17 @@ def run_suite(
         fits = with_needs(suite, fits, kept)
         needs = needed_by(fit for fit, _ in fits)
         folder.sweep_checkpoints(plan, needs)
-        jobs = _jobs(fits, kept, folder, suite, project, using, stale)
+        known = {
+            **commit,
+            **environment.project_commit(project.root),
+            "declaration_digest": digest_of(declaration),
+        }
+        jobs = _jobs(fits, kept, folder, suite, project, using, stale, known)
         summary = _summary(folder, plan, fits)
         print(_opening(suite, folder, plan, jobs, using), flush=True)
         if jobs:
-            known = (planned.record for planned in (*plan.cells, *plan.others) if planned.record)
-            history = History(known, conditions(jobs[0].cells[0][0]), environment.cpu_name())
+            records = (planned.record for planned in (*plan.cells, *plan.others) if planned.record)
+            history = History(records, conditions(jobs[0].cells[0][0]), environment.cpu_name())
             expected = {
                 fit.id: history.seconds(fit, cells, trains=fit.id not in kept)
                 for fit, cells in fits
@@ -122,17 +129,14 @@ def _jobs(
     project: Project,
     using: Resources,
     stale: Stale | None,
+    known: Mapping[str, Any],
 ) -> list[Job]:
     needs = needed_by(fit for fit, _ in fits)
     run = f"{datetime.now(UTC).isoformat(timespec='milliseconds')}-{os.getpid()}"
     facts = {
-        **environment.commit(project.root),
-        **environment.project_commit(project.root),
+        **known,
         "metabench": environment.version("metabench"),
         "run": run,
-        "declaration_digest": digest(
-            declaration_of(suite.claims, suite.reference, project.confidence)
-        ),
     }
     return [
         Job(

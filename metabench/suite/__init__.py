@@ -64,6 +64,8 @@ class Suite:
         same cells without either.
     source
         The text as the user wrote it.
+    path
+        Its file.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Suite:
     claims: tuple[Claim, ...]
     resolved: str
     source: str
+    path: Path
     needed: tuple[Cell, ...] = ()
 
     @property
@@ -140,6 +143,7 @@ def load_suite(
         claims=make_claims(document, table.claims, cells),
         resolved=_resolved(document, layers, reference, profile, profile_seeds),
         source=document.text,
+        path=path,
         needed=needed,
     )
 

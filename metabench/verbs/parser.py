@@ -89,6 +89,7 @@ def parser() -> Parser:
     verbs = top.add_subparsers(title="verbs", metavar="VERB", dest="verb")
     _add_plan(verbs)
     _add_run(verbs)
+    _add_freeze(verbs)
     _add_status(verbs)
     _add_report(verbs)
     _add_list(verbs)
@@ -213,6 +214,21 @@ def _add_run(verbs: Any) -> None:
         help="records made under other conditions: let them count, or make them again",
     )
     run.add_argument("--no-report", action="store_true", help="do not render the report at the end")
+
+
+def _add_freeze(verbs: Any) -> None:
+    freeze = _verb(
+        verbs,
+        "freeze",
+        "write what a suite declares into a file, to be committed before the first run",
+        "freeze:freeze_suite",
+        "metabench freeze sinusoid",
+    )
+    freeze.add_argument("suite", nargs="?", metavar="SUITE", help=SUITE_HELP)
+    freeze.add_argument("--profile", metavar="NAME", help="this profile of the suite")
+    freeze.add_argument(
+        "--again", action="store_true", help="replace what was frozen before, whatever it says"
+    )
 
 
 def _add_status(verbs: Any) -> None:

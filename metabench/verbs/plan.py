@@ -32,6 +32,7 @@ from metabench.runner.resources import Resources
 from metabench.suite import Suite
 from metabench.suite.project import Project
 from metabench.text import one_line
+from metabench.verbs.freeze import departures
 from metabench.verbs.options import of_command_line, settle
 from metabench.verbs.target import current_project
 
@@ -66,6 +67,7 @@ def plan(options: argparse.Namespace) -> int:
             if fit.id in rates
         }
     facts = _facts(suite, folder, found, alone, kept, expected, using) | {"failed_probes": failed}
+    facts["remarks"] += departures(suite, project)
     if options.json:
         print(json.dumps(facts, indent=2))
     else:

@@ -107,6 +107,18 @@ def test_what_never_completed_is_open() -> None:
     assert "no seed completed on both sides" in group.notes
 
 
+def test_what_nobody_has_run_in_the_baseline_gets_no_verdict_and_is_counted() -> None:
+    """In head it would be a regression."""
+    run = side({"maml": BASE, "fomaml": ["missing"] * 5})
+    found = compare(run, run, MARGINS)
+    assert found.counts == {"identical": 1}
+    assert found.notes[0] == "in the baseline, groups that nobody has run: 1"
+    whole = side({"maml": BASE, "fomaml": BASE})
+    assert compare(whole, run, MARGINS).counts == {"regressed": 1, "identical": 1}
+    later = compare(run, whole, MARGINS)
+    assert [place["algorithm"] for place in later.new] == ["fomaml"]
+
+
 def test_runs_without_a_seed_in_common_are_compared_as_unrelated_ones() -> None:
     group = judged(side({"maml": BASE}), side({"maml": moved(-0.1)}, first=5))
     assert group.verdict == "regressed"

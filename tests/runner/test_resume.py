@@ -213,6 +213,7 @@ def test_a_declaration_made_after_the_first_record_is_post_hoc(workshop: Worksho
     told = json.loads((folder / "cells.json").read_text())
     digests = {record["provenance"]["declaration_digest"] for record in records(folder).values()}
     assert digests == {told["declaration_digest"]}
+    assert told["declared_before_data"]["seeds"] == [0, 1]
 
     path.write_text('reference = "print"\n' + text)
     workshop.run("declared")
