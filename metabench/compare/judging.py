@@ -142,7 +142,8 @@ def _by_scores(
     if run_fresh is None:
         changes = confirm(list(suspects.values()), family_size=len(versions))
         for (place, scores), change in zip(suspects.items(), changes, strict=True):
-            decided[place] = _by_change(groups[place], change, scores)
+            once = replace(change, method=change.method.replace("confirmed", "decided in one look"))
+            decided[place] = _by_change(groups[place], once, scores)
         return decided, 0
     seeds = confirmation_seeds(list(suspects.values()))
     escalated = {place: groups[place] for place in suspects}
@@ -241,7 +242,8 @@ def _guarded(group: Joined, change: Change) -> tuple[Verdict, list[str]]:
 
 def _with_memory(judged: Judged, group: Joined | Refused) -> Judged:
     """Add what became of its memory, where that can be told."""
-    if isinstance(group, Refused) or judged.verdict == "identical":
+    lost = judged.verdict == "regressed" and judged.score is None
+    if isinstance(group, Refused) or lost or judged.verdict == "identical":
         return judged
     sides = [[cell for cell in pair if cell.completed] for pair in zip(*group.pairs, strict=True)]
     if not all(sides):

@@ -48,6 +48,7 @@ def test_a_change_that_all_seeds_show(by: float, verdict: str) -> None:
     assert group.score is not None
     assert group.score.estimate == pytest.approx(by)
     assert group.means == pytest.approx((np.mean(BASE), np.mean(BASE) + by))
+    assert "confirmed" not in group.score.method  # there were no fresh seeds
 
 
 def test_a_change_lost_in_the_spread_is_open_and_says_what_would_settle_it() -> None:
