@@ -4,11 +4,12 @@ certainty."""
 from metabench.compare.checkouts import Checkout, checkouts
 from metabench.compare.confirming import FreshSeeds
 from metabench.compare.formats import FORMATS, SUFFIXES, Format, print_page, written
-from metabench.compare.judging import Comparison, compare
+from metabench.compare.judging import compare
 from metabench.compare.margins import MarginPair, margins_of
 from metabench.compare.pages import page_of_comparison, page_of_timing
 from metabench.compare.sides import Side, read_side
 from metabench.compare.timing import Timing, Workload, measure
+from metabench.compare.verdicts import Comparison
 
 __all__ = [
     "FORMATS",

@@ -15,10 +15,10 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from metabench.compare.judging import Comparison, Judged
 from metabench.compare.pages import MEANINGS, Page, Table, page_of_comparison, page_of_timing
 from metabench.compare.sides import Side
 from metabench.compare.timing import Timed, Timing
+from metabench.compare.verdicts import Comparison, Judged
 from metabench.stats import Regression
 from metabench.text import one_line, shown
 

@@ -144,7 +144,8 @@ def _refusal(
     ):
         return f"is scored by {mine.name} in the baseline, by {theirs.name} in head"
     made_on = [
-        {cell.row.made_on for cell in side.cells.values() if cell.row.made_on is not None}
+        # one that failed may not have come as far as its data
+        {cell.row.made_on for cell in side.completed.values()}
         for side in (baseline, head)
     ]
     if all(made_on) and made_on[0] != made_on[1]:

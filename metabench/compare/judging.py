@@ -8,16 +8,16 @@ Times of stored runs are never compared: machines drift by more than what matter
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from metabench.compare.joining import Joined, Refused, join
 from metabench.compare.margins import MarginPair
 from metabench.compare.sides import Side, SideCell
+from metabench.compare.verdicts import MEMORY, Comparison, Judged, Verdict
 from metabench.errors import RecordError, some
-from metabench.quantities import BY_NAME, PEAK_ABOVE, PEAK_GPU, SCORE, Quantity
+from metabench.quantities import SCORE, Quantity
 from metabench.runner.agreement import first_difference_of_arrays
 from metabench.stats import (
     Change,
@@ -30,99 +30,11 @@ from metabench.stats import (
 )
 from metabench.stats.costs import MEMORY_SEEDS
 from metabench.tables.cells import machines_of
-from metabench.tables.typed_rows import Metric, Scalar
-
-Verdict = Literal["regressed", "inconclusive", "refused", "improved", "fine", "identical"]
-VERDICTS: tuple[Verdict, ...] = (
-    "regressed",
-    "inconclusive",
-    "refused",
-    "improved",
-    "fine",
-    "identical",
-)
-"""The graver first."""
-
-MEMORY = (PEAK_GPU, PEAK_ABOVE, BY_NAME["peak_resident_above_bytes_test"])
-"""Peaks that are compared: the first that every cell of both sides has."""
 
 Pairs = Sequence[tuple[SideCell, SideCell]]
 
 Confirm = Callable[[Sequence[Joined], int], tuple[Side, Side]]
 """Runs groups on so many fresh seeds on both sides."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judged:
-    """What became of a group.
-
-    Attributes
-    ----------
-    place, metric
-        Its coordinates, and what its score is.
-    verdict
-        On outcomes and scores.
-    score
-        The change that decided; None where no statistics did.
-    means
-        Of baseline and head, over the pairs that decided; None where there are none.
-    memory
-        On peak memory; None where it is not compared, and `memory_means` are then None too.
-    notes
-        What decided where no number did, and what to know.
-    confirmed
-        Whether fresh seeds decided.
-    """
-
-    place: Mapping[str, Scalar]
-    metric: Metric
-    verdict: Verdict
-    score: Regression | None = None
-    means: tuple[float, float] | None = None
-    memory: Regression | None = None
-    memory_means: tuple[float, float] | None = None
-    notes: tuple[str, ...] = ()
-    confirmed: bool = False
-
-    @property
-    def worst(self) -> Verdict:
-        """The graver of the verdicts on scores and on memory."""
-        gone = self.memory is not None and self.memory.verdict == "regressed"
-        return "regressed" if gone else self.verdict
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Two runs side by side.
-
-    Attributes
-    ----------
-    baseline, head
-        The two.
-    margins
-        What must not pass unnoticed, and what is trivial.
-    groups
-        In the order of the baseline.
-    new
-        Coordinates of groups that head alone has.
-    fresh_seeds
-        On how many fresh seeds was confirmed what looked worse; 0 where nothing was.
-    notes
-        What to know of all of it.
-    """
-
-    baseline: Side
-    head: Side
-    margins: MarginPair
-    groups: Sequence[Judged]
-    new: Sequence[Mapping[str, Scalar]] = ()
-    fresh_seeds: int = 0
-    notes: tuple[str, ...] = ()
-
-    @property
-    def counts(self) -> Counter[Verdict]:
-        """How many groups there are of each verdict."""
-        return Counter(group.worst for group in self.groups)
 
 
 def compare(
@@ -136,6 +48,9 @@ def compare(
         Runs groups on fresh seeds, where what looks worse is to be confirmed. Without, it is
         decided by the seeds that there are: one look, valid and weak.
     """
+    ran = {key: group for key, group in baseline.groups.items() if group.was_run}
+    unrun = len(baseline.groups) - len(ran)
+    baseline = replace(baseline, groups=ran)
     found, alone = join(baseline, head)
     groups = [
         _refused(one) if isinstance(one, Refused) else _by_outcome(one) or _by_bits(one)
@@ -157,14 +72,15 @@ def compare(
         head=head,
         margins=margins,
         groups=judged,
-        new=[group.place for group in alone],
+        new=[group.place for group in alone if group.was_run],
         fresh_seeds=fresh,
-        notes=_notes(baseline, head),
+        notes=_notes(baseline, head, unrun),
     )
 
 
-def _notes(baseline: Side, head: Side) -> tuple[str, ...]:
-    notes = [f"baseline: {line}" for line in baseline.remarks]
+def _notes(baseline: Side, head: Side, unrun: int) -> tuple[str, ...]:
+    notes = [f"in the baseline, groups that nobody has run: {unrun}"] if unrun else []
+    notes += [f"baseline: {line}" for line in baseline.remarks]
     notes += [f"head: {line}" for line in head.remarks]
     if baseline.suite != head.suite:
         notes.append(f"the runs are of two suites, '{baseline.suite}' and '{head.suite}'")
@@ -226,7 +142,8 @@ def _by_scores(
     if run_fresh is None:
         changes = confirm(list(suspects.values()), family_size=len(versions))
         for (place, scores), change in zip(suspects.items(), changes, strict=True):
-            decided[place] = _by_change(groups[place], change, scores)
+            once = replace(change, method=change.method.replace("confirmed", "decided in one look"))
+            decided[place] = _by_change(groups[place], once, scores)
         return decided, 0
     seeds = confirmation_seeds(list(suspects.values()))
     escalated = {place: groups[place] for place in suspects}
@@ -325,7 +242,8 @@ def _guarded(group: Joined, change: Change) -> tuple[Verdict, list[str]]:
 
 def _with_memory(judged: Judged, group: Joined | Refused) -> Judged:
     """Add what became of its memory, where that can be told."""
-    if isinstance(group, Refused) or judged.verdict == "identical":
+    lost = judged.verdict == "regressed" and judged.score is None
+    if isinstance(group, Refused) or lost or judged.verdict == "identical":
         return judged
     sides = [[cell for cell in pair if cell.completed] for pair in zip(*group.pairs, strict=True)]
     if not all(sides):

@@ -8,16 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from metabench.compare.judging import VERDICTS, Comparison, Judged, Verdict
+from metabench.compare import words
 from metabench.compare.sides import Side
 from metabench.compare.timing import Timed, Timing
+from metabench.compare.verdicts import VERDICTS, Comparison, Judged, Verdict
 from metabench.errors import some
 from metabench.identity import canonical
-from metabench.stats import Regression
 from metabench.tables.cells import block_of
 from metabench.tables.typed_rows import VARIANT, Metric, Scalar
-
-DASH, MINUS, TIMES = "–", "\N{MINUS SIGN}", "×"
 
 MEANINGS: Mapping[Verdict, str] = {
     "regressed": "worse than by chance, and by more than what is trivial; or no longer completed",
@@ -114,8 +112,8 @@ def page_of_comparison(found: Comparison) -> Page:
         (
             "margins",
             f"a loss of {100 * margins.margin:g} points must not pass unnoticed, below "
-            f"{100 * margins.trivial:g} it is trivial; for errors {TIMES} {margins.margin_ratio:g} "
-            f"and {TIMES} {margins.trivial_ratio:g}",
+            f"{100 * margins.trivial:g} it is trivial; for errors {words.TIMES}"
+            f"{margins.margin_ratio:g} and {words.TIMES}{margins.trivial_ratio:g}",
         ),
     ]
     if found.fresh_seeds:
@@ -225,10 +223,10 @@ def _tables(
 def _comparison_numbers(group: Judged) -> tuple[str, ...]:
     means = group.means or (None, None)
     return (
-        *(_score(mean, group.metric) for mean in means),
-        _change(group.score, group.metric),
-        _interval(group.score, group.metric),
-        _growth(group.memory_means),
+        *(words.score(mean, group.metric) for mean in means),
+        words.change(group.score, group.metric),
+        words.interval(group.score, group.metric),
+        words.growth(group.memory_means),
     )
 
 
@@ -237,11 +235,11 @@ def _timing_numbers(group: Timed) -> tuple[str, ...]:
     what = "" if group.what is None else group.what.name.removeprefix("seconds_per_")
     ends = group.time.interval if group.time is not None else None
     return (
-        what or DASH,
-        *(_seconds(one) for one in seconds),
-        DASH if group.time is None else f"{TIMES}{group.time.estimate:.3f}",
-        DASH if ends is None else f"[{ends[0]:.3f}, {ends[1]:.3f}]",
-        _growth(group.bytes_),
+        what or words.DASH,
+        *(words.seconds(one) for one in seconds),
+        words.DASH if group.time is None else f"{words.TIMES}{group.time.estimate:.3f}",
+        words.DASH if ends is None else f"[{ends[0]:.3f}, {ends[1]:.3f}]",
+        words.growth(group.bytes_),
     )
 
 
@@ -281,49 +279,10 @@ def _title(group: Group, telling: Sequence[str]) -> str:
 def _name(place: Place, others: Iterable[Group]) -> str:
     """The algorithm, and what tells it from others of that name on the same data."""
     alike = [other.place for other in others if other.place["algorithm"] == place["algorithm"]]
-    keys = (*VARIANT, "method")
+    keys = (*VARIANT, "method", *(key for key in place if key.startswith("evaluate.")))
     more = [f"{place.get(key)}" for key in keys if len({other.get(key) for other in alike}) > 1]
     return " ".join([str(place["algorithm"]), *more])
 
 
 def _name_anywhere(place: Place) -> str:
     return f"{place['algorithm']} on {place['dataset']}"
-
-
-def _score(value: float | None, metric: Metric) -> str:
-    if value is None:
-        return DASH
-    return f"{100 * value:.2f}" if metric.unit == "fraction" else f"{value:.4g}"
-
-
-def _change(change: Regression | None, metric: Metric) -> str:
-    """In points for fractions, as a ratio for errors."""
-    if change is None:
-        return DASH
-    if metric.unit == "fraction":
-        return _signed(100 * change.estimate)
-    return f"{TIMES}{change.estimate:.3f}"
-
-
-def _interval(change: Regression | None, metric: Metric) -> str:
-    if change is None or change.interval is None:
-        return DASH
-    low, high = change.interval
-    if metric.unit == "fraction":
-        return f"[{_signed(100 * low)}, {_signed(100 * high)}]"
-    return f"[{low:.3f}, {high:.3f}]"
-
-
-def _growth(means: tuple[float, float] | None) -> str:
-    """`+3 %`."""
-    if means is None or means[0] <= 0:
-        return DASH
-    return f"{_signed(100 * (means[1] / means[0] - 1), 0)} %"
-
-
-def _seconds(value: float | None) -> str:
-    return DASH if value is None else f"{1000 * value:.4g} ms"
-
-
-def _signed(value: float, decimals: int = 2) -> str:
-    return f"{value:+.{decimals}f}".replace("-", MINUS)

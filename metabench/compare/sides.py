@@ -90,6 +90,11 @@ class SideGroup:
     cells: Mapping[int, SideCell]
 
     @property
+    def was_run(self) -> bool:
+        """Whether anybody has run one of them."""
+        return any(cell.row.outcome != "missing" for cell in self.cells.values())
+
+    @property
     def completed(self) -> dict[int, SideCell]:
         """Those that came to a result of their own."""
         return {seed: cell for seed, cell in self.cells.items() if cell.completed}

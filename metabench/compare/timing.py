@@ -18,8 +18,8 @@ from statistics import median
 from typing import Literal
 
 from metabench.compare.checkouts import Checkout, differing_requirements
-from metabench.compare.judging import MEMORY, Verdict
 from metabench.compare.sides import Side, SideGroup, read_side
+from metabench.compare.verdicts import MEMORY, Verdict
 from metabench.errors import ConfigError
 from metabench.quantities import BY_NAME, Quantity
 from metabench.stats import Block, Regression, memory_regressed, time_regressed

@@ -99,7 +99,11 @@ def run_suite(
         fits = with_needs(suite, queued(fits), kept)
         needs = needed_by(fit for fit, _ in fits)
         folder.sweep_checkpoints(plan, needs)
-        known = {**commit, "declaration_digest": digest_of(declaration)}
+        known = {
+            **commit,
+            **environment.project_commit(project.root),
+            "declaration_digest": digest_of(declaration),
+        }
         jobs = _jobs(fits, kept, folder, suite, project, using, stale, known)
         summary = _summary(folder, plan, fits)
         print(_opening(suite, folder, plan, jobs, using), flush=True)
@@ -146,7 +150,6 @@ def _jobs(
     run = f"{datetime.now(UTC).isoformat(timespec='milliseconds')}-{os.getpid()}"
     facts = {
         **known,
-        **environment.project_commit(project.root),
         "metabench": environment.version("metabench"),
         "run": run,
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from synthetic_run import Record, Synthetic
+from synthetic_run import Record, Synthetic, fail
 from two_sides import MSE, side
 
 from metabench.compare.joining import Joined, Refused, join
@@ -98,6 +98,15 @@ def test_other_data_are_refused(
         why or "was made on other data: dataset.version: 1 in the baseline, 2 in head"
     )
     assert isinstance(joined(one, other)["protonet"], Joined)
+
+
+def test_a_failure_before_there_were_data_is_a_regression_and_not_refused(tmp_path: Path) -> None:
+    def failed(record: Record) -> None:
+        fail(record, "failed")
+        del record["provenance"]["data_digest"]
+
+    one, other = write(tmp_path / "one"), write(tmp_path / "other", failed)
+    assert counts(one, other) == {"regressed": 1, "identical": 1}
 
 
 def test_another_metric_is_refused() -> None:

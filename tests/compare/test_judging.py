@@ -48,6 +48,7 @@ def test_a_change_that_all_seeds_show(by: float, verdict: str) -> None:
     assert group.score is not None
     assert group.score.estimate == pytest.approx(by)
     assert group.means == pytest.approx((np.mean(BASE), np.mean(BASE) + by))
+    assert "confirmed" not in group.score.method  # there were no fresh seeds
 
 
 def test_a_change_lost_in_the_spread_is_open_and_says_what_would_settle_it() -> None:
@@ -105,6 +106,18 @@ def test_what_never_completed_is_open() -> None:
     group = judged(side({"maml": ["failed"]}), side({"maml": [0.5]}))
     assert group.verdict == "inconclusive"
     assert "no seed completed on both sides" in group.notes
+
+
+def test_what_nobody_has_run_in_the_baseline_gets_no_verdict_and_is_counted() -> None:
+    """In head it would be a regression."""
+    run = side({"maml": BASE, "fomaml": ["missing"] * 5})
+    found = compare(run, run, MARGINS)
+    assert found.counts == {"identical": 1}
+    assert found.notes[0] == "in the baseline, groups that nobody has run: 1"
+    whole = side({"maml": BASE, "fomaml": BASE})
+    assert compare(whole, run, MARGINS).counts == {"regressed": 1, "identical": 1}
+    later = compare(run, whole, MARGINS)
+    assert [place["algorithm"] for place in later.new] == ["fomaml"]
 
 
 def test_runs_without_a_seed_in_common_are_compared_as_unrelated_ones() -> None:
