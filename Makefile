@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SUITE ?=
-N ?= 3000
+N ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench report test test-fast fuzz lint format perf lock clean
+.PHONY: help setup bench report test test-fast fuzz simulate lint format perf lock clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,7 +35,10 @@ test-fast: $(READY) ## run the quick ones, under a minute
 	$(BIN)/python -m pytest -m "not slow"
 
 fuzz: $(READY) ## damage suites, data and run folders in N ways (N=3000) and see that every verb copes
-	FUZZ_CASES=$(N) $(BIN)/python -m pytest tests/fuzz
+	FUZZ_CASES=$(or $(N),3000) $(BIN)/python -m pytest tests/fuzz
+
+simulate: $(READY) ## error rates, power and coverage of the statistics where the truth is known (N=1000)
+	$(BIN)/python tools/simulate.py $(N)
 
 lint: $(READY) ## style, types, and that imports go downwards
 	$(BIN)/ruff check .

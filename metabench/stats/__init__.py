@@ -4,16 +4,36 @@ The training seed is the unit of replication, a test episode a subsample of one 
 function here takes one number a seed, unless it says otherwise.
 """
 
+from metabench.stats.aggregates import (
+    interquartile_mean,
+    performance_profile,
+    probability_of_improvement,
+    stratified_bootstrap,
+)
+from metabench.stats.all_pairs import AllPairs, all_pairs
+from metabench.stats.bootstrap import bca_interval
 from metabench.stats.comparison import Comparison, PairedComparison
 from metabench.stats.contrasts import Verdict, contrast_interval, judge, judge_all
-from metabench.stats.costs import Block, memory_regressed, time_regressed
+from metabench.stats.costs import BLOCKS, Block, memory_regressed, time_regressed
+from metabench.stats.equivalence import Equivalence, equivalence
+from metabench.stats.exact import ExactTest, mann_whitney_test, sign_flip_test, wilcoxon_test
 from metabench.stats.failures import failure_rate
-from metabench.stats.families import correct_family, holm, holm_levels
+from metabench.stats.families import benjamini_hochberg, correct_family, holm, holm_levels
 from metabench.stats.intervals import Band, t_band, t_interval
+from metabench.stats.letters import compact_letters, rank_intervals, tie_groups
+from metabench.stats.looks import error_of_looks, level_per_look
 from metabench.stats.means import mean_interval
-from metabench.stats.noise import NoiseShare, noise_share
+from metabench.stats.noise import NoiseShare, noise_share, spread_interval
 from metabench.stats.paired import paired_t_test
-from metabench.stats.power import detectable_effect, detectable_noncentrality
+from metabench.stats.power import (
+    detectable_effect,
+    detectable_noncentrality,
+    power_of,
+    seeds_for_superiority,
+    seeds_needed,
+)
+from metabench.stats.prediction import Prediction, prediction_interval
+from metabench.stats.ranks import RankAnalysis, rank_analysis
 from metabench.stats.regressions import (
     ACCURACY,
     SQUARED_ERROR,
@@ -31,42 +51,70 @@ from metabench.stats.unpaired import welch_t_test
 
 __all__ = [
     "ACCURACY",
+    "BLOCKS",
     "DESCRIPTIVE",
     "SHARE",
     "SQUARED_ERROR",
     "UNBOUNDED",
+    "AllPairs",
     "Band",
     "Block",
     "Change",
     "Comparison",
+    "Equivalence",
     "Estimate",
+    "ExactTest",
     "Interval",
     "Margins",
     "NoiseShare",
     "PairedComparison",
+    "Prediction",
+    "RankAnalysis",
     "Regression",
     "Scale",
     "Verdict",
     "Versions",
+    "all_pairs",
+    "bca_interval",
+    "benjamini_hochberg",
+    "compact_letters",
     "confirm",
     "confirmation_seeds",
     "contrast_interval",
     "correct_family",
     "detectable_effect",
     "detectable_noncentrality",
+    "equivalence",
+    "error_of_looks",
     "failure_rate",
     "holm",
     "holm_levels",
+    "interquartile_mean",
     "judge",
     "judge_all",
+    "level_per_look",
+    "mann_whitney_test",
     "mean_interval",
     "memory_regressed",
     "noise_share",
     "paired_t_test",
+    "performance_profile",
+    "power_of",
+    "prediction_interval",
+    "probability_of_improvement",
+    "rank_analysis",
+    "rank_intervals",
     "scale_of_accuracies",
     "screen",
+    "seeds_for_superiority",
+    "seeds_needed",
+    "sign_flip_test",
+    "spread_interval",
+    "stratified_bootstrap",
     "t_band",
     "t_interval",
+    "tie_groups",
     "time_regressed",
     "welch_t_test",
+    "wilcoxon_test",
 ]

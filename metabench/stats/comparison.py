@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Self
 
-from scipy import stats
-
 from metabench.stats.power import detectable_noncentrality
 from metabench.stats.results import Estimate, Interval
 from metabench.stats.scales import UNBOUNDED, Scale, difference_from_scale, within
+from metabench.stats.student import critical_value, upper_tail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +72,7 @@ class Comparison(Estimate):
         beyond = self.location - bound
         if not self.standard_error or self.df is None:
             return 0.0 if beyond > 0 else 1.0
-        return float(stats.t.sf(beyond / self.standard_error, self.df))
+        return upper_tail(beyond / self.standard_error, self.df)
 
     def p_below(self, bound: float) -> float:
         """Return the one-sided p for a true difference below `bound`, as `p_above`."""
@@ -91,7 +90,7 @@ class Comparison(Estimate):
             raise ValueError(f"expected a confidence between 0 and 1, got {confidence}")
         if not self.standard_error or self.df is None:
             return None
-        half = float(stats.t.isf((1 - confidence) / 2, self.df)) * self.standard_error
+        half = float(critical_value((1 - confidence) / 2, self.df)) * self.standard_error
         low, high = (
             difference_from_scale(end, self.scale)
             for end in (self.location - half, self.location + half)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
+from metabench.stats.comparison import Comparison
 from metabench.stats.intervals import t_interval
-from metabench.stats.results import DESCRIPTIVE, Estimate, checked, counted
+from metabench.stats.results import DESCRIPTIVE, checked, counted
+from metabench.stats.scales import Scale, difference_from_scale, magnitude, to_scale
 
 Verdict = Literal["supported", "refuted", "inconclusive", "not judged"]
+
+_DIFFERENCE: Scale = "linear"
+_RATIO: Scale = "log"
 
 
 def contrast_interval(
@@ -21,13 +25,13 @@ def contrast_interval(
     confidence: float = 0.95,
     unit: str = "",
     ratio: bool = False,
-) -> Estimate:
+) -> Comparison:
     """Student's t interval of a contrast formed seed by seed: the sum of `plus` less the sum of
     `minus`, or product over product.
 
     One sample a side is the paired difference; two are a difference of differences. Ratios are
     estimated on the logarithms and told as ratios: the geometric mean, with an interval that is
-    symmetric in factors.
+    symmetric in factors. Nothing is tested: what bounds a contrast is a hypothesis (`judge`).
 
     Parameters
     ----------
@@ -49,46 +53,53 @@ def contrast_interval(
             "a contrast needs samples of one length, got "
             f"{', '.join(str(sample.size) for sample in samples)}"
         )
-    values = np.stack(samples)
-    n = values.shape[1]
-    kind = "difference of differences" if len(samples) > 2 else "difference"
-    if not ratio:
-        estimate = t_interval(
-            (signs @ values).tolist(),
-            confidence=confidence,
-            unit=unit,
-            scale=float(np.abs(values).max()),
-        )
-        return replace(estimate, method=_method(f"mean {kind} with Student t interval", n))
-    if (values <= 0).any():
+    values, scale = np.stack(samples), _RATIO if ratio else _DIFFERENCE
+    if ratio and (values <= 0).any():
         raise ValueError(f"ratios need positive values, got {values.min()}")
-    logs = np.log(values)
-    estimate = t_interval(
-        (signs @ logs).tolist(), confidence=confidence, scale=max(1.0, float(np.abs(logs).max()))
+    analysed = to_scale(values, scale)
+    found = t_interval(
+        (signs @ analysed).tolist(), confidence=confidence, scale=magnitude(analysed, scale)
     )
-    with np.errstate(over="ignore"):  # an interval may well have no end that fits into a number
-        interval = (
-            None
-            if estimate.interval is None
-            else (float(np.exp(estimate.interval[0])), float(np.exp(estimate.interval[1])))
-        )
-    return replace(
-        estimate,
-        estimate=float(np.exp(estimate.estimate)),
-        interval=interval,
-        sd=None,  # that of the logarithms would be no number in the unit of the estimate
-        method=_method("geometric mean ratio with Student t interval of its logarithm", n),
-        unit="ratio",
+    kind = "difference of differences" if len(samples) > 2 else "difference"
+    what = (
+        "geometric mean ratio with Student t interval of its logarithm"
+        if ratio
+        else f"mean {kind} with Student t interval"
     )
+    return Comparison(
+        difference_from_scale(found.estimate, scale),
+        None,
+        confidence,
+        None if ratio else found.sd,  # that of the logarithms would be no number in the unit
+        found.n,
+        f"{what} over {counted(found.n, 'seed')}",
+        "ratio" if ratio else unit,
+        found.caveats,
+        difference=float((signs @ values).mean()),
+        scale=scale,
+        location=found.estimate,
+        standard_error=found.sd / found.n**0.5 if found.sd else None,
+        level=1 - confidence,
+        df=found.n - 1,
+    ).at(confidence)
 
 
-def judge(estimate: Estimate, low: float, high: float) -> Verdict:
+def judge(estimate: Comparison, low: float, high: float, *, settings: int = 1) -> Verdict:
     """Hold an interval against the hypothesis that the true value lies between `low` and `high`
     (either may be infinite).
 
     The whole interval inside: supported; the whole outside, on one side: refuted; else
     inconclusive. `DESCRIPTIVE` seeds or fewer, and no interval at all, are not judged. For a margin
     on both sides this is the interval form of two one-sided tests, each at half the level.
+
+    A hypothesis about several settings is refuted by any of them, so that each has as many chances
+    to be refuted falsely: there the interval of a refutation is at the level over `settings`
+    (Bonferroni). Support needs all of them and no correction.
+
+    Parameters
+    ----------
+    settings
+        Number of settings that the hypothesis is about, this one included.
 
     Raises
     ------
@@ -102,6 +113,8 @@ def judge(estimate: Estimate, low: float, high: float) -> Verdict:
     lower, upper = estimate.interval
     if low <= lower and upper <= high:
         return "supported"
+    if settings > 1:
+        lower, upper = estimate.at(1 - (1 - estimate.confidence) / settings).interval or (low, high)
     if upper < low or lower > high:
         return "refuted"
     return "inconclusive"
@@ -109,7 +122,7 @@ def judge(estimate: Estimate, low: float, high: float) -> Verdict:
 
 def judge_all(verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict on a hypothesis that is to hold everywhere: supported if it is everywhere,
-    refuted if it is anywhere, else inconclusive.
+    refuted if it is anywhere (each judged with all `settings`), else inconclusive.
 
     Nothing that was judged gives nothing to say: not judged.
     """
@@ -119,7 +132,3 @@ def judge_all(verdicts: Sequence[Verdict]) -> Verdict:
     if found <= {"not judged"}:
         return "not judged"
     return "supported" if found == {"supported"} else "inconclusive"
-
-
-def _method(what: str, n: int) -> str:
-    return f"{what} over {counted(n, 'seed')}"

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from math import log
 
 import numpy as np
-from scipy import stats
 
 from metabench.stats.comparison import Comparison, PairedComparison
 from metabench.stats.families import holm
 from metabench.stats.paired import paired_t_test
 from metabench.stats.regressions import CONFIDENCE, MOST, Change, Regression
 from metabench.stats.results import DESCRIPTIVE, checked, counted
+from metabench.stats.student import critical_value
 
 MEMORY_FACTOR, MEMORY_BYTES = 1.05, 16 * 2**20
 """What memory may grow by between two runs of the same code: allocators round and threads race."""
@@ -154,6 +154,6 @@ def _settled_by(one: Comparison, bound: float, level: float) -> int | None:
     """The least number of blocks with a verdict, if mean and spread stay."""
     n = np.arange(max(one.n, DESCRIPTIVE) + 1, MOST + 1)
     error = (one.sd or 0.0) / np.sqrt(n)
-    settled = one.location + stats.t.isf(ONE_SIDED, n - 1) * error < bound
-    settled |= one.location - stats.t.isf(level, n - 1) * error > bound
+    settled = one.location + critical_value(ONE_SIDED, n - 1) * error < bound
+    settled |= one.location - critical_value(level, n - 1) * error > bound
     return int(n[settled.argmax()]) if settled.any() else None

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from scipy import stats
+
 from metabench.stats.comparison import Comparison
 
 Compared = TypeVar("Compared", bound=Comparison)
@@ -28,6 +30,25 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     for rank, (p, index) in enumerate(_ascending(p_values)):
         running = max(running, min(1.0, (len(p_values) - rank) * p))
         adjusted[index] = running
+    return adjusted
+
+
+def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
+    """Return p-values adjusted for the false discovery rate (Benjamini and Hochberg 1995), in the
+    order given: for exploring, never for what was declared.
+
+    What was not tested (None) is left out, and counts for nothing.
+
+    Raises
+    ------
+    ValueError
+        A p outside [0, 1].
+    """
+    adjusted: list[float | None] = [None] * len(p_values)
+    if tested := _ascending(p_values):
+        found = stats.false_discovery_control([p for p, _ in tested])
+        for (_, index), p in zip(tested, found, strict=True):
+            adjusted[index] = float(p)
     return adjusted
 
 

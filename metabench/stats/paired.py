@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats
 
 from metabench.stats.comparison import PairedComparison
 from metabench.stats.results import DESCRIPTIVE, Interval, Vector, checked, counted, spread
@@ -19,6 +18,7 @@ from metabench.stats.scales import (
     magnitude,
     to_scale,
 )
+from metabench.stats.student import two_sided_p
 
 
 def paired_t_test(
@@ -94,7 +94,7 @@ def paired_t_test(
     if n <= DESCRIPTIVE:
         return replace(estimated, caveats=(f"{n} pairs of seeds: descriptive, not tested",))
     statistic = effect * n**0.5
-    return replace(estimated, statistic=statistic, p=float(2 * stats.t.sf(abs(statistic), n - 1)))
+    return replace(estimated, statistic=statistic, p=two_sided_p(statistic, n - 1))
 
 
 def _same_amount(n: int) -> str:

@@ -15,13 +15,13 @@ from math import log
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
 
 from metabench.stats.comparison import PairedComparison
 from metabench.stats.families import holm
 from metabench.stats.paired import paired_t_test
 from metabench.stats.results import DESCRIPTIVE, Estimate, counted
 from metabench.stats.scales import ON_SCALE, Scale
+from metabench.stats.student import critical_value, upper_tail
 
 Change = Literal["regressed", "fine", "inconclusive", "improved", "identical", "escalated"]
 """What became of something between two versions; `escalated` is the screen's alone, `identical`
@@ -235,7 +235,7 @@ class _Gain:
         error = self.compared.standard_error
         if not error:
             return 0.0 if towards >= self.trivial else 1.0
-        return float(stats.t.sf(towards / error, self.compared.n - 1))
+        return upper_tail(towards / error, self.compared.n - 1)
 
     def settled_by(self, level: float) -> int | None:
         """The least number of seeds with a verdict, if mean and spread stay."""
@@ -243,7 +243,7 @@ class _Gain:
         error = (self.compared.sd or 0.0) / np.sqrt(n)
         settled = self.mean - _limit(n) * error > -self.unnoticed
         if self.mean <= -self.trivial:
-            settled |= -self.mean >= stats.t.isf(level, n - 1) * error
+            settled |= -self.mean >= critical_value(level, n - 1) * error
         return int(n[settled.argmax()]) if settled.any() else None
 
     def told(self, verdict: Change, how: str) -> Regression:
@@ -277,4 +277,4 @@ def _improved(gains: Sequence[_Gain], size: int, level: float) -> list[bool]:
 
 def _limit(n: Any) -> Any:
     """Standard errors from the mean to a one-sided limit of n seeds."""
-    return stats.t.isf((1 - CONFIDENCE) / 2, n - 1)
+    return critical_value((1 - CONFIDENCE) / 2, n - 1)

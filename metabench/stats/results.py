@@ -14,6 +14,7 @@ no stars."""
 
 Interval = tuple[float, float]
 Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

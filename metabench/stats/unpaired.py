@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy import stats
 
 from metabench.stats.comparison import Comparison
 from metabench.stats.results import DESCRIPTIVE, Interval, checked, counted, spread
@@ -19,6 +18,7 @@ from metabench.stats.scales import (
     magnitude,
     to_scale,
 )
+from metabench.stats.student import two_sided_p
 
 
 def welch_t_test(
@@ -79,4 +79,4 @@ def welch_t_test(
     if fewest <= DESCRIPTIVE:
         return replace(estimated, caveats=(f"{fewest} seeds on a side: descriptive, not tested",))
     statistic = location / error
-    return replace(estimated, statistic=statistic, p=float(2 * stats.t.sf(abs(statistic), df)))
+    return replace(estimated, statistic=statistic, p=two_sided_p(statistic, df))

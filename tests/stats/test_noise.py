@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metabench.stats import noise_share
+from metabench.stats import noise_share, spread_interval
 
 
 def draw(rng, seeds, episodes, sd_seed, sd_episode):
@@ -56,3 +56,16 @@ def test_a_share_has_no_unit_and_seeds_no_order(seed, factor):
 @pytest.mark.parametrize("scores", [[[1, 2]], [[1, 2], [3]], [[1, 2], [2, 1]], []])
 def test_nothing_is_made_of_nothing(scores):
     assert noise_share(scores) is None
+
+
+def test_a_spread_and_what_is_known_of_it():
+    result = spread_interval([1.0, 2.0, 3.0, 4.0, 5.0], unit="points")
+    assert result.estimate == pytest.approx(2.5**0.5)
+    assert result.interval == pytest.approx(  # 4 · 2.5 over the chi-square quantiles
+        ((10 / 11.1433) ** 0.5, (10 / 0.484419) ** 0.5), rel=1e-5
+    )
+    draws = np.random.default_rng(0).normal(0, 3, (2000, 4))
+    found = [spread_interval(draw).interval for draw in draws]
+    assert np.mean([low <= 3 <= high for low, high in found]) == pytest.approx(0.95, abs=0.015)
+    assert spread_interval([1.0]).interval is None
+    assert "not zero" in spread_interval([1.0, 1.0]).caveats[0]
