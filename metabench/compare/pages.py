@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from metabench.compare import words
@@ -137,10 +138,11 @@ def page_of_comparison(found: Comparison) -> Page:
 
 def page_of_timing(found: Timing) -> Page:
     """Two checkouts timed in turn, in words."""
+    suite, *restrictions = found.workload.arguments
     facts = (
         ("baseline", found.baseline.said),
         ("head", found.head.said),
-        ("workload", " ".join(found.workload.arguments)),
+        ("workload", " ".join((Path(suite).name, *restrictions))),
         (
             "timed",
             f"{found.blocks} blocks of baseline, head, head, baseline; a ratio of "
@@ -184,6 +186,8 @@ def _summary(counts: Mapping[Verdict, int]) -> str:
 
 def _side(side: Side) -> str:
     seeds = side.seeds
+    if not seeds:
+        return f"{side.name}: no cell of it has been run"
     numbers = (
         f"{seeds[0]}–{seeds[-1]}"
         if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))

@@ -189,6 +189,8 @@ def _comparable(baseline: Side, head: Side) -> tuple[dict[str, _Passes], list[Ti
     passes, others = {}, []
     for key, group in baseline.groups.items():
         there = head.groups.get(key)
+        if not group.was_run and not (there is not None and there.was_run):
+            continue  # the workload leaves it out
         lost = [
             f"seed {seed} in {name}: {cell.row.outcome}"
             for name, side in (("the baseline", group), ("head", there))
