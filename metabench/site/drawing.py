@@ -99,7 +99,7 @@ def sparkline(label: str, points: Sequence[Point]) -> Markup:
 
     places = [at(place, point) for place, point in enumerate(points)]
     lines = " ".join(
-        f"{'L' if point.joined and place else 'M'}{x:.1f} {y:.1f}"
+        f"{'L' if point.joined and place else 'M'}{x:.1f} {y:.1f}h0"
         for place, ((x, y), point) in enumerate(zip(places, points, strict=True))
     )
     marks = "".join(
