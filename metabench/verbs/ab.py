@@ -17,6 +17,14 @@ PROFILE = "ab"
 
 def ab(options: argparse.Namespace) -> int:
     """The verb: as `compare`."""
+    try:
+        return _ab(options)
+    except KeyboardInterrupt:  # unlike a run, it keeps nothing: times of two sittings do not pair
+        print("\nmetabench: stopped; a timing begins anew each time", file=sys.stderr)
+        return 130
+
+
+def _ab(options: argparse.Namespace) -> int:
     from metabench import compare as room
     from metabench.runner.resources import resources
     from metabench.verbs.outcome import refuse_unwritable, show

@@ -1,7 +1,6 @@
 """The page in a real browser: by keyboard and by screen reader, narrow and dark, with and without
 its script."""
 
-import shutil
 import urllib.parse
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,14 +11,7 @@ from synthetic_run import Synthetic, troubled
 from metabench.report import render
 from metabench.tables import load
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
-]
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+pytestmark = pytest.mark.slow
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
 
 CLAIM = {"id": "a", "says": "MAML is better", "source": "", "metric": "score", "of": "maml"}
@@ -48,14 +40,6 @@ def pages(tmp_path_factory):
         name: render(suite.write(tmp_path_factory.mktemp("run") / "run")).as_uri()
         for name, suite in SUITES.items()
     }
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

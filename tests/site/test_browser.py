@@ -1,20 +1,11 @@
 """The site in a real browser: on a phone and on a wide screen, in the dark, without scripts."""
 
-import shutil
-
 import pytest
 from dated_run import run_at
 
 from metabench.site import publish
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
-]
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+pytestmark = pytest.mark.slow
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
 
 TREND = "suites/omniglot-small/trend/index.html"
@@ -26,14 +17,6 @@ def site(tmp_path_factory):
     root = tmp_path_factory.mktemp("root")
     publish([run_at(root / str(day), day) for day in range(2)], root / "site", root / "history")
     return root / "site"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])

@@ -258,8 +258,10 @@ def test_ctrl_c_ends_all_processes_and_removes_the_worktree(repository: Reposito
     )
     below = wait_for(lambda: found if len(found := family(process.pid)) > 1 else None)
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert "a timing begins anew each time" in errors
+    assert "goes on from there" not in errors
     assert_gone(below, 30.0)
     worktrees = Path(repository.folder, ".git", "worktrees")
     assert not worktrees.exists() or not list(worktrees.iterdir())
