@@ -23,6 +23,9 @@ BatchNormMode = Literal["query", "joint", "support", "support_plus_one", "runnin
 """Whose statistics normalise the queries: their own; support's and all queries' together; the
 support set's; the support set's and that one query's; those kept from training."""
 TrainBatchNormMode = Literal["query", "joint", "support", "support_plus_one"]
+PER_SEED = "per_seed"
+"""In place of a dataset's `split_seed`: classes are split anew for each seed."""
+
 TRANSDUCTIVE = frozenset({"query", "joint"})
 """Modes in which the prediction for a query depends on the other queries of its episode."""
 
@@ -133,8 +136,12 @@ class Fit:
         A label, which enters no id.
     model
         None for a method without a network.
+    seed
+        Of the training and validation data, and of all else that has no seed of its own.
     needs
         Role -> the fit whose weights play it: what this one starts from, or learns from.
+    init_seed
+        Of the initial weights, where that is another.
     """
 
     algorithm: str
@@ -146,6 +153,7 @@ class Fit:
     seed: int
     root_seed: int
     needs: Mapping[str, Fit] = field(default_factory=dict)
+    init_seed: int | None = None
 
     @property
     def parts(self) -> list[tuple[Literal["methods", "models", "datasets"], Part]]:
@@ -176,12 +184,21 @@ class Fit:
             "seed": self.seed,
             "root_seed": self.root_seed,
             **({"needs": needs} if needs else {}),
+            **({} if self.init_seed is None else {"init_seed": self.init_seed}),
         }
 
-    def at_seed(self, seed: int) -> Fit:
+    @property
+    def noise_id(self) -> str:
+        """Names the streams of what else is random in training: they follow the data, whatever the
+        initial weights."""
+        return self.at_seed(self.seed).id
+
+    def at_seed(self, seed: int, init_seed: int | None = None) -> Fit:
         """This fit, and all that it needs, at another seed."""
-        needs = {role: need.at_seed(seed) for role, need in self.needs.items()}
-        return dataclasses.replace(self, seed=seed, needs=needs)
+        if init_seed == seed:
+            init_seed = None
+        needs = {role: need.at_seed(seed, init_seed) for role, need in self.needs.items()}
+        return dataclasses.replace(self, seed=seed, needs=needs, init_seed=init_seed)
 
     def family(self) -> Iterator[Fit]:
         """This fit, and all that it needs, in whatever depth."""
@@ -202,12 +219,37 @@ class Cell:
         there is one record.
     target
         The validation score whose first crossing is to be noted, or None. It enters no id.
+    test_seed
+        Of the test episodes, where that is not the fit's.
+    index
+        Which seed of the grid it stands for, where that is not the fit's: where seeds are apart,
+        the one that each group of streams follows unless it is held fixed. It enters no id.
     """
 
     fit: Fit
     evaluate: Evaluate
     labels: Mapping[str, Any]
     target: float | None = None
+    test_seed: int | None = None
+    index: int | None = None
+
+    @property
+    def seed(self) -> int:
+        """Which of its group it is."""
+        return self.fit.seed if self.index is None else self.index
+
+    @property
+    def streams(self) -> dict[str, int]:
+        """The seed of each group of random streams: `init`, `data`, `test`; `split` where the
+        dataset has one."""
+        fit = self.fit
+        split = fit.dataset.settings.get("split_seed")
+        return {
+            "init": fit.seed if fit.init_seed is None else fit.init_seed,
+            "data": fit.seed,
+            "test": fit.seed if self.test_seed is None else self.test_seed,
+            **({"split": split} if type(split) is int else {}),
+        }
 
     @cached_property
     def id(self) -> str:
@@ -219,14 +261,21 @@ class Cell:
         evaluate = without_defaults(dataclasses.replace(self.evaluate, on=None))
         if self.evaluate.on is not None:
             evaluate["on"] = self.evaluate.on.identity()
-        return {"fit": self.fit.identity(), "evaluate": evaluate}
+        apart = {} if self.test_seed is None else {"test_seed": self.test_seed}
+        return {"fit": self.fit.identity(), "evaluate": evaluate, **apart}
+
+    @property
+    def noise_id(self) -> str:
+        """Names the streams of what else is random in the test: they follow its episodes."""
+        fit = self.fit.at_seed(self.streams["test"])
+        return dataclasses.replace(self, fit=fit, test_seed=None).id
 
     @property
     def stem(self) -> str:
         """File name of the record without its ending: `<algorithm>-<dataset>-<5w1s>-s<seed>-<12
         hex>`."""
         algorithm, dataset = self.labels["algorithm"], self.labels["dataset"]
-        return f"{algorithm}-{dataset}-{self.shape}-s{self.fit.seed}-{self.id[:12]}"
+        return f"{algorithm}-{dataset}-{self.shape}-s{self.seed}-{self.id[:12]}"
 
     @property
     def shape(self) -> str:

@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge
 
+from metabench.cells import PER_SEED
 from metabench.datasets.dataset import Split
 from metabench.errors import DataError, nearest, some
 from metabench.tasks.random_streams import generator
@@ -47,7 +48,8 @@ class SplitSettings:
         ``alphabet``, whole alphabets (those said, or else a fifth each to validation and test,
         shuffled); or whatever else a subclass offers, which then says it all.
     split_seed
-        Of the shuffling.
+        Of the shuffling. A suite may say `per_seed`: each seed of its grids then has a split of its
+        own, so that what is found over seeds does not hang on one of them.
     train_classes, validation_classes, test_classes
         Sizes of a random split, before rotations; all three or none.
     train_alphabets, validation_alphabets, test_alphabets
@@ -55,7 +57,7 @@ class SplitSettings:
     """
 
     split: str = "random"
-    split_seed: Annotated[int, Ge(0)] = 0
+    split_seed: Annotated[int, Ge(0)] | Literal["per_seed"] = 0
     train_classes: Annotated[int, Ge(1)] | None = None
     validation_classes: Annotated[int, Ge(1)] | None = None
     test_classes: Annotated[int, Ge(1)] | None = None
@@ -94,7 +96,11 @@ class SplitSettings:
         ------
         DataError
             There are too few, or a named alphabet is not there.
+        ValueError
+            The seed of the split is left to whoever runs a suite.
         """
+        if not isinstance(self.split_seed, int):
+            raise ValueError(f"split_seed = '{PER_SEED}' is for suites; say which seed is meant")
         if self.split == "random":
             said = [
                 size

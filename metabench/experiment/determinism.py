@@ -54,5 +54,5 @@ def seed_noise(state: State, cell: Cell) -> None:
     took."""
     if state.generator is not None:
         state.generator.manual_seed(
-            torch_generator(cell.fit.root_seed, "method in test", cell=cell.id).initial_seed()
+            torch_generator(cell.fit.root_seed, "method in test", cell=cell.noise_id).initial_seed()
         )

@@ -197,7 +197,7 @@ def find_or_train(
     needs = take_needs(parts, keeping, warn)
     origin = dataclasses.replace(origin, provenance={**origin.provenance, **needs})
     checkpoint = keeping.checkpoint(origin, cost, warn) if method.trains else None
-    with phase(state, fit.root_seed, "training", training=True, fit=fit.id):
+    with phase(state, fit.root_seed, "training", training=True, fit=fit.noise_id):
         training = train_fit(cell, parts, progress, checkpoint)
     trained = Trained(training, checkpoint.cost if checkpoint else cost(), workers)
     if path is not None and training.stopped != "diverged":
@@ -220,7 +220,7 @@ def train_fit(
     def validate() -> Choice:
         # once is enough to know a method by
         weighed = state_digest(state) if next(validations) == 0 else None
-        with phase(state, fit.root_seed, "validation", training=False, fit=fit.id):
+        with phase(state, fit.root_seed, "validation", training=False, fit=fit.noise_id):
             choice = choose(method, state, on)
         if weighed is not None:
             refuse_changed_state(method, state, weighed)
@@ -256,7 +256,7 @@ def run_cells(
     method, state = fitted.parts.method, fitted.parts.state
     weighed = state_digest(state)
     for cell, dataset in cells:
-        with phase(state, cell.fit.root_seed, "choice", training=False, cell=cell.id):
+        with phase(state, cell.fit.root_seed, "choice", training=False, cell=cell.noise_id):
             outcome = run_cell(cell, fitted, dataset, progress)
         refuse_changed_state(method, state, weighed)
         yield outcome
@@ -275,7 +275,7 @@ def run_cell(cell: Cell, fitted: Fitted, dataset: Dataset, progress: Report) -> 
         if training.stopped != "diverged":
             choice = settle(cell, method, parts, progress)
             choosing = time.perf_counter() - started
-            with global_stream(cell.fit.root_seed, "test", cell=cell.id):
+            with global_stream(cell.fit.root_seed, "test", cell=cell.noise_id):
                 tested = test(cell, choice, parts, dataset, progress)
         cost = Cost(time.perf_counter() - started, memory.read())
     result = result_of(

@@ -29,7 +29,7 @@ def take_needs(parts: Parts, keeping: Keeping, warn: Warn) -> dict[str, Any]:
     if not fit.needs:
         return {}
     finished, facts = _finished_needs(fit, parts, keeping, warn)
-    with phase(parts.state, fit.root_seed, "needs", training=False, fit=fit.id):
+    with phase(parts.state, fit.root_seed, "needs", training=False, fit=fit.noise_id):
         parts.method.take(parts.state, finished)
     return {"needs": facts}
 

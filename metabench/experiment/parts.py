@@ -77,7 +77,7 @@ class Parts:
         """The test episodes of a cell, of the dataset that it is tested on."""
         fit, at = self.fit, cell.evaluate
         stream = episodes_of(
-            fit,
+            fit.at_seed(cell.streams["test"]),
             at.on or fit.dataset,
             dataset,
             "test",
@@ -162,15 +162,21 @@ def initial_state(fit: Fit, method: Method, dataset: Dataset, device: torch.devi
     network: nn.Module = nn.Identity()
     if fit.model is not None:
         network = initial_network(fit, fit.model, method, task).to(device)
-    key = {"seed": fit.seed, "method": fit.method.identity()}
+    seed = fit.seed if fit.init_seed is None else fit.init_seed
+    key = {"seed": seed, "method": fit.method.identity()}
     with global_stream(fit.root_seed, "method", **key):
         state = method.init(network, task, torch_generator(fit.root_seed, "method", **key))
+    if fit.init_seed is not None and state.generator is not None:
+        # what it draws from here on, in training, goes with the data
+        noise = torch_generator(fit.root_seed, "method", **{**key, "seed": fit.seed})
+        state.generator.manual_seed(noise.initial_seed())
     return checked_state(method, state).to(device)
 
 
 def initial_network(fit: Fit, part: Part, method: Method, task: Task) -> nn.Module:
     """Return the network that a method makes of the model, with its initial weights."""
-    with global_stream(fit.root_seed, "initial weights", seed=fit.seed, model=part.identity()):
+    seed = fit.seed if fit.init_seed is None else fit.init_seed
+    with global_stream(fit.root_seed, "initial weights", seed=seed, model=part.identity()):
         network = build_network(method, registry.make("models", part, task), task)
     if way_of(network).name != "packed":
         _log.warning("model '%s': %s", part.name, way_of(network))

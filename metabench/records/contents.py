@@ -44,7 +44,7 @@ def record_of(
         "cell": cell.id,
         "fit": cell.fit.id,
         "labels": dict(cell.labels),
-        "seed": cell.fit.seed,
+        "seed": cell.seed,
         "config": config_of(cell),
         "metric": metric_of(cell),
         "result": result,
@@ -68,6 +68,7 @@ def config_of(cell: Cell) -> dict[str, Any]:
             **dataclasses.asdict(dataclasses.replace(evaluate, on=None)),
             "on": _part(evaluate.on),
         },
+        **({} if cell.test_seed is None else {"test_seed": cell.test_seed}),
     }
 
 
@@ -86,6 +87,7 @@ def _config_of_fit(fit: Fit) -> dict[str, Any]:
         "seed": fit.seed,
         "root_seed": fit.root_seed,
         **({"needs": needs} if needs else {}),
+        **({} if fit.init_seed is None else {"init_seed": fit.init_seed}),
     }
 
 
@@ -117,7 +119,8 @@ def entry_of(cell: Cell, name: str) -> dict[str, Any]:
             "stem": cell.stem,
             "name": name,
             "labels": cell.labels,
-            "seed": cell.fit.seed,
+            "seed": cell.seed,
+            "streams": cell.streams,
             "group": cell.group(),
             "metric": metric_of(cell),
             "target": target,

@@ -21,7 +21,7 @@ from metabench.suite.claims import make_claims
 from metabench.suite.document import Document, read_document
 from metabench.suite.finding import MANY, find_suite, suite_names
 from metabench.suite.grids import expand
-from metabench.suite.layers import RECIPE_TABLES, Layer, merged, suite_layers, values
+from metabench.suite.layers import TABLES, Layer, merged, suite_layers, values
 from metabench.suite.parsing import keys, normalised, parse
 from metabench.suite.project import Project
 from metabench.suite.restrictions import parse_seeds, selected_ids
@@ -125,7 +125,12 @@ def load_suite(
     document = normalised(read_document(path))
     table = parse(document, SuiteTable)
     name = _name(path, document, table, profile)
-    profile_seeds = table.profiles[profile].seeds if profile is not None else None
+    profile_seeds = None
+    if profile is not None:
+        profile_seeds = table.profiles[profile].seeds
+        root_seed = table.profiles[profile].root_seed
+        if root_seed is not None:
+            table = table.model_copy(update={"root_seed": root_seed})
     said = suite_layers(document, table, project, profile)
     cells, needed, layers = expand(Written(document, table, said, project.data, profile_seeds))
     reference = _reference(document, table, cells)
@@ -141,7 +146,7 @@ def load_suite(
         cells=cells,
         selected=selected_ids(cells, seeds, only),
         claims=make_claims(document, table.claims, cells),
-        resolved=_resolved(document, layers, reference, profile, profile_seeds),
+        resolved=_resolved(document, table, layers, reference, profile, profile_seeds),
         source=document.text,
         path=path,
         needed=needed,
@@ -201,6 +206,7 @@ def _reference(document: Document, table: SuiteTable, cells: Iterable[Cell]) -> 
 
 def _resolved(
     document: Document,
+    table: SuiteTable,
     layers: Sequence[Layer],
     reference: str,
     profile: str | None,
@@ -211,13 +217,15 @@ def _resolved(
     data = {
         key: value
         for key, value in document.data.items()
-        if key not in (*RECIPE_TABLES, "profiles", "reference")
+        if key not in (*TABLES, "profiles", "reference")
     }
     data["reference"] = reference
+    if table.root_seed != data.get("root_seed", 0):  # the profile's
+        data["root_seed"] = table.root_seed
     project, suite = layers[:2]
-    for section, table in RECIPE_TABLES.items():
+    for section, known in TABLES.items():
         said = values(merged([project, suite], section))
-        data |= {section: {key: said[key] for key in keys(table) if key in said}} if said else {}
+        data |= {section: {key: said[key] for key in keys(known) if key in said}} if said else {}
     if profile is not None and layers[-1].sections:
         data["override"] = [*data.get("override", []), dict(layers[-1].sections)]
     if seeds is not None:

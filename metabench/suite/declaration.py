@@ -64,7 +64,7 @@ def declaration_of(suite: Suite, confidence: float, commit: str | None) -> dict[
             "reference": suite.reference,
             "confidence": confidence,
             "cells_digest": digest(sorted({cell.id for cell in suite.cells})),
-            "seeds": sorted({cell.fit.seed for cell in suite.cells}),
+            "seeds": sorted({cell.seed for cell in suite.cells}),
             "resolved": {key: value for key, value in tables.items() if key not in _WORDS},
             "commit": commit,
         }

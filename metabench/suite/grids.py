@@ -4,7 +4,6 @@ each once."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from metabench.cells import Cell, Fit
@@ -21,8 +20,9 @@ from metabench.suite.networks import Networks
 from metabench.suite.points import points_of, refuse_explosion
 from metabench.suite.reach import shaping
 from metabench.suite.recipes import refuse_target_out_of_reach, resolve_part, resolve_recipe
+from metabench.suite.seeds import at_seed, held_seeds
 from metabench.suite.vain import refuse_vain_overrides, without_vain_keys
-from metabench.suite.written import Written
+from metabench.suite.written import Written, splits_anew
 
 
 class Expanded(NamedTuple):
@@ -85,20 +85,23 @@ def _at_every_seed(
     """Return the cells of points, each with the number of its grid, ordered by seed."""
     cells: list[Cell] = []
     for number, point in points:
-        layers = written.layers_at(number, point)
-        first = _cells_of(written, number, point, layers, networks)
-        shapes.refuse_impossible(written, number, first, layers)
-        for seed in written.seeds_of(number):
-            fit = first[0].fit.at_seed(seed)
-            cells += [replace(cell, fit=fit) for cell in first]
+        anew = splits_anew([*written.layers, *written.layers_at(number, point)])
+        for place, seed in enumerate(written.seeds_of(number)):
+            if place == 0 or anew:
+                here = written.at_seed(seed)
+                layers = here.layers_at(number, point)
+                held = held_seeds(written, number, layers)
+                one = _cells_of(here, number, point, layers, networks)
+                shapes.refuse_impossible(here, number, one, layers)
+            cells += [at_seed(cell, seed, held) for cell in one]
         refuse_explosion(written, len(cells))
-    return sorted(cells, key=lambda cell: cell.fit.seed)
+    return sorted(cells, key=lambda cell: cell.seed)
 
 
 def _cells_of(
     written: Written, number: int, point: Point, layers: Sequence[Layer], networks: Networks
 ) -> list[Cell]:
-    """Return the cells of one point, for the first seed."""
+    """Return the cells of one point, at the first seed but for the split of classes."""
     refuse_shadowed_axes(layers, point.axes)
     fit, target = _fit(written, number, point, layers)
     _refuse_other_ways(written, number, point, fit)

@@ -21,6 +21,7 @@ from metabench.suite.schema import (
     BUDGETS,
     SECTIONS,
     EvaluateTable,
+    SeedsTable,
     SuiteTable,
     Table,
     TrainTable,
@@ -32,6 +33,8 @@ RECIPE_TABLES: dict[str, type[Table]] = {
     "validate": ValidateTable,
     "evaluate": EvaluateTable,
 }
+TABLES = {**RECIPE_TABLES, "seeds": SeedsTable}
+"""Those whose keys are known without asking a method, model or dataset."""
 EPISODES_OF_VALIDATION = ("episodes", "ways", "shots", "query_shots")
 
 
@@ -145,8 +148,8 @@ def checked_axes(document: Document, grid: int, axes: Mapping[str, Sequence[Any]
         path = ("grid", grid, "axes", axis)
         if section not in SECTIONS or not key:
             problems.append((path, unknown_key(section, SECTIONS, "an axis (SECTION.KEY)")))
-        elif section in RECIPE_TABLES:
-            annotations = keys(RECIPE_TABLES[section])
+        elif section in TABLES:
+            annotations = keys(TABLES[section])
             if key not in annotations:
                 problems.append((path, unknown_key(key, annotations, section)))
             else:
@@ -208,13 +211,19 @@ def _refuse_own_episodes(document: Document, layers: Iterable[Layer]) -> None:
             for key in layer.sections.get("validate", {})
             if key in EPISODES_OF_VALIDATION
         ]
+        forbidden += [("seeds", key) for key in layer.sections.get("seeds", {})]
         if layer.own != "dataset":
             forbidden += [("dataset", key) for key in layer.sections.get("dataset", {})]
         why = (
             "validation and test episodes belong to the data: one algorithm cannot have "
             "its own; say it for all"
         )
-        reasons = {"metric": "all algorithms are scored by one metric; say it for all"}
+        reasons = {
+            "metric": "all algorithms are scored by one metric; say it for all",
+            **dict.fromkeys(
+                keys(SeedsTable), "algorithms are compared seed by seed; say it for all"
+            ),
+        }
         problems += [
             (layer.place(section, key), reasons.get(key, why)) for section, key in forbidden
         ]
@@ -226,7 +235,7 @@ def _fits(section: str, key: str, value: Any) -> bool:
     """Whether one value of an axis fits; in [evaluate] a list would be several."""
     said = [value] if section == "evaluate" and isinstance(value, list) else value
     try:
-        RECIPE_TABLES[section].model_validate({key: said})
+        TABLES[section].model_validate({key: said})
     except ValueError:  # pydantic's ValidationError is one
         return False
     return True

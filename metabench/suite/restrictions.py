@@ -39,13 +39,13 @@ def selected_ids(
     cells: Sequence[Cell], seeds: Sequence[int] | None, only: Sequence[str]
 ) -> frozenset[str]:
     """Return the ids of the cells that the restrictions leave."""
-    there = sorted({cell.fit.seed for cell in cells})
+    there = sorted({cell.seed for cell in cells})
     if seeds is not None and (strange := sorted(set(seeds) - set(there))):
         raise ConfigError(
             f"seeds: the suite has no seed {some(map(str, strange), MANY)}; it has "
             f"{some(map(str, there), MANY)}"
         )
-    selected = [cell for cell in cells if seeds is None or cell.fit.seed in seeds]
+    selected = [cell for cell in cells if seeds is None or cell.seed in seeds]
     for pattern in only:
         key, equals, wanted = pattern.partition("=")
         choices = {str(_coordinates(cell).get(key)) for cell in cells} - {"None"}

@@ -22,10 +22,12 @@ from metabench.suite.value_types import (
     BatchNorm,
     Count,
     Episodes,
+    HeldSeed,
     Name,
     OneOrMore,
     Positive,
     QueryShots,
+    RootSeed,
     Seeds,
     Setting,
     Size,
@@ -38,7 +40,7 @@ from metabench.suite.value_types import (
 )
 
 BUDGETS = ("iterations", "tasks", "seconds")
-SECTIONS = ("train", "validate", "evaluate", "algorithm", "model", "dataset")
+SECTIONS = ("train", "validate", "evaluate", "seeds", "algorithm", "model", "dataset")
 TABLE_OF: dict[str, str] = {"methods": "algorithms", "models": "models", "datasets": "datasets"}
 SECTION_OF: dict[str, str] = {"methods": "algorithm", "models": "model", "datasets": "dataset"}
 """Where a suite names what is registered in a group: `[algorithms.X]` is an entry, `algorithm.KEY`
@@ -109,6 +111,19 @@ class EvaluateTable(Table):
     metric: MetricName | None = None
 
 
+class SeedsTable(Table):
+    """[seeds]: groups of random streams that are held at one seed in all cells of a group, in place
+    of following the grid's.
+
+    `init` is of the initial weights; `data` of training and validation episodes, their order and
+    noise, and of the fits that this one needs; `test` of test episodes.
+    """
+
+    init: HeldSeed | None = None
+    data: HeldSeed | None = None
+    test: HeldSeed | None = None
+
+
 class Sections(Table):
     """The recipe sections that any table of the suite may carry."""
 
@@ -124,6 +139,17 @@ class Sections(Table):
             "evaluate": self.evaluate.said(),
         }
         return {section: table for section, table in recipe.items() if table}
+
+
+class SeededSections(Sections):
+    """The same, and which random streams do not follow the seed."""
+
+    seeds: SeedsTable = SeedsTable()
+
+    def sections(self) -> dict[str, dict[str, Any]]:
+        """Return section → key → value, for what was said."""
+        seeds = self.seeds.said()
+        return super().sections() | ({"seeds": seeds} if seeds else {})
 
 
 class Entry(Table):
@@ -210,7 +236,7 @@ class When(Table):
     shots: OneOrMore[Size] | None = None
 
 
-class OverrideTable(Layered):
+class OverrideTable(Layered, SeededSections):
     """[[override]]: a recipe that differs on a part of the grid. Later ones win."""
 
     when: When = When()
@@ -220,6 +246,7 @@ class ProfileTable(Layered):
     """[profiles.X]: another size of the whole suite, chosen by `--profile X`. Wins over everything
     but axes."""
 
+    root_seed: RootSeed | None = None
     seeds: Seeds | None = None
 
 
@@ -265,12 +292,12 @@ class CompareTable(Table):
     trivial_ratio: Annotated[float, Gt(1), Le(1000)] | None = None
 
 
-class SuiteTable(Sections):
+class SuiteTable(SeededSections):
     """A whole suite file."""
 
     title: Text = ""
     description: Text = ""
-    root_seed: Annotated[int, Ge(0)] = 0
+    root_seed: RootSeed = 0
     reference: Name | None = None
     keep_weights: bool = True
     grid: Annotated[list[GridTable], MinLen(1)]

@@ -83,7 +83,11 @@ Ways = Annotated[int, Ge(2), Le(10_000)]
 Workers = Annotated[int, Ge(0), Le(MAX_PROCESSES)]
 Threads = Annotated[int, Ge(1), Le(MAX_PROCESSES)]
 OneOrMore = Annotated[list[T], BeforeValidator(_listed), MinLen(1), AfterValidator(distinct)]
+RootSeed = Annotated[int, Ge(0)]
 Seed = Annotated[int, Ge(0), Le(2**31)]
+EACH = "each"
+HeldSeed = Literal["each"] | Seed
+"""`each`: every seed of the grid its own."""
 Seeds = Annotated[
     list[Seed],
     BeforeValidator(_first_integers),

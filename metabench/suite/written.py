@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from metabench.cells import PER_SEED
 from metabench.errors import ConfigError, no_such
 from metabench.registry import Group, names
 from metabench.suite.document import Document, KeyPath
-from metabench.suite.layers import Layer, Point, axes_layer
+from metabench.suite.layers import Layer, Point, axes_layer, merged, values
 from metabench.suite.schema import SECTION_OF, TABLE_OF, SuiteTable
+
+SPLIT = "split_seed"
+"""The setting of a dataset that classes are split by."""
+
+
+def splits_anew(layers: Iterable[Layer]) -> bool:
+    """Whether any of these layers lets each seed have a split of its own."""
+    return any(layer.sections.get("dataset", {}).get(SPLIT) == PER_SEED for layer in layers)
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,9 @@ class Written:
         Folder that datasets lie in.
     seeds
         In place of those of every grid, where a profile says so.
+    seed
+        The one that classes are split by where each seed has its own split; None while that does
+        not matter.
     """
 
     document: Document
@@ -35,6 +47,7 @@ class Written:
     layers: Sequence[Layer]
     data: Path
     seeds: Sequence[int] | None = None
+    seed: int | None = None
 
     @cached_property
     def labels(self) -> dict[str, dict[str, str]]:
@@ -71,10 +84,17 @@ class Written:
     def layers_at(self, number: int, point: Point) -> list[Layer]:
         """All that is said about a point, in order of precedence; its values on the axes come
         last."""
-        return [
+        layers = [
             *(layer for layer in self.layers if layer.applies(point)),
             axes_layer(self.document, number, point.axes),
         ]
+        if self.seed is not None and values(merged(layers, "dataset")).get(SPLIT) == PER_SEED:
+            layers.append(Layer(self.document, ("grid", number), {"dataset": {SPLIT: self.seed}}))
+        return layers
+
+    def at_seed(self, seed: int) -> Written:
+        """The same, with classes split as this seed has them."""
+        return replace(self, seed=seed)
 
     def place_of(self, group: str, name: str) -> KeyPath:
         """Where the suite names a plugin: in an entry or a grid; else it is tested on, or is the

@@ -31,6 +31,7 @@ from metabench.methods.maml import MAML
 from metabench.methods.method import Method, Moment, State
 from metabench.methods.protonet import PrototypicalNetworks
 from metabench.methods.scratch import Scratch
+from metabench.suite.seeds import at_seed
 from metabench.tasks.episodes import Episodes, EpisodeShape
 
 ALGORITHMS: dict[str, dict[str, Any]] = {
@@ -217,6 +218,30 @@ def test_more_training_or_validation_moves_no_test_episode(omniglot_folder: Path
     outcomes = [run(omniglot_cell("maml", **change), data=omniglot_folder)[0] for change in changes]
     assert len({outcome.arrays["result/query_ids"].tobytes() for outcome in outcomes}) == 1
     assert len({reproducible(outcome) for outcome in outcomes}) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("held", ["init", "data", "test"])
+def test_what_is_held_at_one_seed_is_met_again_and_nothing_else(
+    omniglot_folder: Path, drawn: dict[str, set[Any]], held: str
+) -> None:
+    weights, trained, tested, scores = [], [], [], []
+    for seed in (0, 1, 2):
+        cell = at_seed(omniglot_cell("maml"), seed, {held: 1})
+        network = make_parts(cell.fit, omniglot_folder, CPU).state.model
+        drawn.clear()
+        (outcome,) = run(cell, data=omniglot_folder)
+        weights.append(fingerprint(network))
+        trained.append(frozenset(drawn["train"] | drawn["validation"]))
+        tested.append(outcome.arrays["result/query_ids"].tobytes())
+        scores.append(reproducible(outcome))
+    met = {"init": weights, "data": trained, "test": tested}
+    assert {name: len(set(values)) for name, values in met.items()} == {
+        **dict.fromkeys(met, 3),
+        held: 1,
+    }
+    assert len(set(scores)) == 3
+    assert reproducible(run(omniglot_cell("maml", seed=1), data=omniglot_folder)[0]) == scores[1]
 
 
 @pytest.mark.slow
