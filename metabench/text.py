@@ -4,6 +4,7 @@ as `\x1b` or `\u202e`."""
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 CONTROL = r"\x00-\x08\x0b-\x1f\x7f-\x9f"
 """Control characters other than tab and line feed: terminals obey them, and no XML can hold
@@ -24,6 +25,11 @@ def one_line(text: object) -> str:
     r"""Return text as it is shown where one line is promised: a line feed is written out too, as
     `\n`."""
     return shown(str(text)).replace("\n", "\\n")
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _written_out(found: re.Match[str]) -> str:

@@ -140,7 +140,7 @@ CELLS = {
     "declaration_digest": str,
     "declared_before_data": DECLARATION,
     "frozen": FROZEN,
-    "cells": [{**ENTRY, "target": TARGET}],
+    "cells": [{**ENTRY, "target": TARGET, "streams": {"*": int}}],
 }
 """A `cells.json`."""
 

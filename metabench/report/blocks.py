@@ -13,6 +13,7 @@ from metabench.quantities import PEAK_ABOVE, PEAK_GPU, PEAK_RESIDENT, Quantity
 from metabench.report import words
 from metabench.report.palette import colour, marker_index
 from metabench.tables import Run
+from metabench.tables.streams import held_words
 from metabench.tables.typed_rows import VARIANT, ComparisonRow, GroupRow, Metric, Scalar
 
 Span = tuple[float, float]
@@ -303,6 +304,7 @@ def _detail(group: Group) -> str:
         str(place["sampling"]), place["sampling"]
     )
     told = f"{place['episodes']} test episodes a seed, {sampling}; {queries}"
+    told = "; ".join([told, *held_words(group.over)])
     if metric.chance is None:
         return told
     percent = metric.unit == "fraction"

@@ -9,6 +9,7 @@ from metabench.report import words
 from metabench.report.blocks import Block
 from metabench.tables import Run
 from metabench.tables.environment import Fact
+from metabench.tables.streams import TOGETHER, over_words
 
 Facts = Mapping[str, Sequence[Fact]]
 
@@ -29,6 +30,7 @@ def paragraph(run: Run, blocks: Sequence[Block], facts: Facts) -> str:
         f"Every algorithm was trained from {words.plural(len(seeds), 'seed')}, and tested once on "
         f"{episodes} episodes of classes or functions that it had not met, the same for all "
         "algorithms; checkpoints and settings were chosen on validation episodes of their own.",
+        *_seeds(blocks),
         f"We report means over seeds with {level} Student t intervals over seeds.",
         f"Each algorithm was compared with {reference}, declared {when}, by a paired t-test over "
         "the seeds, with Holm's correction over the comparisons of a setting; on three seeds or "
@@ -38,6 +40,19 @@ def paragraph(run: Run, blocks: Sequence[Block], facts: Facts) -> str:
     if machine := _one(facts, "cpu"):
         sentences.append(f"All was run on {_one(facts, 'gpu') or machine}.")
     return " ".join(sentences)
+
+
+def _seeds(blocks: Sequence[Block]) -> list[str]:
+    """Say what a seed stands for."""
+    overs = {group.over for block in blocks for group in block.groups if group.over}
+    if len(overs) > 1:
+        return ["Settings differ in what follows the seed, as is said of each."]
+    return [f"With the seed changed {over_words(over)}{_held(over)}." for over in overs]
+
+
+def _held(over: Sequence[str]) -> str:
+    held = [name for name in TOGETHER if name not in over]
+    return f"; {over_words(held)} were the same for all seeds" if held else ""
 
 
 def bibtex(run: Run, facts: Facts) -> str:

@@ -26,6 +26,7 @@ from metabench.report.drawings import drawings
 from metabench.report.exports import downloads
 from metabench.report.first_screen import first_screen
 from metabench.report.pairs import squares_of
+from metabench.report.spread import deviation, spreads_of
 from metabench.report.svg import Pen
 from metabench.report.troubles import incomplete, troubles
 from metabench.tables import Beside, Run, beside, environment, load
@@ -85,6 +86,7 @@ def _content(run: Run) -> dict[str, Any]:
         "claims_tally": tally(claims),
         "choices": chosen,
         "squares": squares_of(run, blocks),
+        "spreads": spreads_of(pen, run, blocks),
         "published": _published(run, blocks),
         "costs": _costs(blocks),
         "incomplete": incomplete(blocks),
@@ -111,6 +113,7 @@ CONTENTS = (
     ("claims", "Claims"),
     ("learning", "Learning"),
     ("shots", "Shots"),
+    ("spread", "Spread"),
     ("adaptation", "Adaptation"),
     ("predictions", "Predictions"),
     ("troubles", "What went wrong"),
@@ -130,6 +133,7 @@ def _contents(content: Mapping[str, Any]) -> list[tuple[str, str]]:
         "claims": content["claims"] or content["info"]["withdrawn"],
         "learning": sections["learning"],
         "shots": content["shots"],
+        "spread": content["spreads"],
         "adaptation": sections["adaptation"],
         "predictions": content["sheets"],
     }
@@ -225,6 +229,7 @@ def _environment() -> jinja2.Environment:
         words.quantity,
         words.metric,
         words.spread,
+        deviation,
     )
     environment.globals |= {"words": words, "quantities": quantities}
     environment.filters |= {function.__name__: function for function in formats}

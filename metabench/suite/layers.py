@@ -33,7 +33,7 @@ RECIPE_TABLES: dict[str, type[Table]] = {
     "validate": ValidateTable,
     "evaluate": EvaluateTable,
 }
-TABLES = {**RECIPE_TABLES, "seeds": SeedsTable}
+TABLES: dict[str, type[Table]] = {**RECIPE_TABLES, "seeds": SeedsTable}
 """Those whose keys are known without asking a method, model or dataset."""
 EPISODES_OF_VALIDATION = ("episodes", "ways", "shots", "query_shots")
 

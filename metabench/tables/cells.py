@@ -75,6 +75,7 @@ def cell_row(
         block=digest(block_of(place))[:12],
         place=place,
         seed=entry["seed"],
+        streams=entry.get("streams") or dict.fromkeys(("init", "data", "test"), entry["seed"]),
         # before 0.2 the word was another
         privileged=entry.get("privileged", entry.get("told", False)),
         metric=Metric(**{key: entry["metric"].get(key) for key in METRIC}),

@@ -19,6 +19,7 @@ from metabench.quantities import (
 )
 from metabench.records import FINISHED
 from metabench.tables.cells import DIFFERENT_DATA, machines_of, on_different_data
+from metabench.tables.streams import held_words, streams_over
 from metabench.tables.typed_rows import CellRow, GroupRow, Metric, Summary
 
 
@@ -69,7 +70,8 @@ def _group_row(members: Sequence[CellRow], reference: str, confidence: float) ->
     scored = [cell for cell in members if cell[SCORE] is not None]
     machines = machines_of(completed)
     score = _estimate(_values(scored, SCORE), head.metric, confidence)
-    noise = _noise(completed)
+    over = streams_over(members)
+    noise = _noise(completed) if "test" in over else None
     return GroupRow(
         group=head.group,
         block=head.block,
@@ -84,6 +86,7 @@ def _group_row(members: Sequence[CellRow], reference: str, confidence: float) ->
         scored=len(scored),
         **_failure_rate(len(completed), len(members) - missing, confidence),
         estimator=score.method if score else None,
+        over=over,
         noise_share=noise.estimate if noise else None,
         is_reference=head.place.get("algorithm") == reference,
         transductive=next(
@@ -91,7 +94,7 @@ def _group_row(members: Sequence[CellRow], reference: str, confidence: float) ->
         ),
         summaries=_summaries(completed, finished, score, confidence),
         machine=machines[0] if len(machines) == 1 else None,
-        caveats="; ".join(_caveats(members, scored, score, noise)),
+        caveats="; ".join([*_caveats(members, scored, score, noise), *held_words(over)]),
         cost_caveats=f"averaged over {len(machines)} machines or ways of using them: "
         f"{'; '.join(machines)}"
         if len(machines) > 1

@@ -19,6 +19,7 @@ from metabench.tables.comparisons import comparison_rows
 from metabench.tables.declared import declared
 from metabench.tables.frames import csv_text, first_seen, frame, printable
 from metabench.tables.groups import group_rows
+from metabench.tables.spread import SpreadRow, spread_rows
 from metabench.tables.typed_rows import CellRow, ClaimRow, ComparisonRow, GroupRow, Scalar
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Rows:
     comparisons: Sequence[ComparisonRow]
     pairs: Sequence[ComparisonRow]
     claims: Sequence[ClaimRow]
+    spread: Sequence[SpreadRow]
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,12 @@ class Run:
         names = ClaimRow.names(list(block_of(dict.fromkeys(self.places))))
         return frame([row.columns() for row in self.rows.claims], names)
 
+    @cached_property
+    def spread(self) -> pd.DataFrame:
+        """One row a group, where others let other random streams follow the seed (see
+        `spread_rows`)."""
+        return frame([row.columns() for row in self.rows.spread], SpreadRow.names(self.places))
+
     def _comparisons(self, found: Sequence[ComparisonRow]) -> pd.DataFrame:
         names = ComparisonRow.names(list(block_of(dict.fromkeys(self.places))))
         return frame([row.columns() for row in found], names)
@@ -137,8 +145,8 @@ class Run:
             yield cell, self.record(cell)
 
     def write_csv(self) -> None:
-        """Write `tables/cells.csv`, `groups.csv`, `comparisons.csv`, `pairs.csv` and `claims.csv`
-        beside the records, each whole or not at all.
+        """Write `tables/cells.csv`, `groups.csv`, `comparisons.csv`, `pairs.csv`, `claims.csv`
+        and `spread.csv` beside the records, each whole or not at all.
 
         Raises
         ------
@@ -150,7 +158,7 @@ class Run:
         refuse_links(self.folder)
         folder = self.folder / TABLES
         make_folder(folder)
-        for name in ("cells", "groups", "comparisons", "pairs", "claims"):
+        for name in ("cells", "groups", "comparisons", "pairs", "claims", "spread"):
             table: pd.DataFrame = getattr(self, name)
             write_text(folder / f"{name}.csv", csv_text(table))
 
@@ -190,6 +198,7 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
             comparisons=comparison_rows(cells, groups, level),
             pairs=pairs,
             claims=claim_rows(info["claims"], cells, groups, level),
+            spread=spread_rows(cells, groups, level),
         ),
         places=places,
         blocks={row.block: row.at(block_of(dict.fromkeys(places))) for row in groups},

@@ -133,6 +133,8 @@ class CellRow(Placed):
     ----------
     cell, fit, seed, stem
         As in `cells.json`.
+    streams
+        The seed of each group of random streams: `init`, `data`, `test`, `split`.
     outcome
         "missing" or "damaged" where there is no record to read; `error_type` and `error_message`
         say why.
@@ -167,6 +169,7 @@ class CellRow(Placed):
     machine: str | None = None
     conditions: Conditions = frozenset()
     at_edge: tuple[str, ...] = ()
+    streams: Mapping[str, int] = field(default_factory=dict)
 
     def __getitem__(self, quantity: Quantity) -> float | None:
         """Return what it has of a quantity."""
@@ -201,8 +204,11 @@ class GroupRow(Placed):
         Share of the cells with an outcome that did not complete, with its exact interval.
     estimator
         How its score was summed up, in words.
+    over
+        The groups of random streams that are not the same in all of its cells.
     noise_share
-        Share of the variance of its score over seeds that is noise of the test episodes.
+        Share of the variance of its score over seeds that is noise of the test episodes; None where
+        all seeds met the same ones.
     leads
         Whether it has the best mean of its block, among those without privileged inputs that lost
         no cell.
@@ -231,6 +237,7 @@ class GroupRow(Placed):
     failure_rate_low: float | None = None
     failure_rate_high: float | None = None
     estimator: str | None = None
+    over: tuple[str, ...] = ()
     noise_share: float | None = None
     leads: bool = False
     letters: str | None = None
@@ -266,7 +273,7 @@ class GroupRow(Placed):
             *("failure_rate", "failure_rate_low", "failure_rate_high"),
             *("leads", "letters", "privileged", "is_reference", "transductive", "estimator"),
             *(column for quantity in TABLE for column in quantity.columns.values()),
-            *("noise_share", "machine", "caveats", "cost_caveats", "budget_caveats"),
+            *("over", "noise_share", "machine", "caveats", "cost_caveats", "budget_caveats"),
         ]
 
     def columns(self) -> Columns:
@@ -276,7 +283,8 @@ class GroupRow(Placed):
             for quantity in TABLE
             for part, column in quantity.columns.items()
         }
-        return {**vars(self), **self.place, **self.metric.columns(), **numbers}
+        over = {"over": " ".join(self.over)}
+        return {**vars(self), **self.place, **self.metric.columns(), **numbers, **over}
 
 
 @dataclass(frozen=True, kw_only=True)
