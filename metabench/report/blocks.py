@@ -147,6 +147,17 @@ class Block:
         return [*self.ranked, *(group for group in self.groups if group.score.value is None)]
 
     @property
+    def leaders(self) -> list[Group]:
+        """Those with the best mean: none where every one lost a seed, several on a tie."""
+        return [group for group in self.scored if group.leads]
+
+    @property
+    def rivals(self) -> list[Comparison]:
+        """The comparisons of algorithms that have to find out what the others have to: not of those
+        that are told."""
+        return [row for row in self.comparisons if not row.group.privileged]
+
+    @property
     def by_difference(self) -> list[Comparison]:
         """The comparisons in that order."""
         order = [group.group for group in self.rows]

@@ -8,8 +8,10 @@ from typing import Any
 
 from metabench.errors import some
 from metabench.report import words
-from metabench.report.answer import answer, cost, few_seeds, headline
+from metabench.report.answer import answer
 from metabench.report.blocks import Block, names_of
+from metabench.report.cost import cost
+from metabench.report.headline import few_seeds, headline
 from metabench.tables import Run
 from metabench.tables.environment import Fact
 

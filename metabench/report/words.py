@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from metabench.tables.typed_rows import ComparisonRow, GroupRow, Metric, Summary
 
@@ -42,6 +42,13 @@ def difference(value: float | None, unit: str) -> str:
         if unit == "fraction"
         else f"{'+' if value >= 0 else ''}{_digits(value)}"
     )
+
+
+def gaps(values: Sequence[float], of: Metric) -> str:
+    """How far apart scores are, without a sign: `4.94 points`, `1.20 to 4.94 points`, `0.310 of
+    MSE`."""
+    ends = span((min(values), max(values)), lambda end: score(end, of.unit))
+    return f"{ends} {'points' if of.unit == 'fraction' else f'of {metric(of.name)}'}"
 
 
 def detectable(value: float | None, metric: Metric) -> str:

@@ -6,8 +6,10 @@ import re
 from synthetic_run import Synthetic
 
 from metabench.report import words
-from metabench.report.answer import answer, cost, headline
+from metabench.report.answer import answer
 from metabench.report.blocks import blocks_of
+from metabench.report.cost import cost
+from metabench.report.headline import headline
 from metabench.tables import load
 
 BASE = [0.90, 0.91, 0.93, 0.92, 0.90]
