@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from metabench.report import words
 from metabench.report.blocks import Block, Comparison, Group
-from metabench.tables.typed_rows import Comparing
+from metabench.tables.comparison_row import Comparing
 
 STANDS: Mapping[Comparing, str] = {
     "worse": "behind it",

@@ -12,7 +12,8 @@ from metabench.report import words
 from metabench.report.coordinates import anchor_of, detail_of, shapes_of, variant_of
 from metabench.report.palette import colour, marker_index
 from metabench.tables import Run
-from metabench.tables.typed_rows import VARIANT, ComparisonRow, GroupRow, Metric, Scalar
+from metabench.tables.comparison_row import ComparisonRow
+from metabench.tables.typed_rows import VARIANT, GroupRow, Metric, Scalar
 
 Span = tuple[float, float]
 

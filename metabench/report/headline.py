@@ -9,7 +9,7 @@ from metabench.report import words
 from metabench.report.answer import STANDS, answer
 from metabench.report.blocks import Block, Comparison
 from metabench.stats import DESCRIPTIVE
-from metabench.tables.typed_rows import Comparing
+from metabench.tables.comparison_row import Comparing
 
 TIE, OPEN = "tied", "without a leader that completed all seeds"
 NOBODY = frozenset({TIE, OPEN})

@@ -6,7 +6,8 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from metabench.tables.typed_rows import ComparisonRow, GroupRow, Metric, Summary
+from metabench.tables.comparison_row import ComparisonRow
+from metabench.tables.typed_rows import GroupRow, Metric, Summary
 
 DASH = "–"
 MINUS = "\N{MINUS SIGN}"

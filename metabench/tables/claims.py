@@ -20,8 +20,9 @@ from metabench.tables.cells import (
     unlike_costs,
     unlike_pairs,
 )
+from metabench.tables.claim_row import ClaimRow
 from metabench.tables.sides import NotJudgedError, Side, counterpart, figure_of, pairs_of, reported
-from metabench.tables.typed_rows import CellRow, ClaimRow, GroupRow
+from metabench.tables.typed_rows import CellRow, GroupRow
 
 Members = Mapping[str, Mapping[int, CellRow]]
 """Cells by group and seed."""

@@ -15,13 +15,8 @@ from metabench.tables.cells import (
     unlike_costs,
     unlike_pairs,
 )
-from metabench.tables.typed_rows import (
-    VARIANT,
-    CellRow,
-    Comparing,
-    ComparisonRow,
-    GroupRow,
-)
+from metabench.tables.comparison_row import Comparing, ComparisonRow
+from metabench.tables.typed_rows import VARIANT, CellRow, GroupRow
 
 Scored = Mapping[str, Mapping[int, CellRow]]
 """Cells with a score by group and seed."""
