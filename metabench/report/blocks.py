@@ -51,6 +51,12 @@ class Comparison(ComparisonRow):
         return abs(self.difference or 0.0)
 
     @property
+    def times(self) -> float | None:
+        """The group's error in terms of the other's, where errors were compared, by their geometric
+        means; None where it is the difference that counts."""
+        return self.ratio if self.scale == "log" else None
+
+    @property
     def is_above(self) -> bool:
         """Whether the group's scores are the higher ones."""
         return self.difference is not None and self.difference > 0
@@ -150,6 +156,16 @@ class Block:
     def leaders(self) -> list[Group]:
         """Those with the best mean: none where every one lost a seed, several on a tie."""
         return [group for group in self.scored if group.leads]
+
+    @property
+    def is_led_by_default(self) -> bool:
+        """Whether one that lost a seed, and leads nothing, has a better mean than the leaders."""
+        return bool(self.leaders) and not self.ranked[0].leads
+
+    @property
+    def compares_ratios(self) -> bool:
+        """Whether errors were compared, by their ratios."""
+        return any(row.times is not None for row in self.comparisons)
 
     @property
     def rivals(self) -> list[Comparison]:

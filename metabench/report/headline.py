@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from metabench.report import words
-from metabench.report.answer import STANDS, answer
+from metabench.report.answer import STANDS, answer, apart, best_mean, ratios
 from metabench.report.blocks import Block, Comparison
 from metabench.stats import DESCRIPTIVE
 from metabench.tables.comparison_row import Comparing
@@ -51,10 +51,10 @@ def headline(blocks: Sequence[Block], reference: str) -> list[str]:
         return [_divided(contested, leaders, partly), _tally(contested, reference)]
     everywhere = {1: "the one setting", 2: "both settings"}.get(number, f"all {number} settings")
     everywhere += partly
+    best = f"has {best_mean(contested)} in {everywhere}"
     if first == reference:
-        best = f"{first}, the reference, has the best mean in {everywhere}."
-        return [best, _others(contested, reference)]
-    return [f"{first} has the best mean in {everywhere}{_lead(contested, reference)}."]
+        return [f"{first}, the reference, {best}.", _others(contested, reference)]
+    return [f"{first} {best}{_lead(contested, reference)}."]
 
 
 def few_seeds(blocks: Sequence[Block]) -> int:
@@ -73,9 +73,11 @@ def _leader(block: Block) -> str:
 
 def _divided(contested: Sequence[Block], leaders: Counter[str], partly: str) -> str:
     """Who leads where: setting by setting if these are few, and each told by its data alone."""
-    datasets = {block.dataset: _leader(block) for block in contested}
+    datasets = {block.dataset for block in contested}
     if len(datasets) == len(contested) <= MANY and leaders.keys().isdisjoint(NOBODY):
-        best = [f"{leader} has the best mean on {name}" for name, leader in datasets.items()]
+        best = [
+            f"{_leader(block)} has {best_mean([block])} on {block.dataset}" for block in contested
+        ]
         return f"{words.listed(best)}."
     ranks = [
         f"{times} {'is' if times == 1 else 'are'} {name}"
@@ -84,8 +86,14 @@ def _divided(contested: Sequence[Block], leaders: Counter[str], partly: str) -> 
         for name, times in leaders.most_common()
     ]
     settings = words.plural(len(contested), "setting")
+    out = (
+        " (those left out that lost a seed)"
+        if any(one.is_led_by_default for one in contested)
+        else ""
+    )
     return (
-        f"No algorithm has the best mean everywhere: of {settings}{partly}, {words.listed(ranks)}."
+        f"No algorithm has the best mean everywhere: of {settings}{partly}, "
+        f"{words.listed(ranks)}{out}."
     )
 
 
@@ -96,10 +104,9 @@ def _lead(blocks: Sequence[Block], reference: str) -> str:
     found = [row for row in compared if row is not None and row.pairs]
     if len(found) < len(blocks):
         return ""
-    text = ""
-    if len({(row.metric.name, row.is_above) for row in found}) == 1:
-        side = "above" if found[0].is_above else "below"
-        text = f", {_gaps(found)} {side} the reference {reference}"
+    alike = len({row.metric.name for row in found}) == 1
+    alike = alike and (bool(ratios(found)) or len({row.is_above for row in found}) == 1)
+    text = f", {apart(found, f'the reference {reference}')}" if alike else ""
     verdicts = Counter(row.verdict for row in found)
     if verdicts["descriptive"] + verdicts["untested"] == len(found):
         return f"{text}. With so few seeds that is described, not tested"
@@ -139,12 +146,12 @@ def _stands(rows: Sequence[Comparison]) -> str:
                 if verdicts[verdict]
             ]
         )
-    behind = f" by {_gaps(rows)}" if verdicts["worse"] else ""
-    return f"{STANDS[rows[0].verdict]}{behind}"
-
-
-def _gaps(rows: Sequence[Comparison]) -> str:
-    return words.gaps([row.gap for row in rows], rows[0].metric)
+    told = STANDS[rows[0].verdict]
+    if not verdicts["worse"]:
+        return told
+    if times := ratios(rows):
+        return f"{told}, at {times} times its {words.metric(rows[0].metric.name)}"
+    return f"{told} by {words.gaps([row.gap for row in rows], rows[0].metric)}"
 
 
 def _tally(blocks: Sequence[Block], reference: str) -> str:

@@ -90,7 +90,7 @@ def forest_panel(pen: Pen, block: Block) -> Panel | None:
     """Draw the differences to the reference with their intervals, or the ratios where errors were
     compared; what so many seeds could not have found as a band; and how long each took. None where
     there is nothing to draw."""
-    ratio = any(row.scale == "log" for row in block.comparisons)
+    ratio = block.compares_ratios
     effects = [found for row in block.by_difference if (found := _Effect.of(row, ratio))]
     if not effects:
         return None
@@ -112,7 +112,8 @@ def forest_panel(pen: Pen, block: Block) -> Panel | None:
             _beside(ax, -0.72, "× time", MUTED[0])
         ax.set(xlabel=axis.label, ylabel="")
         told = "; ".join(_told_difference(one.row) for one in effects)
-        title = f"Differences to {effects[0].row.reference_name}, {block.title}"
+        kind = "Ratios" if ratio else "Differences"
+        title = f"{kind} to {effects[0].row.reference_name}, {block.title}"
         return pen.inline(figure, f"{block.key}-forest", title, told)
 
 
