@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from metabench.report import words
 from metabench.report.blocks import Block
+from metabench.stats.scales import NEAR_CEILING
 from metabench.tables import Run
 from metabench.tables.environment import Fact
 
@@ -30,6 +31,7 @@ def paragraph(run: Run, blocks: Sequence[Block], facts: Facts) -> str:
         f"{episodes} episodes of classes or functions that it had not met, the same for all "
         "algorithms; checkpoints and settings were chosen on validation episodes of their own.",
         f"We report means over seeds with {level} Student t intervals over seeds.",
+        *_scales(blocks),
         f"Each algorithm was compared with {reference}, declared {when}, by a paired t-test over "
         "the seeds, with Holm's correction over the comparisons of a setting; on three seeds or "
         "fewer differences are described and not tested.",
@@ -54,6 +56,24 @@ def bibtex(run: Run, facts: Facts) -> str:
     }
     told = ",\n".join(f"  {key} = {{{_braced(value)}}}" for key, value in fields.items() if value)
     return f"@software{{metabench-{words.slug(str(run.info['suite']))},\n{told}\n}}"
+
+
+def _scales(blocks: Sequence[Block]) -> list[str]:
+    """What was not analysed as it is measured, and how it was."""
+    told = []
+    if any(
+        (group.estimator or "").startswith("geometric") for one in blocks for group in one.groups
+    ):
+        told.append(
+            "Errors were averaged and compared on their logarithms: their means are geometric, and "
+            "what is told of two algorithms is a ratio."
+        )
+    if any(row.scale == "error_rate" for one in blocks for row in one.comparisons):
+        told.append(
+            f"Where both means were at least {NEAR_CEILING:g}, accuracies were compared by the "
+            "ratio of their error rates."
+        )
+    return told
 
 
 def _version(facts: Facts) -> str:

@@ -99,8 +99,20 @@ def test_the_paragraph_says_what_was_done(run):
         "compared with maml, declared before any data",
         "metabench 0.1.0 (commit 0123456789ab)",
         "Imaginary Epyc 9999",
+        "Where both means were at least 0.95, accuracies were compared by the ratio",
     ):
         assert part in told
+    assert "logarithms" not in told
+
+
+def test_the_paragraph_says_that_errors_were_analysed_on_logarithms(tmp_path):
+    scores = {("maml", 5): [0.2, 0.3, 0.25, 0.24], ("fomaml", 5): [0.3, 0.3, 0.35, 0.28]}
+    folder = Synthetic(("maml", "fomaml"), "sinusoid", None, (5,), range(4), scores=scores).write(
+        tmp_path / "run"
+    )
+    told = paragraph(load(folder), blocks_of(load(folder)), {})
+    assert "Errors were averaged and compared on their logarithms" in told
+    assert "error rates" not in told
 
 
 def test_the_entry_names_commit_and_year_and_its_braces_close(run):
