@@ -145,33 +145,37 @@ def cost_panel(pen: Pen, block: Block, cost: Quantity, x_label: str) -> Panel | 
         [(group.score.low, group.score.high) for group in shown],
     )
     across = Axis("", factor, max(values) > 8 * min(values), 0.0)
-    limits = across.window(values)
     with panel() as (figure, ax):
-        scale(ax, "x", across.log, limits=limits)
+        scale(ax, "x", across.log, limits=across.window(values))
         scale(ax, "y", axis.log, limits=window)
-        front = [(across.drawn(value), axis.drawn(_mean(group))) for group, value in pareto(known)]
-        ax.plot(
-            *zip(*front, strict=True),
-            color=MUTED[0],
-            linewidth=1,
-            linestyle=(0, (4, 2)),
-            drawstyle="steps-post",
-        )
-        names = []
-        for group, value in known:
-            place = across.drawn(value)
-            _mean_of(ax, group, axis, place, window, along="y")
-            names.append(
-                (place, min(max(axis.drawn(_mean(group)), window[0]), window[1]), group.name)
-            )
-        name_points(ax, names, (0, 0, 250, 168))
+        _scores_by_cost(ax, known, axis, across, window)
         ax.set(xlabel=f"{x_label} ({unit})", ylabel=axis.label)
-        told = [
+        told = "; ".join(
             f"{group.name} {words.quantity(value, cost.unit)} for {told_score(group)}"
             for group, value in known
-        ]
+        )
         key, title = cost.name.replace("_", "-"), f"Score against {x_label}, {block.title}"
-        return pen.inline(figure, f"{block.key}-{key}", title, "; ".join(told))
+        return pen.inline(figure, f"{block.key}-{key}", title, told)
+
+
+def _scores_by_cost(
+    ax: Axes,
+    known: Sequence[tuple[Group, float]],
+    axis: Axis,
+    across: Axis,
+    window: tuple[float, float],
+) -> None:
+    """Each mean at its cost, named, and the front dashed."""
+    front = [(across.drawn(value), axis.drawn(_mean(group))) for group, value in pareto(known)]
+    dashed: dict[str, Any] = {"linestyle": (0, (4, 2)), "drawstyle": "steps-post"}
+    ax.plot(*zip(*front, strict=True), color=MUTED[0], linewidth=1, **dashed)
+    names = []
+    for group, value in known:
+        place = across.drawn(value)
+        _mean_of(ax, group, axis, place, window, along="y")
+        height = min(max(axis.drawn(_mean(group)), window[0]), window[1])
+        names.append((place, height, group.name))
+    name_points(ax, names, (0, 0, 250, 168))
 
 
 def pareto(known: Sequence[tuple[Group, float]]) -> list[tuple[Group, float]]:
