@@ -139,13 +139,7 @@ def _judged(
         raise NotJudgedError("no seed has a value on every side")
     met = [[members[side.group][seed] for side in sides] for seed in seeds]
     _refuse_different(sides, met, quantity)
-    samples = [
-        [
-            [side if isinstance(side, float) else values[side.group][seed] for seed in seeds]
-            for side in part
-        ]
-        for part in (plus, minus)
-    ]
+    samples = [_sample(part, values, seeds) for part in (plus, minus)]
     if claim.is_ratio and min(value for part in samples for one in part for value in one) <= 0:
         raise NotJudgedError("a ratio needs positive values, and there are others")
     estimate, verdict = _held(claim, samples, _unit(claim, sides[0]), *level)
@@ -164,6 +158,16 @@ def _judged(
         method=estimate.method,
         caveats="; ".join((*caveats, *estimate.caveats)),
     )
+
+
+def _sample(
+    part: Sequence[Side], values: Mapping[str, Mapping[int, float]], seeds: Sequence[int]
+) -> list[list[float]]:
+    """For each side its values in the order of the seeds; a number holds for every one."""
+    return [
+        [side if isinstance(side, float) else values[side.group][seed] for seed in seeds]
+        for side in part
+    ]
 
 
 def _held(
