@@ -177,7 +177,8 @@ def _budget_caveats(completed: Sequence[CellRow]) -> Iterator[str]:
     for name, count in counts.items():
         seeds = f"{count} of {len(completed)} seeds"
         if name == "iterations":
-            yield f"the best weights are those of the last validation in {seeds}: not converged"
+            last = f"the best weights are those of the last validation in {seeds}"
+            yield f"{last}: training may not have converged"
         else:
             yield f"{name} chosen at the edge of what was tried in {seeds}"
 
