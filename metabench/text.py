@@ -1,5 +1,5 @@
-r"""Text from outside, as it is shown: what a terminal would obey rather than show is written out,
-as `\x1b` or `\u202e`."""
+r"""Text as people meet it. Of text from outside what a terminal would obey rather than show is
+written out, as `\x1b` or `\u202e`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def one_line(text: object) -> str:
     r"""Return text as it is shown where one line is promised: a line feed is written out too, as
     `\n`."""
     return shown(str(text)).replace("\n", "\\n")
+
+
+def plural(number: int, name: str) -> str:
+    """Return `1 image`, `2 images`."""
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 def _written_out(found: re.Match[str]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from metabench.report import words
 from metabench.report.blocks import Block, Comparison, Group
 from metabench.tables.comparison_row import Comparing
+from metabench.text import plural
 
 STANDS: Mapping[Comparing, str] = {
     "worse": "behind it",
@@ -77,7 +78,7 @@ def _at(group: Group) -> str:
     score, unit = group.score, group.metric.unit
     sign = f"{words.NBSP}%" if unit == "fraction" else f" {words.metric(group.metric.name)}"
     spread = f" {words.interval(score.low, score.high, unit)}" if score.low is not None else ""
-    seeds = words.plural(group.scored, "seed")
+    seeds = plural(group.scored, "seed")
     return f"{words.score(score.value, unit)}{sign}{spread} over {seeds}"
 
 
@@ -92,7 +93,7 @@ def _against(row: Comparison) -> str:
             f"could have found {words.least(row)} if the spread is as observed)"
         )
     if row.verdict == "descriptive":
-        return f"{gap} ({words.plural(row.pairs, 'seed')}: descriptive, not tested)"
+        return f"{gap} ({plural(row.pairs, 'seed')}: descriptive, not tested)"
     return f"{gap} ({row.caveats})"
 
 

@@ -14,6 +14,7 @@ from metabench.report import words
 from metabench.report.blocks import Block, Group
 from metabench.tables import Run
 from metabench.tables.typed_rows import CellRow
+from metabench.text import plural
 
 FEW = 4
 """Settings that are told one by one."""
@@ -64,9 +65,7 @@ def still_improving(found: Sequence[tuple[Block, Sequence[Choices]]]) -> list[st
     counted = [one for one in counted if one[1]]
     if not counted:
         return []
-    told = [
-        f"{some} of {words.plural(every, 'fit')} on {block.title}" for block, some, every in counted
-    ]
+    told = [f"{some} of {plural(every, 'fit')} on {block.title}" for block, some, every in counted]
     if len(told) > FEW:
         some = sum(improving for _, improving, _ in counted)
         every = sum(trained for _, _, trained in counted)
@@ -94,7 +93,7 @@ def _told(choice: Mapping[str, Any]) -> str:
     settings = choice.get("settings") or {}
     told = [f"{key} {_plain(value)}" for key, value in settings.items()]
     step = choice.get("step")
-    return ", ".join([*told, *([words.plural(step, "step")] if isinstance(step, int) else [])])
+    return ", ".join([*told, *([plural(step, "step")] if isinstance(step, int) else [])])
 
 
 def _plain(value: Any) -> str:

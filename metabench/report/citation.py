@@ -10,6 +10,7 @@ from metabench.report.blocks import Block
 from metabench.stats.scales import NEAR_CEILING
 from metabench.tables import Run
 from metabench.tables.environment import Fact
+from metabench.text import plural
 
 Facts = Mapping[str, Sequence[Fact]]
 
@@ -27,7 +28,7 @@ def paragraph(run: Run, blocks: Sequence[Block], facts: Facts) -> str:
     when = "after the first data" if run.info["reference_post_hoc"] else "before any data"
     sentences = [
         f"We compared {words.listed(algorithms)} on {settings} with metabench{_version(facts)}.",
-        f"Every algorithm was trained from {words.plural(len(seeds), 'seed')}, and tested once on "
+        f"Every algorithm was trained from {plural(len(seeds), 'seed')}, and tested once on "
         f"{episodes} episodes of classes or functions that it had not met, the same for all "
         "algorithms; checkpoints and settings were chosen on validation episodes of their own.",
         f"We report means over seeds with {level} Student t intervals over seeds.",

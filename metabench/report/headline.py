@@ -10,6 +10,7 @@ from metabench.report.answer import STANDS, answer, apart, best_mean, ratios
 from metabench.report.blocks import Block, Comparison
 from metabench.stats import DESCRIPTIVE
 from metabench.tables.comparison_row import Comparing
+from metabench.text import plural
 
 TIE, OPEN = "tied", "without a leader that completed all seeds"
 NOBODY = frozenset({TIE, OPEN})
@@ -33,7 +34,7 @@ def headline(blocks: Sequence[Block], reference: str) -> list[str]:
     if not scored:
         return ["No cell has a score yet, so there is nothing to compare."]
     if most := few_seeds(scored):
-        seeds = words.plural(most, "seed")
+        seeds = plural(most, "seed")
         return [f"{seeds} tell no order: what follows is described, and nothing is tested."]
     if len(scored) == 1:
         return [f"On {scored[0].title}: {answer(scored[0], reference)}"]
@@ -85,7 +86,7 @@ def _divided(contested: Sequence[Block], leaders: Counter[str], partly: str) -> 
         else f"{name} has it in {times}"
         for name, times in leaders.most_common()
     ]
-    settings = words.plural(len(contested), "setting")
+    settings = plural(len(contested), "setting")
     out = (
         " (those left out that lost a seed)"
         if any(one.is_led_by_default for one in contested)

@@ -18,6 +18,7 @@ from metabench.report.marks import LETTER, interval, name_points, point, short
 from metabench.report.palette import GRID, INK, MUTED
 from metabench.report.svg import Pen
 from metabench.tables.typed_rows import CellRow
+from metabench.text import plural
 
 UNITS: Mapping[str, tuple[str, float]] = {"seconds": ("s", 1.0), "bytes": ("MiB", 2.0**-20)}
 """Unit of a cost -> what its axis is in, and the factor."""
@@ -196,7 +197,7 @@ def told_score(group: Group) -> str:
     sign = "%" if unit == "fraction" else words.metric(group.metric.name)
     return (
         f"{words.score(score.value, unit)} {sign} "
-        f"{words.interval(score.low, score.high, unit)}, {group.scored} seeds"
+        f"{words.interval(score.low, score.high, unit)}, {plural(group.scored, 'seed')}"
     )
 
 

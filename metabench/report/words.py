@@ -222,11 +222,6 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def plural(number: int, name: str) -> str:
-    """`1 image`, `2 images`."""
-    return f"{number} {name}{'' if number == 1 else 's'}"
-
-
 def listed(names: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
