@@ -212,7 +212,8 @@ def _environment() -> jinja2.Environment:
     formats = (
         words.score,
         words.difference,
-        words.compared,
+        words.effect,
+        words.effect_interval,
         words.least,
         words.failures,
         words.interval,

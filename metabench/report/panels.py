@@ -272,8 +272,8 @@ def _beside(ax: Axes, place: float, text: str, colour: str) -> None:
 
 
 def _told_difference(row: Comparison) -> str:
-    told = f"{row.name} {words.difference(row.difference, row.metric.unit)}"
-    if (found := words.compared(row)) != words.DASH:
+    told = f"{row.name} {words.effect(row)}"
+    if (found := words.effect_interval(row)) != words.DASH:
         told += f" {found}"
     if (least := words.least(row)) != words.DASH:
         told += f", could have found {least}"

@@ -115,6 +115,18 @@ def test_the_paragraph_says_that_errors_were_analysed_on_logarithms(tmp_path):
     assert "error rates" not in told
 
 
+def test_errors_are_told_by_their_ratio_alone(tmp_path):
+    """Their mean difference may lie on the other side: here it is +0.020, and the ratio 0.79."""
+    errors = {("maml", 5): [0.9, 0.3, 0.3, 0.3, 0.3], ("fomaml", 5): [1.4, 0.2, 0.2, 0.2, 0.2]}
+    folder = Synthetic(("maml", "fomaml"), "sinusoid", None, (5,), scores=errors).write(
+        tmp_path / "run"
+    )
+    ((_, rows),) = scores(blocks_of(load(folder))).parts
+    first, second = rows
+    assert (first[0], second[0]) == ("fomaml", "maml")
+    assert re.fullmatch(r"× 0\.790 \[0\.\d+, [\d.]+\]", first[2].replace(words.THIN, " "))
+
+
 def test_the_entry_names_commit_and_year_and_its_braces_close(run):
     told = bibtex(run, facts(run))
     assert told.startswith("@software{metabench-omniglot-small,")
