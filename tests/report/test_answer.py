@@ -113,6 +113,16 @@ def test_who_lost_a_seed_and_is_behind_is_not_spoken_of(tmp_path):
     assert "maml, the reference, has the best mean: 91.20 %" in first
 
 
+def test_a_divided_field_tells_who_was_left_out(tmp_path):
+    high, top = [score + 0.03 for score in BASE], [score + 0.05 for score in BASE]
+    scores = {("maml", 1): BASE, ("fomaml", 1): high, ("maml", 5): high, ("fomaml", 5): BASE}
+    scores |= {("protonet", 1): top, ("protonet", 5): BASE}
+    first, *_ = sentences(tmp_path, scores, change={("protonet", 1, 0): "failed"})
+    assert first.endswith(
+        "fomaml has it in 1 and maml has it in 1 (those left out that lost a seed)."
+    )
+
+
 ERRORS = [0.20, 0.24, 0.30, 0.22, 0.26]
 
 
