@@ -15,7 +15,7 @@ from metabench.errors import MetabenchError, message_of
 from metabench.terminal.printing import shown_streams
 from metabench.terminal.signals import GOES_ON, stopped_well
 from metabench.text import one_line
-from metabench.verbs.parser import parser
+from metabench.verbs.command_line import command_line
 
 TRACEBACK = "METABENCH_TRACEBACK"
 """A variable of the environment under which an unforeseen error is shown in full."""
@@ -69,7 +69,7 @@ def _status(arguments: Sequence[str]) -> int:
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
-    top = parser()
+    top = command_line()
     try:
         options = top.parse(arguments)
     except SystemExit as stop:  # argparse has said what there is to say

@@ -1,5 +1,5 @@
-r"""Text from outside, as it is shown: what a terminal would obey rather than show is written out,
-as `\x1b` or `\u202e`."""
+r"""Text as people meet it. Of text from outside what a terminal would obey rather than show is
+written out, as `\x1b` or `\u202e`."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def one_line(text: object) -> str:
 def listed(names: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def plural(number: int, name: str) -> str:
+    """Return `1 image`, `2 images`."""
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 def _written_out(found: re.Match[str]) -> str:

@@ -20,7 +20,10 @@ from metabench.records import RecordStore, read_cells
 from metabench.records.listing import write_cells
 from metabench.verbs.listing import KINDS
 
-VERBS = ("plan", "run", "status", "report", "verify", "list", "data", "doctor")
+VERBS = (
+    *("plan", "run", "freeze", "status", "report", "publish", "list", "verify"),
+    *("compare", "ab", "data", "doctor"),
+)
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,10 @@ from metabench.records.contents import (
     record_of,
 )
 from metabench.records.folder import CHECKPOINTS, TABLES, WEIGHTS, refuse_links
+from metabench.records.format import FINISHED, SCHEMA, Outcome
 from metabench.records.holder import delete_holder, read_holder, write_holder
 from metabench.records.listing import CELLS_SCHEMA, read_cells, write_cells
-from metabench.records.store import FINISHED, SCHEMA, Found, Outcome, RecordStore, Scan
+from metabench.records.store import Found, RecordStore, Scan
 
 __all__ = [
     "CELLS_SCHEMA",

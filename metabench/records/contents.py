@@ -10,7 +10,7 @@ from metabench import registry
 from metabench.cells import Cell, Fit, Part
 from metabench.io.untrusted import plain
 from metabench.metrics import named_metric
-from metabench.records.store import SCHEMA
+from metabench.records.format import SCHEMA
 
 _RESULTS = (
     "score",

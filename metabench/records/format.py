@@ -1,11 +1,20 @@
-"""The shapes of the JSON in a run folder: what a reader computes with or takes apart (see
-`io.shapes`)."""
+"""The format of what lies in a run folder: its schema, the outcomes of a cell, and the shapes of
+the JSON, of all that a reader computes with or takes apart (see `io.shapes`)."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from metabench.io.shapes import NUMBER, NUMBERS, TEXT
+
+SCHEMA = 3
+"""Schema of the records written now. Older ones are read (see `migrations`), newer ones refused."""
+
+Outcome = Literal[
+    "completed", "diverged", "failed", "timeout", "out_of_memory", "killed", "needs_failed"
+]
+FINISHED: frozenset[str] = frozenset({"completed", "diverged"})
+"""Outcomes that are results: a divergence is one, and counts. Cells with any other run again."""
 
 CURVE = {"iteration": NUMBERS, "loss": NUMBERS, "score": NUMBERS}
 METRIC = {"name": str, "unit": str, "higher_is_better": bool, "chance": NUMBER}

@@ -1,5 +1,6 @@
-"""What a class must be to be a method, a dataset, a model or a figure: looked at once, when it is
-first asked for, before anything relies on it.
+"""The contract of a class that is to be a method, a dataset, a model or a figure: looked at once,
+when it is first asked for, before anything relies on it. What it has to be stands in
+`requirements`.
 
 What its instances give back while a fit runs is looked at where it is given (see `returned`).
 """
@@ -10,163 +11,28 @@ import dataclasses
 import inspect
 import math
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 from reprlib import repr as shortened
 from typing import Any, get_args
 
 from metabench.cells import BatchNormMode
 from metabench.errors import nearest
 from metabench.identity import canonical
-from metabench.metrics import METRICS, Metric, named_metric
+from metabench.metrics import Metric, named_metric
+from metabench.registry.requirements import (
+    ATTRIBUTES,
+    BASES,
+    CONFIGURED,
+    FLAG,
+    HOOKS,
+    MADE_FROM,
+    OPTIONAL_HOOKS,
+    PROPERTIES,
+    TEXT,
+)
 from metabench.registry.settings import check
 
 MODES = get_args(BatchNormMode)
-KINDS = ("classification", "regression")
-WANTS = frozenset({"episodes", "examples", "unlabelled", "views", "privileged"})
-"""What a method may want of a dataset, and a dataset offer (`tasks.episodes.Want`)."""
-
-
-@dataclass(frozen=True)
-class _Value:
-    """What an attribute of a class must be: in words, and to a test; and the strings that it may be
-    meant for."""
-
-    words: str
-    fits: Callable[[Any], bool]
-    choices: Collection[str] = ()
-
-
-def is_whole(value: Any, least: int = 0) -> bool:
-    """Whether a value is a whole number, and at least so much."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _are_kinds(value: Any) -> bool:
-    return (
-        isinstance(value, frozenset | set)
-        and bool(value)
-        and all(isinstance(kind, str) and kind in KINDS for kind in value)
-    )
-
-
-_VERSION = _Value("a whole number, at least 1", lambda value: is_whole(value, 1))
-_FLAG = _Value("True or False", lambda value: isinstance(value, bool))
-_TEXT = _Value("a string", _is_text)
-_NAMES = _Value(
-    "a tuple of strings",
-    lambda value: isinstance(value, tuple) and bool(value) and all(map(_is_text, value)),
-)
-_SERVES = _Value(f"a set of {' and '.join(map(repr, KINDS))}, or of one of them", _are_kinds)
-
-_WANTS = _Value(
-    f"a set of {', '.join(map(repr, sorted(WANTS)))}",
-    lambda value: isinstance(value, frozenset | set) and value <= WANTS,
-)
-
-ATTRIBUTES: Mapping[str, Mapping[str, _Value]] = {
-    "methods": {
-        "version": _VERSION,
-        "kinds": _SERVES,
-        "trains": _FLAG,
-        "has_network": _FLAG,
-        "wants": _WANTS,
-        "fixed_ways": _FLAG,
-        "adapts": _FLAG,
-        "chooses_step": _FLAG,
-        "embeds_images_alone": _FLAG,
-        "needs": _Value(
-            "a table of roles, each with the class that a method must be to play it",
-            lambda value: (
-                isinstance(value, Mapping)
-                and all(_is_text(role) and isinstance(kind, type) for role, kind in value.items())
-            ),
-        ),
-    },
-    "datasets": {
-        "version": _VERSION,
-        "kind": _Value(
-            " or ".join(map(repr, KINDS)), lambda value: isinstance(value, str) and value in KINDS
-        ),
-        "metric": _Value(
-            f"one of {', '.join(METRICS)}, or a metabench.metrics.Metric",
-            lambda value: value in METRICS if isinstance(value, str) else isinstance(value, Metric),
-            METRICS,
-        ),
-        "default_model": _TEXT,
-        "licence": _TEXT,
-        "source": _TEXT,
-        "offers": _WANTS,
-    },
-    "models": {"version": _VERSION, "kinds": _SERVES},
-    "figures": {"name": _TEXT, "parts": _NAMES, "wide": _FLAG},
-}
-"""Group -> what a class must say of itself."""
-
-HOOKS: dict[str, dict[str, int]] = {
-    "methods": {
-        "network": 2,
-        "init": 3,
-        "take": 2,
-        "batches": 1,
-        "step": 3,
-        "predict": 5,
-        "candidates": 0,
-        "at_steps": 1,
-        "embed": 2,
-        "compare": 4,
-        "adapted_weights": 2,
-        "figure": 0,
-    },
-    "datasets": {
-        "task": 1,
-        "load": 1,
-        "content_digest": 0,
-        "class_sizes": 1,
-        "draw": 4,
-        "draw_disjoint": 4,
-        "gather": 2,
-        "training_task": 0,
-        "draw_examples": 2,
-        "gather_examples": 2,
-        "draw_views": 2,
-        "view": 2,
-        "privileged": 0,
-        "figure": 0,
-        "names": 1,
-        "prepare": 1,
-        "remarks": 1,
-    },
-    "models": {"forward": 1},
-    "figures": {"select": 1, "keep": 2, "fits": 1, "alike": 2, "legend": 1, "draw": 2},
-}
-"""Group -> method -> how many arguments it is called with."""
-
-OPTIONAL_HOOKS: Mapping[str, Mapping[str, int]] = {
-    "models": {"has_batch_norm": 1, "initialise": 1, "feature_maps": 1}
-}
-"""The same of those that a class may do without."""
-
-PROPERTIES: Mapping[str, Collection[str]] = {
-    "methods": ("curve", "test_steps", "gradients_per_task")
-}
-MADE_FROM = {"methods": 1, "datasets": 1, "models": 2, "figures": 0}
-"""How many arguments a class is called with: its settings, and a model the task."""
-
-CONFIGURED = frozenset({"methods", "datasets", "models"})
-"""Groups whose classes have settings and a version."""
-
-BASES = {
-    "methods": "metabench.plugins.Method",
-    "datasets": "metabench.plugins.Dataset",
-    "models": "torch.nn.Module",
-    "figures": "metabench.plugins.Figure",
-}
-"""What has all that a class may leave as it is."""
 
 
 def broken_contract(group: str, found: Any, models: Collection[str]) -> str:
@@ -299,7 +165,7 @@ def unwritable(value: Any) -> str:
 
 
 def _wrong_metric(metric: Metric, kind: str) -> Iterator[str]:
-    for name, wanted in {"name": _TEXT, "unit": _TEXT, "higher_is_better": _FLAG}.items():
+    for name, wanted in {"name": TEXT, "unit": TEXT, "higher_is_better": FLAG}.items():
         if not wanted.fits(value := getattr(metric, name)):
             yield f"has a metric with {name} = {shortened(value)}; expected {wanted.words}"
     if metric.kind != kind:

@@ -3,18 +3,18 @@ a name and a colour."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count
 from statistics import median_low
 
 from metabench.quantities import PEAK_ABOVE, PEAK_GPU, PEAK_RESIDENT, Quantity
 from metabench.report import words
+from metabench.report.coordinates import anchor_of, detail_of, shapes_of, variant_of
 from metabench.report.palette import colour, marker_index
 from metabench.tables import Run
+from metabench.tables.comparison_row import ComparisonRow
 from metabench.tables.streams import held_words
-from metabench.tables.typed_rows import VARIANT, ComparisonRow, GroupRow, Metric, Scalar
+from metabench.tables.typed_rows import VARIANT, GroupRow, Metric, Scalar
 
 Span = tuple[float, float]
 
@@ -50,6 +50,12 @@ class Comparison(ComparisonRow):
     def gap(self) -> float:
         """How far apart the two are; 0 where there was nothing to compare."""
         return abs(self.difference or 0.0)
+
+    @property
+    def times(self) -> float | None:
+        """The group's error in terms of the other's, where errors were compared, by their geometric
+        means; None where it is the difference that counts."""
+        return self.ratio if self.scale == "log" else None
 
     @property
     def is_above(self) -> bool:
@@ -148,6 +154,27 @@ class Block:
         return [*self.ranked, *(group for group in self.groups if group.score.value is None)]
 
     @property
+    def leaders(self) -> list[Group]:
+        """Those with the best mean: none where every one lost a seed, several on a tie."""
+        return [group for group in self.scored if group.leads]
+
+    @property
+    def is_led_by_default(self) -> bool:
+        """Whether one that lost a seed, and leads nothing, has a better mean than the leaders."""
+        return bool(self.leaders) and not self.ranked[0].leads
+
+    @property
+    def compares_ratios(self) -> bool:
+        """Whether errors were compared, by their ratios."""
+        return any(row.times is not None for row in self.comparisons)
+
+    @property
+    def rivals(self) -> list[Comparison]:
+        """The comparisons of algorithms that have to find out what the others have to: not of those
+        that are told."""
+        return [row for row in self.comparisons if not row.group.privileged]
+
+    @property
     def by_difference(self) -> list[Comparison]:
         """The comparisons in that order."""
         order = [group.group for group in self.rows]
@@ -181,7 +208,8 @@ def blocks_of(run: Run) -> list[Block]:
     algorithms = list(dict.fromkeys(group.algorithm for group in run.rows.groups))
     keys: set[str] = set()
     blocks = []
-    for (data, place), shape in zip(run.blocks.items(), _shapes(run), strict=True):
+    places = list(run.blocks.values())
+    for data, place, shape in zip(run.blocks, places, shapes_of(places), strict=True):
         groups = _named([group for group in run.rows.groups if group.block == data], algorithms)
         named = {group.group: group for group in groups}
         compared = {
@@ -194,7 +222,7 @@ def blocks_of(run: Run) -> list[Block]:
             for row in run.rows.comparisons
             if row.group.block == data
         }
-        key = _key(place, shape, keys)
+        key = anchor_of(place, shape, keys)
         keys.add(key)
         blocks.append(
             Block(
@@ -202,7 +230,7 @@ def blocks_of(run: Run) -> list[Block]:
                 data,
                 str(place["dataset"]),
                 shape,
-                _detail(groups[0]),
+                "; ".join([detail_of(place, groups[0].metric), *held_words(groups[0].over)]),
                 place,
                 [replace(group, compared=compared.get(group.group)) for group in groups],
                 list(compared.values()),
@@ -234,78 +262,10 @@ def _named(groups: Sequence[GroupRow], algorithms: Sequence[str]) -> list[Group]
     for group in groups:
         twins = [other for other in groups if other.algorithm == group.algorithm]
         apart = [
-            _variant(key, group.place.get(key))
+            variant_of(key, group.place.get(key))
             for key in VARIANT
             if len({str(other.place.get(key)) for other in twins}) > 1
         ]
         mark = Mark(algorithms.index(group.algorithm), twins.index(group))
         named.append(Group(**vars(group), name=" · ".join([group.algorithm, *apart]), mark=mark))
     return named
-
-
-def _variant(key: str, value: object) -> str:
-    """`conv4`, `support plus one`, `5 steps`: what tells a group from others of its algorithm."""
-    if key == "steps":
-        return "own steps" if value is None else f"{value} step{'s' if value != 1 else ''}"
-    return "no batch norm" if value is None else str(value).replace("_", " ")
-
-
-def _shapes(run: Run) -> list[str]:
-    """What tells each block from others of its data set: ways and shots, and what else it takes to
-    tell all blocks of this run apart."""
-    places = list(run.blocks.values())
-    plain = [shape_of(place) for place in places]
-    twice = Counter(
-        (str(place["dataset"]), shape) for place, shape in zip(places, plain, strict=True)
-    )
-    varying = [
-        key
-        for key in ("query_shots", "episodes", "sampling")
-        if len({str(place[key]) for place in places}) > 1
-    ]
-    return [
-        shape if twice[str(place["dataset"]), shape] == 1 else shape_of(place, varying)
-        for place, shape in zip(places, plain, strict=True)
-    ]
-
-
-def shape_of(place: Mapping[str, Scalar], varying: Sequence[str] = ()) -> str:
-    """Return ways and shots, every axis, and of the rest of the coordinates those that vary."""
-    shots, ways = place.get("shots"), place.get("ways")
-    parts = [f"{ways}-way {shots}-shot" if ways else f"{shots} point{'s' if shots != 1 else ''}"]
-    if place.get("on") not in (None, "same"):
-        parts.append(f"tested on {place['on']}")
-    parts += [
-        f"{key} = {value}" for key, value in place.items() if "." in key and value is not None
-    ]
-    told = {"query_shots": "{} queries", "episodes": "{} episodes", "sampling": "episodes {}"}
-    parts += [told[key].format(str(place[key]).replace("_", " ")) for key in varying]
-    if place.get("scored_by"):
-        parts.append(f"by {str(place['scored_by']).replace('_', ' ')}")
-    return " · ".join(parts)
-
-
-def _key(place: Mapping[str, Scalar], shape: str, taken: Container[str]) -> str:
-    """A name for addresses: the same in every run with this setting, and unlike the others here."""
-    first, *rest = shape.split(" · ")
-    short = f"{place['ways']}w{place['shots']}s" if place["ways"] else f"{place['shots']}s"
-    key = "-".join(filter(None, map(words.slug, (str(place["dataset"]), short, *rest)))) or first
-    numbered = (f"{key}-{number}" for number in count(2))
-    return next(one for one in chain([key], numbered) if one not in taken)
-
-
-def _detail(group: Group) -> str:
-    place, metric = group.place, group.metric
-    queries = f"{place['query_shots']} {'queries a class' if place['ways'] else 'query points'}"
-    if isinstance(place["query_shots"], str):  # a list, one number for each class
-        numbers = place["query_shots"].strip("[]").replace(",", " + ")
-        queries = f"{numbers} queries of the classes, dealt out anew in each episode"
-    sampling = {"with_replacement": "drawn with replacement", "disjoint": "sharing no image"}.get(
-        str(place["sampling"]), place["sampling"]
-    )
-    told = f"{place['episodes']} test episodes a seed, {sampling}; {queries}"
-    told = "; ".join([told, *held_words(group.over)])
-    if metric.chance is None:
-        return told
-    percent = metric.unit == "fraction"
-    return f"{told}, chance {f'{100 * metric.chance:.4g} %' if percent else f'{metric.chance:.4g}'}"

@@ -25,6 +25,33 @@ panels are shown three abreast or alone on a phone, so that its text is as large
 UNITS = 72
 """Units of an inch."""
 
+STYLE = {
+    **svg.STYLE,
+    "font.family": ["DejaVu Sans"],
+    "font.size": 11,
+    "axes.labelsize": 11,
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
+    "text.color": INK[0],
+    "axes.labelcolor": MUTED[0],
+    "axes.edgecolor": GRID[0],
+    "xtick.color": MUTED[0],
+    "ytick.color": MUTED[0],
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.minor.size": 0,
+    "axes.grid": True,
+    "grid.color": GRID[0],
+    "grid.linewidth": 0.7,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "path.simplify": True,
+}
+"""rc settings of every figure, beside seaborn's."""
+
 Panel = str
 """One `<svg>` element."""
 
@@ -56,32 +83,7 @@ def grid(
 ) -> Iterator[tuple[Figure, np.ndarray]]:
     """A figure in the report's style, with plots ``[rows, columns]``. No pyplot, so no state is
     left behind."""
-    style = sns.axes_style("ticks") | {
-        **svg.STYLE,
-        "font.family": ["DejaVu Sans"],
-        "font.size": 11,
-        "axes.labelsize": 11,
-        "xtick.labelsize": 11,
-        "ytick.labelsize": 11,
-        "text.color": INK[0],
-        "axes.labelcolor": MUTED[0],
-        "axes.edgecolor": GRID[0],
-        "xtick.color": MUTED[0],
-        "ytick.color": MUTED[0],
-        "xtick.major.size": 0,
-        "ytick.major.size": 0,
-        "xtick.minor.size": 0,
-        "ytick.minor.size": 0,
-        "axes.grid": True,
-        "grid.color": GRID[0],
-        "grid.linewidth": 0.7,
-        "axes.linewidth": 0.8,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.unicode_minus": True,
-        "path.simplify": True,
-    }
-    with mpl.rc_context(style):
+    with mpl.rc_context(sns.axes_style("ticks") | STYLE):
         figure = Figure(figsize=(width, height))
         across, up = width * UNITS, height * UNITS
         plot = (

@@ -10,10 +10,10 @@ from typing import Any
 
 from metabench.identity import canonical
 from metabench.quantities import ITERATIONS
-from metabench.report import words
 from metabench.report.blocks import Block, Group
 from metabench.tables import Run
 from metabench.tables.typed_rows import CellRow
+from metabench.text import listed, plural
 
 FEW = 4
 """Settings that are told one by one."""
@@ -64,16 +64,13 @@ def still_improving(found: Sequence[tuple[Block, Sequence[Choices]]]) -> list[st
     counted = [one for one in counted if one[1]]
     if not counted:
         return []
-    told = [
-        f"{some} of {words.plural(every, 'fit')} on {block.title}" for block, some, every in counted
-    ]
+    told = [f"{some} of {plural(every, 'fit')} on {block.title}" for block, some, every in counted]
     if len(told) > FEW:
         some = sum(improving for _, improving, _ in counted)
         every = sum(trained for _, _, trained in counted)
         told = [f"{some} of {every} fits in {len(told)} settings"]
     return [
-        f"Still improving when stopped: {words.listed(told)}. "
-        "More iterations might change the order."
+        f"Still improving when stopped: {listed(told)}. More iterations might change the order."
     ]
 
 
@@ -94,7 +91,7 @@ def _told(choice: Mapping[str, Any]) -> str:
     settings = choice.get("settings") or {}
     told = [f"{key} {_plain(value)}" for key, value in settings.items()]
     step = choice.get("step")
-    return ", ".join([*told, *([words.plural(step, "step")] if isinstance(step, int) else [])])
+    return ", ".join([*told, *([plural(step, "step")] if isinstance(step, int) else [])])
 
 
 def _plain(value: Any) -> str:

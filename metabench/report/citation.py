@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from metabench.report import words
 from metabench.report.blocks import Block
+from metabench.stats.scales import NEAR_CEILING
 from metabench.tables import Run
 from metabench.tables.environment import Fact
 from metabench.tables.streams import TOGETHER, over_words
+from metabench.text import listed, plural
 
 Facts = Mapping[str, Sequence[Fact]]
 
@@ -18,20 +20,19 @@ def paragraph(run: Run, blocks: Sequence[Block], facts: Facts) -> str:
     """Return how the numbers were made, in sentences with the run's own values."""
     algorithms = list(dict.fromkeys(group.algorithm for block in blocks for group in block.groups))
     seeds = sorted({cell.seed for cell in run.rows.cells})
-    settings = words.listed(list(dict.fromkeys(f"{one.dataset} ({one.shape})" for one in blocks)))
-    episodes = words.listed(
-        _each(group.place.get("episodes") for one in blocks for group in one.groups)
-    )
+    settings = listed(list(dict.fromkeys(f"{one.dataset} ({one.shape})" for one in blocks)))
+    episodes = listed(_each(group.place.get("episodes") for one in blocks for group in one.groups))
     reference = run.info["reference"]
     level = f"{100 * run.confidence:g}%"
     when = "after the first data" if run.info["reference_post_hoc"] else "before any data"
     sentences = [
-        f"We compared {words.listed(algorithms)} on {settings} with metabench{_version(facts)}.",
-        f"Every algorithm was trained from {words.plural(len(seeds), 'seed')}, and tested once on "
+        f"We compared {listed(algorithms)} on {settings} with metabench{_version(facts)}.",
+        f"Every algorithm was trained from {plural(len(seeds), 'seed')}, and tested once on "
         f"{episodes} episodes of classes or functions that it had not met, the same for all "
         "algorithms; checkpoints and settings were chosen on validation episodes of their own.",
         *_seeds(blocks),
         f"We report means over seeds with {level} Student t intervals over seeds.",
+        *_scales(blocks),
         f"Each algorithm was compared with {reference}, declared {when}, by a paired t-test over "
         "the seeds, with Holm's correction over the comparisons of a setting; on three seeds or "
         "fewer differences are described and not tested.",
@@ -64,11 +65,29 @@ def bibtex(run: Run, facts: Facts) -> str:
         "title": f"metabench{f' {version}' if version else ''}: a reproducible benchmark suite for "
         "meta-learning and few-shot learning",
         "note": f"Suite {run.info['suite']}"
-        + (f", commit {words.listed([commit[:12] for commit in commits])}" if commits else ""),
+        + (f", commit {listed([commit[:12] for commit in commits])}" if commits else ""),
         "year": ended[:4],
     }
     told = ",\n".join(f"  {key} = {{{_braced(value)}}}" for key, value in fields.items() if value)
     return f"@software{{metabench-{words.slug(str(run.info['suite']))},\n{told}\n}}"
+
+
+def _scales(blocks: Sequence[Block]) -> list[str]:
+    """What was not analysed as it is measured, and how it was."""
+    told = []
+    if any(
+        (group.estimator or "").startswith("geometric") for one in blocks for group in one.groups
+    ):
+        told.append(
+            "Errors were averaged and compared on their logarithms: their means are geometric, and "
+            "what is told of two algorithms is a ratio."
+        )
+    if any(row.scale == "error_rate" for one in blocks for row in one.comparisons):
+        told.append(
+            f"Where both means were at least {NEAR_CEILING:g}, accuracies were compared by the "
+            "ratio of their error rates."
+        )
+    return told
 
 
 def _version(facts: Facts) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from metabench.report import words
 from metabench.report.blocks import Block
 from metabench.tables import Run
-from metabench.tables.typed_rows import ClaimRow
+from metabench.tables.claim_row import ClaimRow
 
 SIGNS = {"supported": "✓", "refuted": "✗", "inconclusive": "?", "not judged": words.DASH}
 

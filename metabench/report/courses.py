@@ -79,12 +79,9 @@ def curve_panel(
     values = pd.concat([course.seeds["y"] for course in moving]).astype(float)
     axis = Axis.of_loss(values) if kind == "loss" else Axis.of(block.metric, values)
     level = [course for course in courses if adapting and not course.moves and len(course.band)]
-    window = _window(axis, kind, moving, level)
-    with panel(margins=_margins([course.group.name for course in (*moving, *level)])) as (
-        figure,
-        ax,
-    ):
-        scale(ax, "y", axis.log, limits=window)
+    margins = _margins([course.group.name for course in (*moving, *level)])
+    with panel(margins=margins) as (figure, ax):
+        scale(ax, "y", axis.log, limits=_window(axis, kind, moving, level))
         scale_steps(ax, [course.seeds["x"].max() for course in moving] if adapting else [])
         if over != "x":
             _scale_spent(ax, moving)
@@ -97,22 +94,32 @@ def curve_panel(
         ax.set(xlabel=x_label, ylabel=axis.label)
         if kind != "loss":
             mark_chance(ax, block.metric, axis, "y")
-        drawn = [course for course in (*moving, *level) if len(course.band)]
-        ends = [
-            (axis.drawn(course.band["mean"].iloc[-1]), course.group.name, course.group.mark)
-            for course in drawn
-        ]
-        if len(ends) <= NAMED:
-            name_ends(ax, ends)
-        told = [f"{course.group.name}{_ends(course.band, axis)}" for course in moving]
-        told += [
-            f"{course.group.name} does not adapt: {axis.drawn(course.band['mean'].iloc[0]):.4g}"
-            for course in level
-        ]
-        timed = over != "x"
-        title = f"{TITLES[kind]}{f' and {over}' if timed else ''}, {block.title}"
+        _name_lines(ax, [*moving, *level], axis)
+        timed = f" and {over}" if over != "x" else ""
         key = f"{block.key}-{kind}{f'-{over}' if timed else ''}"
-        return pen.inline(figure, key, title, "; ".join(told))
+        title = f"{TITLES[kind]}{timed}, {block.title}"
+        return pen.inline(figure, key, title, _told(moving, level, axis))
+
+
+def _name_lines(ax: Axes, courses: Sequence[_Course], axis: Axis) -> None:
+    """Name the mean curves at their ends, unless they are too many."""
+    ends = [
+        (axis.drawn(course.band["mean"].iloc[-1]), course.group.name, course.group.mark)
+        for course in courses
+        if len(course.band)
+    ]
+    if len(ends) <= NAMED:
+        name_ends(ax, ends)
+
+
+def _told(moving: Sequence[_Course], level: Sequence[_Course], axis: Axis) -> str:
+    """Where curves begin and end, in words."""
+    told = [f"{course.group.name}{_ends(course.band, axis)}" for course in moving]
+    told += [
+        f"{course.group.name} does not adapt: {axis.drawn(course.band['mean'].iloc[0]):.4g}"
+        for course in level
+    ]
+    return "; ".join(told)
 
 
 def shots_panel(pen: Pen, title: str, blocks: Sequence[Block]) -> Panel | None:

@@ -123,11 +123,9 @@ def _row(block: Block, group: Group) -> list[str]:
 
 
 def _difference(row: Comparison) -> str:
-    unit = row.metric.unit
-    found = words.compared(row)
-    return (
-        f"{words.difference(row.difference, unit)} {'' if found == words.DASH else found}".strip()
-    )
+    """`+4.94 [3.20, 6.68]`, or a ratio of errors: `×0.527 [0.438, 0.635]`."""
+    found = words.effect_interval(row)
+    return f"{words.effect(row)} {'' if found == words.DASH else found}".strip()
 
 
 def _file(name: str, label: str, about: str, text: str) -> File:

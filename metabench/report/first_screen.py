@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from metabench.errors import some
-from metabench.report import words
-from metabench.report.answer import answer, cost, few_seeds, headline
+from metabench.report.answer import answer
 from metabench.report.blocks import Block, names_of
+from metabench.report.cost import cost
+from metabench.report.headline import few_seeds, headline
 from metabench.tables import Run
 from metabench.tables.environment import Fact
+from metabench.text import listed
 
 CARDS = 4
 """Settings up to which each has a card on the first screen; more are told together."""
@@ -48,7 +50,7 @@ def _changed(info: Mapping[str, Any]) -> list[str]:
     if changes := info["changes"]:
         told.append(f"Changed after the first data, post hoc: {some(changes)}.")
     if seeds := info["seeds_post_hoc"]:
-        added = words.listed([str(seed) for seed in seeds])
+        added = listed([str(seed) for seed in seeds])
         told.append(f"Added after the first data, post hoc: seed{'s'[: len(seeds) > 1]} {added}.")
     return told
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from metabench.report import words
 from metabench.report.blocks import Block, Group
 from metabench.tables import Run
-from metabench.tables.typed_rows import Comparing, ComparisonRow
+from metabench.tables.comparison_row import Comparing, ComparisonRow
 
 OPPOSITE: Mapping[Comparing, Comparing] = {"better": "worse", "worse": "better"}
 

@@ -18,6 +18,7 @@ from metabench.report.marks import LETTER, interval, name_points, point, short
 from metabench.report.palette import GRID, INK, MUTED
 from metabench.report.svg import Pen
 from metabench.tables.typed_rows import CellRow
+from metabench.text import plural
 
 UNITS: Mapping[str, tuple[str, float]] = {"seconds": ("s", 1.0), "bytes": ("MiB", 2.0**-20)}
 """Unit of a cost -> what its axis is in, and the factor."""
@@ -90,7 +91,7 @@ def forest_panel(pen: Pen, block: Block) -> Panel | None:
     """Draw the differences to the reference with their intervals, or the ratios where errors were
     compared; what so many seeds could not have found as a band; and how long each took. None where
     there is nothing to draw."""
-    ratio = any(row.scale == "log" for row in block.comparisons)
+    ratio = block.compares_ratios
     effects = [found for row in block.by_difference if (found := _Effect.of(row, ratio))]
     if not effects:
         return None
@@ -112,7 +113,8 @@ def forest_panel(pen: Pen, block: Block) -> Panel | None:
             _beside(ax, -0.72, "× time", MUTED[0])
         ax.set(xlabel=axis.label, ylabel="")
         told = "; ".join(_told_difference(one.row) for one in effects)
-        title = f"Differences to {effects[0].row.reference_name}, {block.title}"
+        kind = "Ratios" if ratio else "Differences"
+        title = f"{kind} to {effects[0].row.reference_name}, {block.title}"
         return pen.inline(figure, f"{block.key}-forest", title, told)
 
 
@@ -144,33 +146,37 @@ def cost_panel(pen: Pen, block: Block, cost: Quantity, x_label: str) -> Panel | 
         [(group.score.low, group.score.high) for group in shown],
     )
     across = Axis("", factor, max(values) > 8 * min(values), 0.0)
-    limits = across.window(values)
     with panel() as (figure, ax):
-        scale(ax, "x", across.log, limits=limits)
+        scale(ax, "x", across.log, limits=across.window(values))
         scale(ax, "y", axis.log, limits=window)
-        front = [(across.drawn(value), axis.drawn(_mean(group))) for group, value in pareto(known)]
-        ax.plot(
-            *zip(*front, strict=True),
-            color=MUTED[0],
-            linewidth=1,
-            linestyle=(0, (4, 2)),
-            drawstyle="steps-post",
-        )
-        names = []
-        for group, value in known:
-            place = across.drawn(value)
-            _mean_of(ax, group, axis, place, window, along="y")
-            names.append(
-                (place, min(max(axis.drawn(_mean(group)), window[0]), window[1]), group.name)
-            )
-        name_points(ax, names, (0, 0, 250, 168))
+        _scores_by_cost(ax, known, axis, across, window)
         ax.set(xlabel=f"{x_label} ({unit})", ylabel=axis.label)
-        told = [
+        told = "; ".join(
             f"{group.name} {words.quantity(value, cost.unit)} for {told_score(group)}"
             for group, value in known
-        ]
+        )
         key, title = cost.name.replace("_", "-"), f"Score against {x_label}, {block.title}"
-        return pen.inline(figure, f"{block.key}-{key}", title, "; ".join(told))
+        return pen.inline(figure, f"{block.key}-{key}", title, told)
+
+
+def _scores_by_cost(
+    ax: Axes,
+    known: Sequence[tuple[Group, float]],
+    axis: Axis,
+    across: Axis,
+    window: tuple[float, float],
+) -> None:
+    """Each mean at its cost, named, and the front dashed."""
+    front = [(across.drawn(value), axis.drawn(_mean(group))) for group, value in pareto(known)]
+    dashed: dict[str, Any] = {"linestyle": (0, (4, 2)), "drawstyle": "steps-post"}
+    ax.plot(*zip(*front, strict=True), color=MUTED[0], linewidth=1, **dashed)
+    names = []
+    for group, value in known:
+        place = across.drawn(value)
+        _mean_of(ax, group, axis, place, window, along="y")
+        height = min(max(axis.drawn(_mean(group)), window[0]), window[1])
+        names.append((place, height, group.name))
+    name_points(ax, names, (0, 0, 250, 168))
 
 
 def pareto(known: Sequence[tuple[Group, float]]) -> list[tuple[Group, float]]:
@@ -191,7 +197,7 @@ def told_score(group: Group) -> str:
     sign = "%" if unit == "fraction" else words.metric(group.metric.name)
     return (
         f"{words.score(score.value, unit)} {sign} "
-        f"{words.interval(score.low, score.high, unit)}, {group.scored} seeds"
+        f"{words.interval(score.low, score.high, unit)}, {plural(group.scored, 'seed')}"
     )
 
 
@@ -266,8 +272,8 @@ def _beside(ax: Axes, place: float, text: str, colour: str) -> None:
 
 
 def _told_difference(row: Comparison) -> str:
-    told = f"{row.name} {words.difference(row.difference, row.metric.unit)}"
-    if (found := words.compared(row)) != words.DASH:
+    told = f"{row.name} {words.effect(row)}"
+    if (found := words.effect_interval(row)) != words.DASH:
         told += f" {found}"
     if (least := words.least(row)) != words.DASH:
         told += f", could have found {least}"

@@ -10,8 +10,9 @@ from markupsafe import Markup
 
 from metabench.report import words
 from metabench.report.axis import Axis
-from metabench.report.blocks import Block, Group, shape_of
+from metabench.report.blocks import Block, Group
 from metabench.report.canvas import SIZE, Margins, panel, scale
+from metabench.report.coordinates import shape_of
 from metabench.report.marks import LETTER, interval, point
 from metabench.report.palette import INK
 from metabench.report.svg import Pen

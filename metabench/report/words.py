@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from metabench.tables.typed_rows import ComparisonRow, GroupRow, Metric, Summary
+from metabench.tables.comparison_row import ComparisonRow
+from metabench.tables.typed_rows import GroupRow, Metric, Summary
 
 DASH = "–"
 MINUS = "\N{MINUS SIGN}"
@@ -44,6 +45,13 @@ def difference(value: float | None, unit: str) -> str:
     )
 
 
+def gaps(values: Sequence[float], of: Metric) -> str:
+    """How far apart scores are, without a sign: `4.94 points`, `1.20 to 4.94 points`, `0.310 of
+    MSE`."""
+    ends = span((min(values), max(values)), lambda end: score(end, of.unit))
+    return f"{ends} {'points' if of.unit == 'fraction' else f'of {metric(of.name)}'}"
+
+
 def detectable(value: float | None, metric: Metric) -> str:
     """The smallest difference that could have been found; where no two scores can differ by so
     much, that it is more than that."""
@@ -59,11 +67,22 @@ def least(row: ComparisonRow) -> str:
     return detectable(row.detectable_difference, row.metric)
 
 
-def compared(row: ComparisonRow) -> str:
-    """The interval of what was compared: `[−1.20, 3.00]`; a ratio with its: `×0.5 [0.4, 0.6]`."""
+def effect(row: ComparisonRow) -> str:
+    """What a comparison found: `+4.94`; of errors the ratio, `×0.527`, which agrees with their
+    geometric means as their difference need not."""
+    if row.scale == "log":
+        return f"×{THIN}{amount(row.ratio, 'ratio')}"
+    return difference(row.difference, row.metric.unit)
+
+
+def effect_interval(row: ComparisonRow) -> str:
+    """The interval of what was compared: `[−1.20, 3.00]`; of error rates, whose difference has
+    none, the ratio with its: `×0.5 [0.4, 0.6]`."""
     if row.ratio is None:
         return interval(row.low, row.high, row.metric.unit)
     told = amounts(row.ratio_low, row.ratio_high, "ratio")
+    if row.scale == "log":
+        return told or DASH
     return f"×{THIN}{amount(row.ratio, 'ratio')} {told}".strip()
 
 
@@ -212,16 +231,6 @@ def metric(name: str) -> str:
 def slug(text: str) -> str:
     """Text as part of an address: small letters, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
-def plural(number: int, name: str) -> str:
-    """`1 image`, `2 images`."""
-    return f"{number} {name}{'' if number == 1 else 's'}"
-
-
-def listed(names: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _digits(value: float) -> str:

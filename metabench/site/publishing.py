@@ -17,9 +17,9 @@ from metabench.errors import FolderError, MetabenchError
 from metabench.history import Entry
 from metabench.records import FINISHED, TABLES
 from metabench.report import page
-from metabench.report.answer import headline
 from metabench.report.blocks import blocks_of
 from metabench.report.claims import claims_of, tally
+from metabench.report.headline import headline
 from metabench.site import pages
 from metabench.site.contents import Card, Contents, read_contents
 from metabench.site.target import MANIFEST, Target

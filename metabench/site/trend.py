@@ -12,7 +12,7 @@ from metabench.history import Entry, GroupEntry
 from metabench.quantities import BY_NAME, PEAK_ABOVE, PEAK_GPU, SCORE, Quantity
 from metabench.report import words
 from metabench.report.axis import Axis
-from metabench.report.blocks import shape_of
+from metabench.report.coordinates import shape_of
 from metabench.site.drawing import Course, Point, panel, sparkline
 from metabench.tables.frames import csv_text, first_seen, frame
 from metabench.tables.typed_rows import VARIANT, Metric, Scalar

@@ -9,7 +9,7 @@ import numpy as np
 
 from metabench.stats.comparison import Comparison
 from metabench.stats.intervals import t_interval
-from metabench.stats.results import DESCRIPTIVE, checked, counted
+from metabench.stats.results import DESCRIPTIVE, Matrix, checked, counted
 from metabench.stats.scales import Scale, difference_from_scale, magnitude, to_scale
 
 Verdict = Literal["supported", "refuted", "inconclusive", "not judged"]
@@ -47,20 +47,14 @@ def contrast_interval(
         positive.
     """
     signs = np.array([1.0] * len(plus) + [-1.0] * len(minus))
-    samples = [checked(sample) for sample in (*plus, *minus)]
-    if len({sample.size for sample in samples}) != 1:
-        raise ValueError(
-            "a contrast needs samples of one length, got "
-            f"{', '.join(str(sample.size) for sample in samples)}"
-        )
-    values, scale = np.stack(samples), _RATIO if ratio else _DIFFERENCE
+    values, scale = _stacked((*plus, *minus)), _RATIO if ratio else _DIFFERENCE
     if ratio and (values <= 0).any():
         raise ValueError(f"ratios need positive values, got {values.min()}")
     analysed = to_scale(values, scale)
     found = t_interval(
         (signs @ analysed).tolist(), confidence=confidence, scale=magnitude(analysed, scale)
     )
-    kind = "difference of differences" if len(samples) > 2 else "difference"
+    kind = "difference of differences" if len(values) > 2 else "difference"
     what = (
         "geometric mean ratio with Student t interval of its logarithm"
         if ratio
@@ -82,6 +76,17 @@ def contrast_interval(
         level=1 - confidence,
         df=found.n - 1,
     ).at(confidence)
+
+
+def _stacked(samples: Sequence[Sequence[float]]) -> Matrix:
+    """``[samples, n]``."""
+    known = [checked(sample) for sample in samples]
+    if len({sample.size for sample in known}) != 1:
+        raise ValueError(
+            "a contrast needs samples of one length, got "
+            f"{', '.join(str(sample.size) for sample in known)}"
+        )
+    return np.stack(known)
 
 
 def judge(estimate: Comparison, low: float, high: float, *, settings: int = 1) -> Verdict:

@@ -38,7 +38,7 @@ def memory_regressed(baseline: Sequence[float], head: Sequence[float]) -> Regres
 
     Peaks are no sample of a normal law but steps of an allocator: the rule compares extremes, which
     in five seeds a side separate by chance in one of 252 cases even without a margin. Improved is
-    the same the other way round. The estimate is the ratio of medians.
+    the same the other way round. The estimate is the difference of the medians.
 
     Parameters
     ----------

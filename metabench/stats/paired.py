@@ -57,13 +57,43 @@ def paired_t_test(
     a, b = checked(first), checked(second)
     if a.size != b.size:
         raise ValueError(f"pairs need as many values on both sides, got {a.size} and {b.size}")
+    described = _described(a, b, confidence, unit, higher_is_better, scale, bounds)
+    n, sd = described.n, described.sd
+    if sd is None:
+        return replace(described, caveats=("one pair of seeds: no inference",))
+    if sd == 0.0:
+        return replace(described, caveats=(_same_amount(n),))
+    effect = described.location / sd
+    estimated = replace(
+        described,
+        standard_error=sd / n**0.5,
+        df=n - 1,
+        effect=effect,
+        effect_corrected=effect * (1 - 3 / (4 * (n - 1) - 1)) if n > 2 else None,
+    ).at(confidence)
+    if n <= DESCRIPTIVE:
+        return replace(estimated, caveats=(f"{n} pairs of seeds: descriptive, not tested",))
+    statistic = effect * n**0.5
+    return replace(estimated, statistic=statistic, p=two_sided_p(statistic, n - 1))
+
+
+def _described(
+    a: Vector,
+    b: Vector,
+    confidence: float,
+    unit: str,
+    higher_is_better: bool,
+    scale: Scale,
+    bounds: Interval,
+) -> PairedComparison:
+    """What any number of pairs can say: difference, spread, share ahead, correlation."""
     analysed = to_scale(a, scale), to_scale(b, scale)
     differences = analysed[0] - analysed[1]
     size = max(magnitude(side, scale) for side in analysed)
     n, location = a.size, float(differences.mean())
     sd = spread(differences, size) if n > 1 else None
     larger = differences if scale != "error_rate" else -differences
-    described = PairedComparison(
+    return PairedComparison(
         difference_from_scale(location, scale),
         None,
         confidence,
@@ -79,22 +109,6 @@ def paired_t_test(
         ahead=_ahead(larger if higher_is_better else -larger, size),
         correlation=_correlation(*analysed, size) if n > 2 else None,
     )
-    if sd is None:
-        return replace(described, caveats=("one pair of seeds: no inference",))
-    if sd == 0.0:
-        return replace(described, caveats=(_same_amount(n),))
-    effect = location / sd
-    estimated = replace(
-        described,
-        standard_error=sd / n**0.5,
-        df=n - 1,
-        effect=effect,
-        effect_corrected=effect * (1 - 3 / (4 * (n - 1) - 1)) if n > 2 else None,
-    ).at(confidence)
-    if n <= DESCRIPTIVE:
-        return replace(estimated, caveats=(f"{n} pairs of seeds: descriptive, not tested",))
-    statistic = effect * n**0.5
-    return replace(estimated, statistic=statistic, p=two_sided_p(statistic, n - 1))
 
 
 def _same_amount(n: int) -> str:

@@ -7,8 +7,10 @@ from dataclasses import replace
 from itertools import combinations
 
 from metabench import stats
-from metabench.tables.comparisons import family_rows, in_blocks, scored_cells
-from metabench.tables.typed_rows import CellRow, ComparisonRow, GroupRow
+from metabench.tables.comparison_row import ComparisonRow
+from metabench.tables.comparisons import family_rows, scored_cells
+from metabench.tables.groups import in_blocks
+from metabench.tables.typed_rows import CellRow, GroupRow
 
 
 def pair_rows(

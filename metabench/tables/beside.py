@@ -45,14 +45,23 @@ def beside(
             for cell in cells
             if cell.group == group.group and (score := cell[SCORE]) is not None
         ]
-        place = group.place
-        # papers test where they train, and score by the dataset's own metric
-        if not scores or place.get("on") not in (None, "same") or place.get("scored_by"):
+        if not scores or not is_as_in_papers(group):
             continue
-        at: list[Any] = [place.get(one.name) for one in fields(Setting)]
-        for figure in find(Setting(*at)):
+        for figure in find(setting_of(group)):
             if figure.certainty != "unverified":
                 yield _beside(group, figure, scores, confidence)
+
+
+def setting_of(group: GroupRow) -> Setting:
+    """Return what of a group's coordinates figures of the literature are known by."""
+    at: list[Any] = [group.place.get(one.name) for one in fields(Setting)]
+    return Setting(*at)
+
+
+def is_as_in_papers(group: GroupRow) -> bool:
+    """Whether a group was tested where it was trained, and scored by the dataset's own metric, as
+    all figures of the literature are."""
+    return group.place.get("on") in (None, "same") and not group.place.get("scored_by")
 
 
 def _beside(

@@ -12,7 +12,6 @@ from metabench import stats
 from metabench.claims import Claim, read_claim
 from metabench.errors import some
 from metabench.quantities import ITERATIONS_TO_TARGET, SCORE, Quantity
-from metabench.stats.scales import within
 from metabench.tables.cells import (
     DIFFERENT_DATA,
     machines_of,
@@ -20,8 +19,9 @@ from metabench.tables.cells import (
     unlike_costs,
     unlike_pairs,
 )
+from metabench.tables.claim_row import ClaimRow
 from metabench.tables.sides import NotJudgedError, Side, counterpart, figure_of, pairs_of, reported
-from metabench.tables.typed_rows import CellRow, ClaimRow, GroupRow
+from metabench.tables.typed_rows import CellRow, GroupRow
 
 Members = Mapping[str, Mapping[int, CellRow]]
 """Cells by group and seed."""
@@ -139,16 +139,10 @@ def _judged(
         raise NotJudgedError("no seed has a value on every side")
     met = [[members[side.group][seed] for side in sides] for seed in seeds]
     _refuse_different(sides, met, quantity)
-    samples = [
-        [
-            [side if isinstance(side, float) else values[side.group][seed] for seed in seeds]
-            for side in part
-        ]
-        for part in (plus, minus)
-    ]
+    samples = [_sample(part, values, seeds) for part in (plus, minus)]
     if claim.is_ratio and min(value for part in samples for one in part for value in one) <= 0:
         raise NotJudgedError("a ratio needs positive values, and there are others")
-    estimate, verdict = _held(claim, samples, sides[0], *level)
+    estimate, verdict = _held(claim, samples, _unit(claim, sides[0]), *level)
     low, high = estimate.interval or (None, None)
     caveats = _caveats(sides, met, quantity)
     if favoured := _favoured_losers(claim, estimate, verdict, plus, minus):
@@ -166,28 +160,34 @@ def _judged(
     )
 
 
+def _sample(
+    part: Sequence[Side], values: Mapping[str, Mapping[int, float]], seeds: Sequence[int]
+) -> list[list[float]]:
+    """For each side its values in the order of the seeds; a number holds for every one."""
+    return [
+        [side if isinstance(side, float) else values[side.group][seed] for seed in seeds]
+        for side in part
+    ]
+
+
 def _held(
     claim: Claim,
     samples: Sequence[Sequence[Sequence[float]]],
-    side: GroupRow,
+    unit: str,
     level: float,
-    of: int,
-) -> tuple[stats.Estimate, stats.Verdict]:
+    settings: int,
+) -> tuple[stats.Comparison, stats.Verdict]:
     """The contrast with the interval that decides, and what that says: at the level of the run
-    where it supports the claim, else at what is left of it for one of `of` settings to refute it
+    where it supports the claim, else at what is left of it for one of several settings to refute it
     by."""
-
-    def at(confidence: float) -> tuple[stats.Estimate, stats.Verdict]:
-        estimate = stats.contrast_interval(
-            *samples, confidence=confidence, unit=_unit(claim, side), ratio=claim.is_ratio
-        )
-        if estimate.interval and estimate.unit == "fraction":
-            most = float(len(samples[0]))
-            estimate = replace(estimate, interval=within(estimate.interval, (-most, most)))
-        return estimate, stats.judge(estimate, *claim.region)
-
-    found = at(level)
-    return found if found[1] in ("supported", "not judged") or of == 1 else at(1 - (1 - level) / of)
+    estimate = stats.contrast_interval(*samples, confidence=level, unit=unit, ratio=claim.is_ratio)
+    if unit == "fraction":
+        most = float(len(samples[0]))
+        estimate = replace(estimate, bounds=(-most, most)).at(level)
+    verdict = stats.judge(estimate, *claim.region, settings=settings)
+    if verdict in ("refuted", "inconclusive"):
+        estimate = estimate.at(1 - (1 - level) / settings)
+    return estimate, verdict
 
 
 def _favoured_losers(

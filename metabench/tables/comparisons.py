@@ -15,13 +15,9 @@ from metabench.tables.cells import (
     unlike_costs,
     unlike_pairs,
 )
-from metabench.tables.typed_rows import (
-    VARIANT,
-    CellRow,
-    Comparing,
-    ComparisonRow,
-    GroupRow,
-)
+from metabench.tables.comparison_row import Comparing, ComparisonRow
+from metabench.tables.groups import in_blocks
+from metabench.tables.typed_rows import VARIANT, CellRow, GroupRow
 
 Scored = Mapping[str, Mapping[int, CellRow]]
 """Cells with a score by group and seed."""
@@ -96,14 +92,6 @@ def scored_cells(cells: Iterable[CellRow]) -> Scored:
         if cell[SCORE] is not None:
             scored.setdefault(cell.group, {})[cell.seed] = cell
     return scored
-
-
-def in_blocks(groups: Iterable[GroupRow]) -> Iterable[list[GroupRow]]:
-    """Return groups by their block: what may be compared."""
-    blocks: dict[str, list[GroupRow]] = {}
-    for group in groups:
-        blocks.setdefault(group.block, []).append(group)
-    return blocks.values()
 
 
 def family_rows(

@@ -41,11 +41,16 @@ def group_rows(cells: Iterable[CellRow], reference: str, confidence: float) -> l
     for cell in cells:
         groups.setdefault(cell.group, []).append(cell)
     table = [_group_row(members, reference, confidence) for members in groups.values()]
-    blocks: dict[str, list[GroupRow]] = {}
-    for row in table:
-        blocks.setdefault(row.block, []).append(row)
-    leaders = {row.group for inside in blocks.values() for row in _leaders(inside)}
+    leaders = {row.group for inside in in_blocks(table) for row in _leaders(inside)}
     return [replace(row, leads=row.group in leaders) for row in table]
+
+
+def in_blocks(groups: Iterable[GroupRow]) -> Iterable[list[GroupRow]]:
+    """Return groups by their block: what may be compared."""
+    blocks: dict[str, list[GroupRow]] = {}
+    for group in groups:
+        blocks.setdefault(group.block, []).append(group)
+    return blocks.values()
 
 
 def _leaders(inside: Sequence[GroupRow]) -> list[GroupRow]:
@@ -175,7 +180,8 @@ def _budget_caveats(completed: Sequence[CellRow]) -> Iterator[str]:
     for name, count in counts.items():
         seeds = f"{count} of {len(completed)} seeds"
         if name == "iterations":
-            yield f"the best weights are those of the last validation in {seeds}: not converged"
+            last = f"the best weights are those of the last validation in {seeds}"
+            yield f"{last}: training may not have converged"
         else:
             yield f"{name} chosen at the edge of what was tried in {seeds}"
 

@@ -14,13 +14,15 @@ from metabench.io.files import make_folder, write_text
 from metabench.records import TABLES, RecordStore, read_cells, refuse_links
 from metabench.tables.all_pairs import pair_rows, with_letters
 from metabench.tables.cells import block_of, cell_row
+from metabench.tables.claim_row import ClaimRow
 from metabench.tables.claims import claim_rows
+from metabench.tables.comparison_row import ComparisonRow
 from metabench.tables.comparisons import comparison_rows
 from metabench.tables.declared import declared
 from metabench.tables.frames import csv_text, first_seen, frame, printable
 from metabench.tables.groups import group_rows
 from metabench.tables.spread import SpreadRow, spread_rows
-from metabench.tables.typed_rows import CellRow, ClaimRow, ComparisonRow, GroupRow, Scalar
+from metabench.tables.typed_rows import CellRow, GroupRow, Scalar
 
 if TYPE_CHECKING:
     from metabench.records.arrays import Arrays

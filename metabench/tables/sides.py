@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from metabench.claims import Claim
-from metabench.published import Published, Setting, find
+from metabench.published import Published, find
+from metabench.tables.beside import is_as_in_papers, setting_of
 from metabench.tables.cells import coordinate
 from metabench.tables.comparisons import partner
 from metabench.tables.typed_rows import GroupRow
@@ -49,14 +49,10 @@ def reported(claim: Claim, group: GroupRow) -> float:
 
 def figure_of(claim: Claim, group: GroupRow) -> Published:
     """Return the published figure of exactly the setting of a group."""
-    place = group.place
-    at: list[Any] = [place.get(one.name) for one in fields(Setting)]
-    method, dataset, ways, shots, model = at
-    shape = f"{ways}-way {shots}-shot" if ways else f"{shots} points"
-    told = f"{method} on {dataset}, {shape}, {model}"
-    # papers test where they train, and score by the dataset's own metric
-    elsewhere = place.get("on") not in (None, "same") or place.get("scored_by") is not None
-    known = () if elsewhere else find(Setting(*at), claim.metric, group.transductive)
+    at = setting_of(group)
+    shape = f"{at.ways}-way {at.shots}-shot" if at.ways else f"{at.shots} points"
+    told = f"{at.method} on {at.dataset}, {shape}, {at.model}"
+    known = find(at, claim.metric, group.transductive) if is_as_in_papers(group) else ()
     found = [one for one in known if one.certainty == known[0].certainty]
     if not found:
         raise NotJudgedError(f"no published figure is known of {told}")

@@ -1,4 +1,6 @@
-"""The rows of the tables: what each has, by name and type, and the columns that users meet it in.
+"""The rows of the tables of cells and of groups: what each has, by name and type, and the columns
+that users meet it in. Those of comparisons and claims stand on these (`comparison_row`,
+`claim_row`).
 
 All arithmetic happens on these; the data frames of a run, and its CSV files, are made of them last.
 """
@@ -7,13 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from metabench.quantities import SCORE, TABLE, Quantity
-from metabench.stats import Scale, Verdict, scale_of_accuracies
+from metabench.stats import Scale, scale_of_accuracies
 
 Scalar = str | int | float | bool | None
 Columns = dict[str, Any]
@@ -28,10 +30,6 @@ first."""
 
 METRIC = ("metric_name", "unit", "higher_is_better", "chance")
 """Columns that say what a score is."""
-
-Comparing = Literal["better", "worse", "not separated", "incomplete", "descriptive", "untested"]
-"""`incomplete`: the side that is ahead lost cells to failure or divergence, so that nothing is
-decided in its favour."""
 
 
 @dataclass(frozen=True)
@@ -285,178 +283,3 @@ class GroupRow(Placed):
         }
         over = {"over": " ".join(self.over)}
         return {**vars(self), **self.place, **self.metric.columns(), **numbers, **over}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ComparisonRow:
-    """One group against another on the same data: the reference's, or in the family of all pairs
-    each.
-
-    Attributes
-    ----------
-    group, reference
-        The two.
-    family, family_size
-        The declared comparisons that p was corrected for.
-    pairs
-        Seeds for which both have a score, on the same data.
-    difference, low, high
-        Mean difference, group minus reference, in the metric's unit; with its interval where the
-        `scale` of the comparison is linear.
-    scale, ratio, ratio_low, ratio_high
-        What was compared: scores, their logarithms (`log`) or those of their distances from 1
-        (`error_rate`); and, where these, the ratio of the two with its interval.
-    confidence
-        Of the interval, which agrees with the corrected verdict.
-    sd
-        Standard deviation of the differences, on the scale.
-    ahead
-        Share of seeds with the group better, ties counting half.
-    correlation
-        Of the pairs.
-    t, df, p, p_holm
-        Of the paired t-test.
-    d_z, d_z_corrected
-        The difference in standard deviations of the differences; the second free of its bias.
-    detectable_difference, detectable_ratio
-        Smallest true difference, or ratio above 1, that so many seeds find if the spread is as
-        observed.
-    selective_pairs, selective_difference, selective_low, selective_high
-        The same over the seeds that both completed, where others count at chance: a selection.
-    verdict
-        What came of it; it knows which way is better.
-    method, caveats
-        What was computed, and what to know before relying on it.
-    time_ratio, time_ratio_low, time_ratio_high
-        Geometric mean of the training time over the reference's; `cost_caveats` says why there is
-        none.
-    """
-
-    group: GroupRow
-    reference: GroupRow
-    family: str | None = None
-    family_size: int | None = None
-    pairs: int = 0
-    difference: float | None = None
-    low: float | None = None
-    high: float | None = None
-    scale: Scale | None = None
-    ratio: float | None = None
-    ratio_low: float | None = None
-    ratio_high: float | None = None
-    confidence: float | None = None
-    sd: float | None = None
-    ahead: float | None = None
-    correlation: float | None = None
-    t: float | None = None
-    df: int | None = None
-    p: float | None = None
-    p_holm: float | None = None
-    d_z: float | None = None
-    d_z_corrected: float | None = None
-    detectable_difference: float | None = None
-    detectable_ratio: float | None = None
-    selective_pairs: int | None = None
-    selective_difference: float | None = None
-    selective_low: float | None = None
-    selective_high: float | None = None
-    verdict: Comparing
-    method: str | None = None
-    caveats: str
-    time_ratio: float | None = None
-    time_ratio_low: float | None = None
-    time_ratio_high: float | None = None
-    cost_caveats: str | None = None
-
-    @property
-    def metric(self) -> Metric:
-        """What is compared."""
-        return self.group.metric
-
-    @staticmethod
-    def names(data: Sequence[str]) -> list[str]:
-        """Columns of the table; `data` are the coordinates of the data."""
-        found = [
-            one.name for one in fields(ComparisonRow) if one.name not in ("group", "reference")
-        ]
-        return [
-            *("block", *METRIC[:3], "seeds", "group", "algorithm", "privileged", *VARIANT, *data),
-            *(f"reference_{key}" for key in ("group", "algorithm", *VARIANT)),
-            *found,
-        ]
-
-    def columns(self) -> Columns:
-        """By the names of the table's columns."""
-        reference = {"group": self.reference.group, **self.reference.place}
-        return {
-            **self.group.columns(),
-            **{f"reference_{key}": value for key, value in reference.items()},
-            **{
-                key: value for key, value in vars(self).items() if key not in ("group", "reference")
-            },
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClaimRow:
-    """A claim of the suite in one of the settings that it is about.
-
-    Attributes
-    ----------
-    id, says, source, post_hoc, metric, of, against, bound
-        What it says, as `cells.json` has it.
-    verdict
-        What came of the whole claim.
-    group
-        The group of its algorithm; None where the claim is about none.
-    estimate, low, high, unit, confidence
-        The ratio or difference found, with its interval and the level of that.
-    bound_low, bound_high
-        Where it should lie; None for no end.
-    seeds
-        How many went in.
-    group_verdict
-        What came of it here.
-    method, caveats
-        What was computed, and what to know; why, where nothing was judged.
-    """
-
-    id: str | None = None
-    says: str | None = None
-    source: str | None = None
-    post_hoc: bool | None = None
-    verdict: Verdict = "not judged"
-    metric: str | None = None
-    of: str | None = None
-    against: str | float | None = None
-    bound: str | None = None
-    group: GroupRow | None = None
-    estimate: float | None = None
-    low: float | None = None
-    high: float | None = None
-    unit: str | None = None
-    confidence: float | None = None
-    bound_low: float | None = None
-    bound_high: float | None = None
-    seeds: int | None = None
-    group_verdict: Verdict
-    method: str | None = None
-    caveats: str
-
-    @staticmethod
-    def names(data: Sequence[str]) -> list[str]:
-        """Columns of the table; `data` are the coordinates of the data."""
-        all_of_it = [one.name for one in fields(ClaimRow)]
-        at = all_of_it.index("group")
-        return [*all_of_it[:at], "group", "block", *VARIANT, *data, *all_of_it[at + 1 :]]
-
-    def columns(self) -> Columns:
-        """By the names of the table's columns."""
-        if self.group is None:
-            return vars(self)
-        return {
-            **self.group.place,
-            **vars(self),
-            "group": self.group.group,
-            "block": self.group.block,
-        }

@@ -18,6 +18,7 @@ from metabench.errors import ConfigError, MetabenchError
 from metabench.provenance import environment
 from metabench.suite import Suite, every_suite
 from metabench.suite.project import Project, find_root, load_project
+from metabench.text import plural
 from metabench.verbs.data import remarks, standing, uses
 
 LOW_DISK = 2 * 2**30
@@ -127,8 +128,7 @@ def _torch(project: Path) -> Iterator[Finding]:
 
 def _threads(project: Project) -> Finding:
     workers = project.workers or max(1, environment.cores() // project.threads)
-    several = "s" if project.threads > 1 else ""
-    found = f"{workers} fits at once, {project.threads} thread{several} each"
+    found = f"{plural(workers, 'fit')} at once, {plural(project.threads, 'thread')} each"
     wanted = workers * project.threads
     if wanted > environment.cores():
         return Finding(

@@ -16,7 +16,7 @@ from metabench.suite.declaration import (
     read_frozen,
 )
 from metabench.suite.project import Project
-from metabench.text import one_line
+from metabench.text import one_line, plural
 from metabench.verbs.target import current_project
 
 
@@ -41,15 +41,15 @@ def freeze_suite(options: argparse.Namespace) -> int:
     freeze(suite, declaration, records)
     seeds = declaration["seeds"]
     print(
-        f"{shown}: {len(suite.cells)} cells, {len(seeds)} seed{'s' * (len(seeds) != 1)}, "
-        f"{len(suite.claims)} claim{'s' * (len(suite.claims) != 1)}; digest "
+        f"{shown}: {plural(len(suite.cells), 'cell')}, {plural(len(seeds), 'seed')}, "
+        f"{plural(len(suite.claims), 'claim')}; digest "
         f"{digest_of(declaration)[:12]}. Commit it before the first run"
     )
     if commit["dirty"]:
         print("warning: there are changes that are not committed: the commit in it lacks them")
     if records:
         print(
-            f"warning: {records} record{'s' * (records != 1)} of it are there already: this was "
+            f"warning: {plural(records, 'record')} of it are there already: this was "
             "not settled before the data, and the file says so"
         )
     return 0

@@ -163,25 +163,31 @@ def _show(facts: Mapping[str, Any]) -> None:
         )
     screen = table_console()
     screen.print(table)
+    for line in _lines(facts):
+        screen.print(line)
+
+
+def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """What stands under the table."""
     for line in (*facts["damaged"], *facts["remarks"]):
-        screen.print(f"warning: {one_line(line)}")
+        yield f"warning: {one_line(line)}"
     cells = ", ".join(f"{number} {state}" for state, number in facts["cells"].items() if number)
-    screen.print(f"cells: {cells}; {facts['using']}; in {one_line(facts['folder'])}")
+    yield f"cells: {cells}; {facts['using']}; in {one_line(facts['folder'])}"
     if facts["differences"]:
-        screen.print(
+        yield (
             f"stale because: {some(facts['differences'], SHOWN)}. `metabench run` wants --stale "
             "keep or --stale rerun"
         )
     for line in facts["failed_probes"]:
-        screen.print(f"probe failed: {one_line(line)}")
+        yield f"probe failed: {one_line(line)}"
     if facts["fits_to_run"]:
         expected, train = _expected(facts["expected_seconds"]), facts["fits_to_train"]
-        screen.print(
+        yield (
             f"{facts['fits_to_run']} fits to run, {train} of them to train; expected time: "
             f"{expected}"
         )
     else:
-        screen.print("nothing to run")
+        yield "nothing to run"
 
 
 def _expected(seconds: float | None) -> str:

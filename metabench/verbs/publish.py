@@ -8,7 +8,7 @@ from pathlib import Path
 
 from metabench.errors import FolderError
 from metabench.suite.project import Project, home_expanded
-from metabench.text import one_line, shown
+from metabench.text import one_line, plural, shown
 from metabench.verbs.target import current_project, run_folder
 
 HISTORY = "history"
@@ -27,7 +27,7 @@ def publish(options: argparse.Namespace) -> int:
         print(f"note: {one_line(line)}", file=sys.stderr)
     for line in done.problems:
         print(f"not published: {shown(line)}", file=sys.stderr)
-    runs = f"{done.added} run{'s' * (done.added != 1)}"
+    runs = plural(done.added, "run")
     print(f"{', '.join(done.suites)}: {one_line(done.index)}; {runs} added to the history")
     return 3 if done.problems else 0
 

@@ -12,6 +12,7 @@ from metabench.runner.following import Failed, RunSummary
 from metabench.runner.forecast import duration
 from metabench.runner.run import run_suite
 from metabench.suite.project import Project
+from metabench.text import plural
 from metabench.verbs.options import Options, of_command_line, of_python, settle
 from metabench.verbs.target import current_project
 
@@ -60,7 +61,7 @@ def _tell(summary: RunSummary) -> None:
     """The end of a run in words; failures last, where they are seen, those that are alike
     together."""
     counts = [
-        f"{summary.finished} cell{'s' * (summary.finished != 1)} finished",
+        f"{plural(summary.finished, 'cell')} finished",
         f"{summary.kept} done before",
     ]
     counts += [f"{summary.stale} stale ones kept"] if summary.stale else []

@@ -13,7 +13,7 @@ from metabench import registry
 from metabench.errors import ConfigError, some
 from metabench.provenance.conditions import Conditions, counted, differing_conditions
 from metabench.records import FINISHED, RecordStore, read_cells, read_holder
-from metabench.text import one_line
+from metabench.text import one_line, plural
 from metabench.verbs.target import current_project, run_folder
 
 SHOWN = 20
@@ -52,8 +52,7 @@ def status(options: argparse.Namespace) -> int:
             alike.setdefault(line, []).append(entry["stem"])
     _print_first(
         [
-            f"{one_line(why)}\n    {len(stems)} cell{'s' * (len(stems) > 1)}: "
-            f"{one_line(some(stems))}"
+            f"{one_line(why)}\n    {plural(len(stems), 'cell')}: {one_line(some(stems))}"
             for why, stems in alike.items()
         ]
     )

@@ -10,7 +10,7 @@ import pytest
 
 from metabench.suite.finding import find_suite
 from metabench.suite.project import load_project
-from metabench.verbs.parser import parser
+from metabench.verbs.command_line import command_line
 
 yaml = pytest.importorskip("yaml", reason="PyYAML reads the workflows; `make setup` installs it")
 
@@ -68,7 +68,7 @@ def test_no_expression_is_pasted_into_a_shell():
 
 
 def test_every_command_of_metabench_is_one_that_it_knows():
-    verbs = [parser().parse(line).verb for line in commands()]
+    verbs = [command_line().parse(line).verb for line in commands()]
     assert sorted(verbs) == ["ab", "compare", "publish", "run"]
 
 

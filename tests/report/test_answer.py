@@ -6,8 +6,10 @@ import re
 from synthetic_run import Synthetic
 
 from metabench.report import words
-from metabench.report.answer import answer, cost, headline
+from metabench.report.answer import answer
 from metabench.report.blocks import blocks_of
+from metabench.report.cost import cost
+from metabench.report.headline import headline
 from metabench.tables import load
 
 BASE = [0.90, 0.91, 0.93, 0.92, 0.90]
@@ -100,8 +102,64 @@ def test_who_lost_a_seed_does_not_lead(tmp_path):
     better = [0.951, 0.957, 0.98, 0.969, 0.95]
     scores = {("maml", 1): BASE, ("protonet", 1): better}
     first, _ = sentences(tmp_path, scores, change={("protonet", 1, 0): "failed"})
-    assert "maml, the reference, has the best mean" in first
+    assert "maml, the reference, has the best mean of those that lost no seed: 91.20 %" in first
     assert "protonet is not decided, since seeds were lost" in first
+
+
+def test_who_lost_a_seed_and_is_behind_is_not_spoken_of(tmp_path):
+    worse = [score - 0.1 - 0.001 * place for place, score in enumerate(BASE)]
+    scores = {("maml", 1): BASE, ("protonet", 1): worse}
+    first, _ = sentences(tmp_path, scores, change={("protonet", 1, 0): "failed"})
+    assert "maml, the reference, has the best mean: 91.20 %" in first
+
+
+def test_a_divided_field_tells_who_was_left_out(tmp_path):
+    high, top = [score + 0.03 for score in BASE], [score + 0.05 for score in BASE]
+    scores = {("maml", 1): BASE, ("fomaml", 1): high, ("maml", 5): high, ("fomaml", 5): BASE}
+    scores |= {("protonet", 1): top, ("protonet", 5): BASE}
+    first, *_ = sentences(tmp_path, scores, change={("protonet", 1, 0): "failed"})
+    assert first.endswith(
+        "fomaml has it in 1 and maml has it in 1 (those left out that lost a seed)."
+    )
+
+
+ERRORS = [0.20, 0.24, 0.30, 0.22, 0.26]
+
+
+def scaled(*factors):
+    return [error * factor for error, factor in zip(ERRORS, factors, strict=True)]
+
+
+def test_errors_are_told_by_the_ratio_that_was_tested(tmp_path):
+    """One bad seed turns the mean difference round, and not the ratio of the geometric means."""
+    scores = {("maml", 1): [0.9, 0.3, 0.3, 0.3, 0.3], ("fomaml", 1): [1.4, 0.2, 0.2, 0.2, 0.2]}
+    first, _ = sentences(tmp_path / "turned", scores, dataset="sinusoid", ways=None)
+    assert "fomaml has the best mean: 0.295 MSE" in first
+    assert "over 5 seeds, 0.79 times the MSE of the reference maml, but not separated" in first
+
+    half = [
+        error * factor for error, factor in zip(ERRORS, (0.48, 0.5, 0.52, 0.5, 0.5), strict=True)
+    ]
+    scores = {
+        (name, shots): values
+        for shots in (5, 10)
+        for name, values in (("maml", ERRORS), ("fomaml", half))
+    }
+    (first, *_) = sentences(tmp_path / "ahead", scores, dataset="sinusoid", ways=None)
+    assert "fomaml has the best mean in both settings, 0.50 times the MSE of the reference" in first
+
+
+def test_errors_behind_the_reference_are_told_by_their_ratio(tmp_path):
+    twice = [
+        error * factor for error, factor in zip(ERRORS, (1.9, 2.0, 2.1, 2.0, 2.0), strict=True)
+    ]
+    thrice = [
+        error * factor for error, factor in zip(ERRORS, (2.9, 3.0, 3.1, 3.0, 3.0), strict=True)
+    ]
+    scores = {("maml", 5): ERRORS, ("fomaml", 5): twice, ("maml", 10): ERRORS}
+    scores["fomaml", 10] = thrice
+    _, second, _ = sentences(tmp_path, scores, dataset="sinusoid", ways=None)
+    assert second == "fomaml is behind it, at 2.0 to 3.0 times its MSE."
 
 
 def test_where_all_lost_a_seed_nobody_leads(tmp_path):

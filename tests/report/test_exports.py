@@ -99,8 +99,32 @@ def test_the_paragraph_says_what_was_done(run):
         "compared with maml, declared before any data",
         "metabench 0.1.0 (commit 0123456789ab)",
         "Imaginary Epyc 9999",
+        "Where both means were at least 0.95, accuracies were compared by the ratio",
     ):
         assert part in told
+    assert "logarithms" not in told
+
+
+def test_the_paragraph_says_that_errors_were_analysed_on_logarithms(tmp_path):
+    scores = {("maml", 5): [0.2, 0.3, 0.25, 0.24], ("fomaml", 5): [0.3, 0.3, 0.35, 0.28]}
+    folder = Synthetic(("maml", "fomaml"), "sinusoid", None, (5,), range(4), scores=scores).write(
+        tmp_path / "run"
+    )
+    told = paragraph(load(folder), blocks_of(load(folder)), {})
+    assert "Errors were averaged and compared on their logarithms" in told
+    assert "error rates" not in told
+
+
+def test_errors_are_told_by_their_ratio_alone(tmp_path):
+    """Their mean difference may lie on the other side: here it is +0.020, and the ratio 0.79."""
+    errors = {("maml", 5): [0.9, 0.3, 0.3, 0.3, 0.3], ("fomaml", 5): [1.4, 0.2, 0.2, 0.2, 0.2]}
+    folder = Synthetic(("maml", "fomaml"), "sinusoid", None, (5,), scores=errors).write(
+        tmp_path / "run"
+    )
+    ((_, rows),) = scores(blocks_of(load(folder))).parts
+    first, second = rows
+    assert (first[0], second[0]) == ("fomaml", "maml")
+    assert re.fullmatch(r"× 0\.790 \[0\.\d+, [\d.]+\]", first[2].replace(words.THIN, " "))
 
 
 def test_the_entry_names_commit_and_year_and_its_braces_close(run):

@@ -11,8 +11,8 @@ from synthetic_run import Synthetic, fail, reached, troubled
 
 from metabench.errors import FolderError, RecordError, UnwritableError
 from metabench.metrics import METRICS
-from metabench.report.answer import headline
 from metabench.report.blocks import blocks_of
+from metabench.report.headline import headline
 from metabench.tables import curves, environment, load, rows
 from metabench.tables.curves import align
 from metabench.tables.frames import csv_text, frame, printable, read_csv

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from metabench.datasets.dataset import Dataset, Split
 from metabench.experiment.returned.both import SCORE_TYPES, are_arrays
-from metabench.registry.contract import is_whole
 from metabench.registry.promises import broken, seen
+from metabench.registry.requirements import is_whole
 from metabench.tasks.episodes import Draw, Episodes, EpisodeShape, Examples, Task
 
 

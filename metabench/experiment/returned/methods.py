@@ -14,8 +14,8 @@ from metabench.experiment.tensor_files import digest_of
 from metabench.methods.method import Method, Source, State, StepResult
 from metabench.models.foreign import Foreign, width_of
 from metabench.models.model import Model
-from metabench.registry.contract import is_whole
 from metabench.registry.promises import broken, dtype_name, seen
+from metabench.registry.requirements import is_whole
 from metabench.tasks.episodes import Task
 
 
