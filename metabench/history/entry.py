@@ -21,12 +21,27 @@ COSTS: tuple[Quantity, ...] = (
 
 @dataclass(frozen=True)
 class SeedEntry:
-    """One cell of a group: its id, what became of it, and its score where it has one."""
+    """One cell of a group. What a line lacks, one from before it was kept say, nobody knows.
+
+    Attributes
+    ----------
+    seed, cell, outcome
+        As in the tables; `cell` is its id.
+    score
+        None where it came to none.
+    bits, episodes
+        Digests of what it came to, and of the test episodes that it met (see `records.bits`).
+    peaks
+        Its peaks of memory in bytes, by the names of `quantities.PEAKS`; None where nobody knows.
+    """
 
     seed: int
     cell: str
     outcome: str
     score: float | None = None
+    bits: str | None = None
+    episodes: str | None = None
+    peaks: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +63,8 @@ class GroupEntry:
     commits
         What was checked out when its cells were made: of cells that a later run kept, an earlier
         commit than the run's.
+    data
+        Digest of the content of its data (see `tables.cells.data_of`); None where nobody knows.
     """
 
     group: str
@@ -58,6 +75,7 @@ class GroupEntry:
     seeds: tuple[SeedEntry, ...]
     machine: str | None = None
     commits: tuple[str, ...] = ()
+    data: str | None = None
 
     def __getitem__(self, quantity: Quantity) -> Summary:
         """Return what it makes of a quantity."""
@@ -101,6 +119,8 @@ class Entry:
         Of Python, metabench and libraries, those of the last record.
     groups
         In the suite's order.
+    margins
+        What its suite says of changes that matter (see `suite.kept`); None where nobody knows.
     baseline, verdicts
         What it was compared with, and what came of it by group (see `read_verdicts`).
     """
@@ -121,6 +141,7 @@ class Entry:
     machines: tuple[str, ...]
     versions: Mapping[str, str]
     groups: tuple[GroupEntry, ...]
+    margins: Mapping[str, float] | None = None
     baseline: tuple[str, ...] = ()
     verdicts: Mapping[str, str] = field(default_factory=dict)
 

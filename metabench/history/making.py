@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from metabench import stats
-from metabench.errors import FolderError
+from metabench.errors import ConfigError, FolderError, RecordError
 from metabench.history.entry import COSTS, Entry, GroupEntry, SeedEntry
 from metabench.history.format import COMMIT
-from metabench.quantities import SCORE, Quantity
+from metabench.quantities import PEAKS, SCORE, Quantity
+from metabench.records import bits_of, digest_of_result, episodes_of
+from metabench.suite.kept import kept_margins
 from metabench.tables import Run
+from metabench.tables.cells import data_of
 from metabench.tables.frames import first_seen
 from metabench.tables.typed_rows import CellRow, GroupRow, Summary
 
@@ -30,9 +33,11 @@ def entry_of(run: Run) -> Entry | None:
     """
     if not run.rows.cells or len(run.records) < len({cell.cell for cell in run.rows.cells}):
         return None
-    made: dict[str, Mapping[str, Any]] = {
-        cell: record["provenance"] for cell, record in run.each_record()
-    }
+    made: dict[str, Mapping[str, Any]] = {}
+    kept: dict[str, Mapping[str, str | None]] = {}
+    for cell, record in run.each_record():
+        made[cell] = record["provenance"]
+        kept[cell] = _digests(run, cell, record)
     started, ended = (_times(key, made.values()) for key in ("started", "ended"))
     last = max(made.values(), key=lambda made_on: _time(made_on.get("ended")) or _NEVER)
     info = run.info
@@ -55,7 +60,8 @@ def entry_of(run: Run) -> Entry | None:
             **{name: str(last[name]) for name in ("metabench", "python") if last.get(name)},
             **(last.get("libraries") or {}),
         },
-        groups=tuple(_group(row, run, made) for row in run.rows.groups),
+        groups=tuple(_group(row, run, made, kept) for row in run.rows.groups),
+        margins=_margins(run),
     )
 
 
@@ -71,7 +77,12 @@ def last_end(run: Run) -> str:
     return max(_times("ended", made)).isoformat()
 
 
-def _group(row: GroupRow, run: Run, made: Mapping[str, Mapping[str, Any]]) -> GroupEntry:
+def _group(
+    row: GroupRow,
+    run: Run,
+    made: Mapping[str, Mapping[str, Any]],
+    kept: Mapping[str, Mapping[str, str | None]],
+) -> GroupEntry:
     cells = [cell for cell in run.rows.cells if cell.group == row.group]
     completed = [cell for cell in cells if cell.outcome == "completed"]
     return GroupEntry(
@@ -83,10 +94,41 @@ def _group(row: GroupRow, run: Run, made: Mapping[str, Mapping[str, Any]]) -> Gr
             SCORE.name: row.score,
             **{cost.name: _cost(cost, row, completed, run.confidence) for cost in COSTS},
         },
-        seeds=tuple(SeedEntry(cell.seed, cell.cell, cell.outcome, cell[SCORE]) for cell in cells),
+        seeds=tuple(
+            SeedEntry(
+                cell.seed,
+                cell.cell,
+                cell.outcome,
+                cell[SCORE],
+                **kept[cell.cell],
+                peaks={peak.name: value for peak in PEAKS if (value := cell[peak]) is not None},
+            )
+            for cell in cells
+        ),
         machine=row.machine,
         commits=_commits(made[cell.cell] for cell in cells),
+        data=data_of(completed),
     )
+
+
+def _digests(run: Run, cell: str, record: Mapping[str, Any]) -> Mapping[str, str | None]:
+    """The digests by which a cell can be compared when its record is gone; none of damaged
+    arrays."""
+    try:
+        arrays = run.arrays(cell)
+        return {
+            "bits": bits_of(digest_of_result(record["result"]), arrays),
+            "episodes": episodes_of(arrays),
+        }
+    except RecordError:
+        return {}
+
+
+def _margins(run: Run) -> Mapping[str, float] | None:
+    try:
+        return kept_margins(run.folder)
+    except ConfigError:
+        return None
 
 
 def _cost(
