@@ -16,6 +16,7 @@ from metabench.runner.resources import Resources
 from metabench.suite.document import read_document
 from metabench.suite.project import Project
 from metabench.suite.toml import toml_text
+from metabench.text import one_line
 
 FOLDER = "confirmation"
 """Where fresh seeds lie in a run folder; it is one itself."""
@@ -50,7 +51,15 @@ class FreshSeeds:
     def of(
         self, baseline: Side, head: Side
     ) -> Callable[[Sequence[Joined], int], tuple[Side, Side]]:
-        """Return what runs groups of these two runs on so many seeds that neither has."""
+        """Return what runs groups of these two runs on so many seeds that neither has.
+
+        Raises
+        ------
+        ConfigError
+            One of the two is an entry of the history, which keeps no suite to run.
+        """
+        for side in (baseline, head):
+            _refuse_entry(side)
         first = max((*baseline.seeds, *head.seeds), default=-1) + 1
 
         def run(groups: Sequence[Joined], seeds: int) -> tuple[Side, Side]:
@@ -109,6 +118,19 @@ def _of_seeds(side: Side, seeds: Sequence[int]) -> Side:
         )
     }
     return Side(side.name, side.suite, side.root_seed, groups, side.folder, side.remarks)
+
+
+def _refuse_entry(side: Side) -> None:
+    if side.entry is None:
+        return
+    commit = side.entry.commit
+    again = f"`metabench run {side.suite} --out FOLDER`"
+    again += f" in a checkout of {commit[:12]}" if commit else " where it was made"
+    raise ConfigError(
+        f"{one_line(side.name)}: an entry of the history keeps no suite, and --confirm would run "
+        f"fresh seeds of one. {again} makes its run folder again: compare with that, or leave "
+        "--confirm out"
+    )
 
 
 def _folder_of(side: Side) -> Path:
