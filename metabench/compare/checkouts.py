@@ -216,7 +216,9 @@ def _commit(folder: Path, name: str) -> str | None:
 
 def _git(folder: Path, *arguments: str) -> str:
     """Ask git, which runs no hook and no monitor; a link to a folder outside is none of its."""
-    command = ("git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
+    # without `--no-optional-locks` a look at a checkout would write its index anew
+    command = ["git", "--no-optional-locks"]
+    command += ["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]
     try:
         done = subprocess.run(
             [*command, "-C", str(folder), *arguments],

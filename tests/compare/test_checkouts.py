@@ -104,6 +104,16 @@ def test_a_commit_from_before_there_was_the_project_is_refused(
     assert len(git(root, "worktree", "list").splitlines()) == 1
 
 
+def test_to_look_at_a_checkout_leaves_its_index_alone(project: Project) -> None:
+    """Whoever is at work there may hold it."""
+    index = project.root.parent / ".git" / "index"
+    (project.root / "mine.py").touch()
+    before = index.read_bytes()
+    with checkouts(project, (None, "HEAD")):
+        pass
+    assert index.read_bytes() == before
+
+
 def test_outside_of_git_there_are_folders_alone(tmp_path: Path) -> None:
     project = load_project(tmp_path)
     with checkouts(project, (None,)) as (found,):
