@@ -18,6 +18,8 @@ from synthetic_run import Record, Synthetic
 from workshop import assert_gone, family, is_root, wait_for
 
 from metabench.cli import main
+from metabench.compare import Workload
+from metabench.compare.checkouts import RunFailedError
 from metabench.history import append, entry_of
 from metabench.tables import load
 
@@ -356,3 +358,34 @@ def test_a_commit_that_is_not_there_is_told(
     shutil.rmtree("suites")
     assert main(["ab", "HEAD", "--device", "cpu"]) == 2
     assert "ci" in capsys.readouterr().err
+
+
+def test_a_profile_that_the_baseline_s_suite_lacks_is_told_before_anything_runs(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.commit()
+    suite = repository.folder / "suites" / "ci.toml"
+    suite.write_text(f"{SUITE}[profiles.later]\nseeds = 1\n")
+    assert main(["ab", "HEAD", "--profile", "later", "--device", "cpu"]) == 2
+    said = capsys.readouterr().err
+    assert "ci.toml, as HEAD" in said
+    assert "there is no profile 'later'; there are ab" in said
+    assert "a first pass" not in said
+
+
+def test_a_suite_that_the_baseline_lacks_is_run_as_it_is_here_and_it_is_said(
+    repository: Repository, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.commit()
+    later = repository.folder / "suites" / "later.toml"
+    later.write_text(SUITE)
+    run = []
+
+    def once(workload: Workload, checkout: object) -> None:
+        run.append(workload.arguments[0])
+        raise RunFailedError("enough")
+
+    monkeypatch.setattr(Workload, "once", once)
+    assert main(["ab", "HEAD", "--suite", "later", "--device", "cpu"]) == 2
+    assert "has no later.toml: both run that of here" in capsys.readouterr().err
+    assert run == [str(later)]
