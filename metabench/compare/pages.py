@@ -192,7 +192,7 @@ def _side(side: Side) -> str:
         return f"{side.name}: no cell of it has been run"
     numbers = (
         f"{seeds[0]}–{seeds[-1]}"
-        if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
+        if len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1
         else some(map(str, seeds))
     )
     commits = f"; {some(side.commits)}" if side.commits else ""
