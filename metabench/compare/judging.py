@@ -254,6 +254,8 @@ def _judged(group: Joined, verdict: Verdict, *notes: str) -> Judged:
 
 def _outcome(cell: SideCell) -> str:
     """How a cell ended, with its error's first line."""
+    if cell.row.outcome == "completed" and not cell.completed:
+        return "completed, and has no score"
     error = (cell.row.error_message or "").strip().partition("\n")[0]
     return f"{cell.row.outcome}{f' ({error})' if error else ''}"
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metabench.history import Entry, GroupEntry, SeedEntry
+from metabench.quantities import SCORE
 from metabench.records import RecordStore, bits_of, digest_of_result, episodes_of, read_cells
 from metabench.suite.kept import kept_margins
 from metabench.tables.cells import cell_row, data_of
@@ -60,8 +61,9 @@ class SideCell:
 
     @property
     def completed(self) -> bool:
-        """Whether it came to a result of its own; a divergence is scored at chance, and is none."""
-        return self.row.outcome == "completed"
+        """Whether it came to a result of its own: a divergence, which is scored at chance, is none,
+        nor is a record that has lost its score."""
+        return self.row.outcome == "completed" and self.row[SCORE] is not None
 
     def arrays(self) -> Arrays | Mapping[str, Any]:
         """Open its arrays; none where it has no record."""
