@@ -57,9 +57,12 @@ class FreshSeeds:
         ------
         ConfigError
             One of the two is an entry of the history, which keeps no suite to run.
+        FolderError
+            Fresh seeds of one would be kept behind a link.
         """
         for side in (baseline, head):
             _refuse_entry(side)
+            _refuse_link(side)
         first = max((*baseline.seeds, *head.seeds), default=-1) + 1
 
         def run(groups: Sequence[Joined], seeds: int) -> tuple[Side, Side]:
@@ -131,6 +134,15 @@ def _refuse_entry(side: Side) -> None:
         f"fresh seeds of one. {again} makes its run folder again: compare with that, or leave "
         "--confirm out"
     )
+
+
+def _refuse_link(side: Side) -> None:
+    """A run folder may be anyone's, and a link in it lead anywhere."""
+    if side.folder is not None and (side.folder / FOLDER).is_symlink():
+        raise FolderError(
+            f"{one_line(side.folder / FOLDER)}: is a symbolic link, and in a run folder none is "
+            "followed. Put what it points to in its place, or delete it"
+        )
 
 
 def _folder_of(side: Side) -> Path:

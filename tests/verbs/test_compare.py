@@ -19,7 +19,7 @@ from workshop import assert_gone, family, is_root, wait_for
 
 from metabench.cli import main
 from metabench.compare import Workload
-from metabench.compare.checkouts import RunFailedError
+from metabench.compare.checkouts import Checkout, RunFailedError
 from metabench.history import append, entry_of
 from metabench.tables import load
 
@@ -172,6 +172,20 @@ def test_fresh_seeds_of_an_entry_are_refused_with_what_to_do(
         assert "`metabench run omniglot-small --out FOLDER` in a checkout of 0123456789ab" in said
     assert main(["compare", str(line), "other"]) == 0
     assert "--confirm" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("side", ["one", "worse"])
+def test_fresh_seeds_are_not_kept_behind_a_link(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    """A run folder may be anyone's: what is run would be written wherever the link leads."""
+    (runs / "away").mkdir()
+    (runs / "benchmark.toml").touch()
+    (runs / side / "confirmation").symlink_to(runs / "away")
+    monkeypatch.setattr(Checkout, "run", lambda *arguments: pytest.fail("something was run"))
+    sources = ("--baseline-sources", ".", "--head-sources", ".")
+    assert main(["compare", "one", "worse", "--confirm", *sources]) == 2
+    assert f"{side}/confirmation: is a symbolic link" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(is_root(), reason="root may write everywhere")
