@@ -13,7 +13,7 @@ SCHEMA = 1
 """Raised when a line cannot be read as before. What later lines have besides, earlier versions pass
 over, and later ones do without in earlier lines."""
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+DIGEST = re.compile(r"[0-9a-f]{64}")
 _SHORT = re.compile(r"[0-9a-f]{12}")
 COMMIT = re.compile(r"[0-9a-f]{40,64}")
 
@@ -35,10 +35,10 @@ GROUP: dict[str, Any] = {
     "seeds": [SEED],
     "machine": TEXT,
     "commits": [(str,)],
-    "data": _DIGEST,
+    "data": DIGEST,
 }
 ENTRY = {
-    "id": _DIGEST,
+    "id": DIGEST,
     **dict.fromkeys(("suite", "title", "reference", "declaration_digest"), TEXT),
     **dict.fromkeys(("started", "ended"), TEXT),
     "root_seed": int,
