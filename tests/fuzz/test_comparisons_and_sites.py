@@ -132,12 +132,13 @@ def test_sites(case: int, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("deed", sorted({deed.__name__ for deed in DEEDS}))
-def test_every_damage_of_a_history_does_some(deed: str, base: Path) -> None:
+def test_every_damage_of_a_history_does_some(deed: str, project: Path, tmp_path: Path) -> None:
     (do,) = {found for found in DEEDS if found.__name__ == deed}
-    history = base / "project" / LINE
+    history = tmp_path / LINE
+    shutil.copytree(project / "project" / "history", history.parent)
     before = snapshot(history.parent)
     for case in range(5):
-        do(history, base / "outside", chance(case, deed))
+        do(history, project / "outside", chance(case, deed))
         if not history.is_file() or snapshot(history.parent) != before:
             return
     raise AssertionError(f"{deed} leaves everything as it is")
