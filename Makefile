@@ -34,7 +34,7 @@ test: $(READY) ## run the tests
 test-fast: $(READY) ## run the quick ones, under a minute
 	$(BIN)/python -m pytest -m "not slow"
 
-fuzz: $(READY) ## damage suites, data and run folders in N ways (N=3000) and see that every verb copes
+fuzz: $(READY) ## damage suites, data, run folders, histories and sites in N ways (N=3000) and see that every verb copes
 	FUZZ_CASES=$(or $(N),3000) $(BIN)/python -m pytest tests/fuzz
 
 simulate: $(READY) ## error rates, power and coverage of the statistics where the truth is known (N=1000)

@@ -344,5 +344,7 @@ TABLE: tuple[Quantity, ...] = (
 """All of them, in the order of their columns."""
 
 BY_NAME: Mapping[str, Quantity] = {quantity.name: quantity for quantity in TABLE}
+PEAKS: tuple[Quantity, ...] = (PEAK_GPU, PEAK_ABOVE, BY_NAME["peak_resident_above_bytes_test"])
+"""Peaks of memory by which two runs are compared: the first that every cell of both has."""
 CLAIMED: tuple[str, ...] = tuple(quantity.name for quantity in TABLE if quantity.claims)
 """Names of those that a claim may be about."""

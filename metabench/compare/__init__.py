@@ -3,6 +3,7 @@ certainty."""
 
 from metabench.compare.checkouts import Checkout, checkouts
 from metabench.compare.confirming import FreshSeeds
+from metabench.compare.entries import Line, as_line, read_entry
 from metabench.compare.formats import FORMATS, SUFFIXES, Format, print_page, written
 from metabench.compare.judging import compare
 from metabench.compare.margins import MarginPair, margins_of
@@ -18,10 +19,12 @@ __all__ = [
     "Comparison",
     "Format",
     "FreshSeeds",
+    "Line",
     "MarginPair",
     "Side",
     "Timing",
     "Workload",
+    "as_line",
     "checkouts",
     "compare",
     "margins_of",
@@ -29,6 +32,7 @@ __all__ = [
     "page_of_comparison",
     "page_of_timing",
     "print_page",
+    "read_entry",
     "read_side",
     "written",
 ]

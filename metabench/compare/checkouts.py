@@ -14,12 +14,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from metabench.errors import ConfigError, FolderError, MetabenchError
+from metabench.errors import ConfigError, FolderError, MetabenchError, some
 from metabench.provenance.environment import PACKAGE
-from metabench.suite.project import DATA_VARIABLE, Project
+from metabench.suite.project import DATA_VARIABLE, FILE_NAME, Project
 from metabench.text import one_line
 
 REQUIREMENTS = "requirements.lock"
+MARKS = (FILE_NAME, "metabench/__init__.py", "suites")
+"""A checkout of a project has one of these. From any other folder both sides would be one: the
+metabench that is installed here."""
 CELLS_FAILED = 3
 """Exit status of a run that came to its end without a result for some cells."""
 TAIL = 12
@@ -155,13 +158,16 @@ def _folder_of(
     root: Path, name: str | None, temporary: Path, place: int, made: list[Path]
 ) -> tuple[Path, str, str | None]:
     """The project's folder in a checkout, what it is called, and its commit."""
-    if name is None or _is_path(name):
-        folder = root if name is None else Path(name).absolute()
+    if name is None:
+        return root, *_said(root, "this checkout")
+    if _is_path(name):
+        folder = Path(name).absolute()
         if not folder.is_dir():
             raise ConfigError(f"{one_line(folder)}: there is no such folder, nor a commit")
-        return folder, *_said(folder, "this checkout" if name is None else str(name))
+        _refuse_no_project(folder, one_line(folder))
+        return folder, *_said(folder, str(name))
     commit = _commit(root, name)
-    if commit is None and Path(name).is_dir():
+    if commit is None and name and Path(name).is_dir():
         return _folder_of(root, f"./{name}", temporary, place, made)
     if commit is None:
         raise ConfigError(
@@ -173,7 +179,16 @@ def _folder_of(
     _git(root, "worktree", "add", "--detach", "--quiet", str(tree), commit)
     prefix = _git(root, "rev-parse", "--show-prefix")
     said = commit[:12] if commit.startswith(name) else f"{name} ({commit[:12]})"
+    _refuse_no_project(tree / prefix, said if not prefix else f"{prefix} at {said}")
     return tree / prefix, said, commit
+
+
+def _refuse_no_project(folder: Path, said: str) -> None:
+    if not any((folder / mark).exists() for mark in MARKS):
+        raise ConfigError(
+            f"{said}: is no checkout of a project: it has none of {some(MARKS)}. Say a commit, or "
+            "the folder of another checkout"
+        )
 
 
 def _is_path(name: str) -> bool:
@@ -201,7 +216,9 @@ def _commit(folder: Path, name: str) -> str | None:
 
 def _git(folder: Path, *arguments: str) -> str:
     """Ask git, which runs no hook and no monitor; a link to a folder outside is none of its."""
-    command = ("git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
+    # without `--no-optional-locks` a look at a checkout would write its index anew
+    command = ["git", "--no-optional-locks"]
+    command += ["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"]
     try:
         done = subprocess.run(
             [*command, "-C", str(folder), *arguments],

@@ -16,6 +16,7 @@ from metabench.runner.resources import Resources
 from metabench.suite.document import read_document
 from metabench.suite.project import Project
 from metabench.suite.toml import toml_text
+from metabench.text import one_line
 
 FOLDER = "confirmation"
 """Where fresh seeds lie in a run folder; it is one itself."""
@@ -50,7 +51,18 @@ class FreshSeeds:
     def of(
         self, baseline: Side, head: Side
     ) -> Callable[[Sequence[Joined], int], tuple[Side, Side]]:
-        """Return what runs groups of these two runs on so many seeds that neither has."""
+        """Return what runs groups of these two runs on so many seeds that neither has.
+
+        Raises
+        ------
+        ConfigError
+            One of the two is an entry of the history, which keeps no suite to run.
+        FolderError
+            Fresh seeds of one would be kept behind a link.
+        """
+        for side in (baseline, head):
+            _refuse_entry(side)
+            _refuse_link(side)
         first = max((*baseline.seeds, *head.seeds), default=-1) + 1
 
         def run(groups: Sequence[Joined], seeds: int) -> tuple[Side, Side]:
@@ -109,6 +121,28 @@ def _of_seeds(side: Side, seeds: Sequence[int]) -> Side:
         )
     }
     return Side(side.name, side.suite, side.root_seed, groups, side.folder, side.remarks)
+
+
+def _refuse_entry(side: Side) -> None:
+    if side.entry is None:
+        return
+    commit = side.entry.commit
+    again = f"`metabench run {side.suite} --out FOLDER`"
+    again += f" in a checkout of {commit[:12]}" if commit else " where it was made"
+    raise ConfigError(
+        f"{one_line(side.name)}: an entry of the history keeps no suite, and --confirm would run "
+        f"fresh seeds of one. {again} makes its run folder again: compare with that, or leave "
+        "--confirm out"
+    )
+
+
+def _refuse_link(side: Side) -> None:
+    """A run folder may be anyone's, and a link in it lead anywhere."""
+    if side.folder is not None and (side.folder / FOLDER).is_symlink():
+        raise FolderError(
+            f"{one_line(side.folder / FOLDER)}: is a symbolic link, and in a run folder none is "
+            "followed. Put what it points to in its place, or delete it"
+        )
 
 
 def _folder_of(side: Side) -> Path:

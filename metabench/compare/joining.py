@@ -3,6 +3,10 @@
 Groups are joined by their coordinates, cells by their seeds. Where a difference of scores would
 speak of other data, another metric or other test episodes, and not of the code, the group is
 refused, with the reason.
+
+An entry of the history tells no recipe. The ids of two cells do: they are one where recipe, data
+set, seeds and test episodes are configured alike. So a group of an entry is compared where all ids
+of its pairs are one, and otherwise refused: what differs may be the test itself.
 """
 
 from __future__ import annotations
@@ -13,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from metabench.compare.sides import EPISODES, TRUTH, Side, SideCell, SideGroup
+from metabench.compare.sides import Side, SideCell, SideGroup
 from metabench.errors import RecordError, some
 from metabench.identity import canonical
+from metabench.records.bits import EPISODES, TRUTH
 from metabench.tables.frames import first_seen
 from metabench.tables.typed_rows import Metric, Scalar
 
@@ -113,12 +118,18 @@ def _joined(
         else list(zip(_in_order(baseline), _in_order(head), strict=False))
     )
     try:
-        why = _refusal(baseline, head, pairs if paired else ())
+        why = _refusal(baseline, head, pairs if paired else ()) or _unknown(
+            baseline, head, pairs, paired=paired
+        )
     except RecordError as damage:
         why = str(damage)
     if why:
         return Refused(key, baseline.place, baseline.metric, why)
-    notes = [*_recipes(pairs), *_left_out(baseline, head, shared)]
+    notes = [
+        *_recipes(pairs),
+        *_unchecked(baseline, head, pairs),
+        *_left_out(baseline, head, shared),
+    ]
     if not paired:
         reason = "other root seeds" if other_root else "no seed in common"
         notes.append(
@@ -143,12 +154,7 @@ def _refusal(
         theirs.higher_is_better,
     ):
         return f"is scored by {mine.name} in the baseline, by {theirs.name} in head"
-    made_on = [
-        # one that failed may not have come as far as its data
-        {cell.row.made_on for cell in side.completed.values()}
-        for side in (baseline, head)
-    ]
-    if all(made_on) and made_on[0] != made_on[1]:
+    if None not in (baseline.data, head.data) and baseline.data != head.data:
         return "was made on other data: the digests of its content differ"
     then, now = (_datasets(next(iter(side.completed.values()), None)) for side in (baseline, head))
     if other := list(differing(then, now)):
@@ -164,7 +170,7 @@ def _refusal(
 
 def _datasets(cell: SideCell | None) -> dict[str, Any]:
     """What a cell was trained and tested on, as its record tells."""
-    if cell is None:
+    if cell is None or cell.kept is not None:
         return {}
     fit, evaluate = cell.config.get("fit") or {}, cell.config.get("evaluate") or {}
     return {"dataset": fit.get("dataset"), "on": evaluate.get("on")}
@@ -172,6 +178,9 @@ def _datasets(cell: SideCell | None) -> dict[str, Any]:
 
 def _met_others(then: SideCell, now: SideCell) -> bool:
     """Whether two cells met other test episodes."""
+    if then.kept is not None or now.kept is not None:
+        told = (then.episodes(), now.episodes())
+        return None not in told and told[0] != told[1]
     if then.result == now.result and then.digest_of_arrays() == now.digest_of_arrays():
         return False
     one, other = then.arrays(), now.arrays()
@@ -180,6 +189,44 @@ def _met_others(then: SideCell, now: SideCell) -> bool:
         if not np.array_equal(one[name], other[name]):
             return True
     return False
+
+
+def _unknown(
+    baseline: SideGroup,
+    head: SideGroup,
+    pairs: Sequence[tuple[SideCell, SideCell]],
+    *,
+    paired: bool,
+) -> str:
+    """Why what the history does not tell keeps two groups from being compared, or nothing."""
+    if baseline.kept is None and head.kept is None:
+        return ""
+    if not paired:
+        return (
+            "has no test episodes in common with an entry of the history, which does not tell "
+            "whether recipe and data are the same: compare two run folders"
+        )
+    others = [str(then.row.seed) for then, now in pairs if then.row.cell != now.row.cell]
+    if others:
+        return (
+            f"has another recipe or is tested otherwise, seeds {some(others)}: the ids of the "
+            "cells differ, and an entry of the history does not tell in what. Two run folders do"
+        )
+    return ""
+
+
+def _unchecked(
+    baseline: SideGroup, head: SideGroup, pairs: Sequence[tuple[SideCell, SideCell]]
+) -> list[str]:
+    """What an entry of the history, made before it was kept there, leaves open."""
+    told = [side.data for side in (baseline, head) if side.kept is not None and side.completed]
+    told += [cell.kept.bits for pair in pairs for cell in pair if cell.kept is not None]
+    if all(told):
+        return []
+    return [
+        "whether the content of data and test episodes was the same is not known: the entry of the "
+        "history does not tell"
+    ]
 
 
 def _recipes(pairs: Sequence[tuple[SideCell, SideCell]]) -> list[str]:

@@ -14,10 +14,11 @@ from typing import Literal
 
 from metabench.compare.joining import Joined, Refused, join
 from metabench.compare.margins import MarginPair
+from metabench.compare.memory import with_memory
 from metabench.compare.sides import Side, SideCell
-from metabench.compare.verdicts import MEMORY, Comparison, Judged, Verdict
+from metabench.compare.verdicts import Comparison, Judged, Verdict
 from metabench.errors import RecordError, some
-from metabench.quantities import SCORE, Quantity
+from metabench.quantities import SCORE
 from metabench.runner.agreement import first_difference_of_arrays
 from metabench.stats import (
     Change,
@@ -25,11 +26,8 @@ from metabench.stats import (
     Versions,
     confirm,
     confirmation_seeds,
-    memory_regressed,
     screen,
 )
-from metabench.stats.costs import MEMORY_SEEDS
-from metabench.tables.cells import machines_of
 
 Pairs = Sequence[tuple[SideCell, SideCell]]
 
@@ -64,7 +62,7 @@ def compare(
     joined = {place: one for place in open_ if isinstance(one := found[place], Joined)}
     decided, fresh = _by_scores(joined, margins, run_fresh)
     judged = [
-        _with_memory(group if group is not None else decided[place], found[place])
+        with_memory(group if group is not None else decided[place], found[place])
         for place, group in enumerate(groups)
     ]
     return Comparison(
@@ -84,6 +82,11 @@ def _notes(baseline: Side, head: Side, unrun: int) -> tuple[str, ...]:
     notes += [f"head: {line}" for line in head.remarks]
     if baseline.suite != head.suite:
         notes.append(f"the runs are of two suites, '{baseline.suite}' and '{head.suite}'")
+    if baseline.entry is not None and baseline.entry.margins is None:
+        notes.append(
+            "the margins are not those of the baseline's suite: the entry of the history does not "
+            "tell them"
+        )
     return (
         *notes,
         "times are not compared: those of stored runs differ by the hour. `metabench ab` runs two "
@@ -118,6 +121,9 @@ def _by_bits(group: Joined) -> Judged | None:
 
 
 def _identical(then: SideCell, now: SideCell) -> bool:
+    if then.kept is not None or now.kept is not None:
+        bits = then.bits()
+        return bits is not None and bits == now.bits()
     if then.result is None or then.result != now.result:
         return False
     digest = then.digest_of_arrays()
@@ -240,28 +246,6 @@ def _guarded(group: Joined, change: Change) -> tuple[Verdict, list[str]]:
     return verdict, notes
 
 
-def _with_memory(judged: Judged, group: Joined | Refused) -> Judged:
-    """Add what became of its memory, where that can be told."""
-    lost = judged.verdict == "regressed" and judged.score is None
-    if isinstance(group, Refused) or lost or judged.verdict == "identical":
-        return judged
-    sides = [[cell for cell in pair if cell.completed] for pair in zip(*group.pairs, strict=True)]
-    if not all(sides):
-        return judged
-    if len(machines_of(cell.row for side in sides for cell in side)) != 1:
-        note = "memory is not compared: the machines, or how they were used, differ"
-        return replace(judged, notes=(*judged.notes, note))
-    if min(map(len, sides)) < MEMORY_SEEDS:
-        note = f"memory is not compared: {MEMORY_SEEDS} seeds a side are needed"
-        return replace(judged, notes=(*judged.notes, note))
-    for quantity in MEMORY:
-        before, after = (_values(side, quantity) for side in sides)
-        if len(before) == len(sides[0]) and len(after) == len(sides[1]):
-            change = memory_regressed(before, after)
-            return replace(judged, memory=change, memory_means=(_mean(before), _mean(after)))
-    return judged
-
-
 def _judged(group: Joined, verdict: Verdict, *notes: str) -> Judged:
     return Judged(
         place=group.place, metric=group.metric, verdict=verdict, notes=(*notes, *group.notes)
@@ -270,6 +254,8 @@ def _judged(group: Joined, verdict: Verdict, *notes: str) -> Judged:
 
 def _outcome(cell: SideCell) -> str:
     """How a cell ended, with its error's first line."""
+    if cell.row.outcome == "completed" and not cell.completed:
+        return "completed, and has no score"
     error = (cell.row.error_message or "").strip().partition("\n")[0]
     return f"{cell.row.outcome}{f' ({error})' if error else ''}"
 
@@ -280,10 +266,6 @@ def _completed(pairs: Pairs) -> Pairs:
 
 def _scores(pairs: Pairs, side: Literal[0, 1]) -> list[float]:
     return [score for pair in pairs if (score := pair[side].row[SCORE]) is not None]
-
-
-def _values(cells: Sequence[SideCell], quantity: Quantity) -> list[float]:
-    return [value for cell in cells if (value := cell.row[quantity]) is not None]
 
 
 def _mean(values: Sequence[float]) -> float:

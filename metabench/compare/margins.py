@@ -3,20 +3,13 @@ else that of `benchmark.toml`, else 3 points and 1 point, or ratios of 1.25 and 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-from pydantic import ConfigDict
 
 from metabench.errors import ConfigError
 from metabench.stats import ACCURACY, SQUARED_ERROR, Margins
-from metabench.suite.document import read_document
-from metabench.suite.parsing import parse
 from metabench.suite.project import Project
-from metabench.suite.schema import CompareTable, Table
 from metabench.tables.typed_rows import Metric
 
 
@@ -46,15 +39,9 @@ class MarginPair:
         return Margins(self.margin_ratio, self.trivial_ratio, "log", better)
 
 
-class _Kept(Table):
-    """A suite as a run folder keeps it, of which this alone is read here."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    compare: CompareTable = CompareTable()
-
-
-def margins_of(baseline: Path | None, project: Project, said: Mapping[str, Any]) -> MarginPair:
+def margins_of(
+    baseline: Mapping[str, float], project: Project, said: Mapping[str, Any]
+) -> MarginPair:
     """Return the margins that hold.
 
     Those of the baseline's suite count, and not of head's: whoever makes a change does not choose
@@ -63,21 +50,17 @@ def margins_of(baseline: Path | None, project: Project, said: Mapping[str, Any])
     Parameters
     ----------
     baseline
-        Its run folder.
+        Those of its suite (see `suite.kept`).
     said
         By options; None means nothing was.
 
     Raises
     ------
     ConfigError
-        They are not in order, or the kept suite cannot be read.
+        They are not in order.
     """
-    kept = baseline / "suite.toml" if baseline is not None else None
-    of_suite: dict[str, Any] = {}
-    if kept is not None and os.path.lexists(kept):
-        of_suite = parse(read_document(kept), _Kept).compare.said()
     options = {key: value for key, value in said.items() if value is not None}
-    found = MarginPair(**{**project.compare, **of_suite, **options})
+    found = MarginPair(**{**project.compare, **baseline, **options})
     for least, most in (("trivial", "margin"), ("trivial_ratio", "margin_ratio")):
         if not getattr(found, least) < getattr(found, most):
             raise ConfigError(

@@ -122,7 +122,9 @@ def page_of_comparison(found: Comparison) -> Page:
     notes = list(found.notes)
     if found.new:
         notes.append(f"only in head: {some(_name_anywhere(place) for place in found.new)}")
-    if not found.fresh_seeds and any(group.verdict == "inconclusive" for group in found.groups):
+    folders = found.baseline.folder is not None and found.head.folder is not None
+    is_open = any(group.verdict == "inconclusive" for group in found.groups)
+    if folders and is_open and not found.fresh_seeds:
         notes.append("`--confirm` runs fresh seeds of what looks worse, and decides by those")
     columns = ("baseline", "head", "change", "95 % interval", "memory")
     return _shortened(
@@ -190,7 +192,7 @@ def _side(side: Side) -> str:
         return f"{side.name}: no cell of it has been run"
     numbers = (
         f"{seeds[0]}–{seeds[-1]}"
-        if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1))
+        if len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1
         else some(map(str, seeds))
     )
     commits = f"; {some(side.commits)}" if side.commits else ""

@@ -1,32 +1,28 @@
 """One of two runs that are set side by side: its cells by group and seed, with what tells whether
 two of them may be compared and whether they are one.
 
-A run folder is read here. Whatever else can tell the same of each cell, a line of a history say,
-can stand on either side too: further on, nothing knows of folders.
+A run folder is read here, an entry of the history in `entries`. Of a cell whose record is gone the
+history keeps digests alone (`SideCell.kept`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metabench.records import RecordStore, read_cells
-from metabench.tables.cells import cell_row
+from metabench.history import Entry, GroupEntry, SeedEntry
+from metabench.quantities import SCORE
+from metabench.records import RecordStore, bits_of, digest_of_result, episodes_of, read_cells
+from metabench.suite.kept import kept_margins
+from metabench.tables.cells import cell_row, data_of
 from metabench.tables.frames import first_seen
 from metabench.tables.typed_rows import CellRow, Metric, Scalar
 
 if TYPE_CHECKING:
     from metabench.records.arrays import Arrays
-
-EPISODES = ("result/support_ids", "result/query_ids", "result/classes")
-"""Arrays that say which images a test met."""
-TRUTH = "result/truth"
-"""What tells the episodes of a test apart where no image has a number."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 
@@ -50,6 +46,8 @@ class SideCell:
         it.
     record
         Path of its record, beside which its arrays lie.
+    kept
+        What the history tells of it, where that is all there is.
     """
 
     row: CellRow
@@ -59,17 +57,41 @@ class SideCell:
     commit: str | None = None
     dirty: bool = False
     record: Path | None = None
+    kept: SeedEntry | None = None
 
     @property
     def completed(self) -> bool:
-        """Whether it came to a result of its own; a divergence is scored at chance, and is none."""
-        return self.row.outcome == "completed"
+        """Whether it came to a result of its own: a divergence, which is scored at chance, is none,
+        nor is a record that has lost its score."""
+        return self.row.outcome == "completed" and self.row[SCORE] is not None
 
     def arrays(self) -> Arrays | Mapping[str, Any]:
         """Open its arrays; none where it has no record."""
         if self.record is None:
             return {}
         return RecordStore(self.record.parents[1]).arrays(self.record)
+
+    def bits(self) -> str | None:
+        """Digest of all that it came to; None where nobody knows.
+
+        Raises
+        ------
+        RecordError
+            An array is damaged.
+        """
+        if self.kept is not None:
+            return self.kept.bits
+        return None if self.result is None else bits_of(self.result, self.arrays())
+
+    def episodes(self) -> str | None:
+        """Digest of the test episodes that it met; None where nobody knows.
+
+        Raises
+        ------
+        RecordError
+            An array is damaged.
+        """
+        return self.kept.episodes if self.kept is not None else episodes_of(self.arrays())
 
     def digest_of_arrays(self) -> str | None:
         """Digest of its archive as it lies there; None where there is none."""
@@ -83,11 +105,13 @@ class SideCell:
 
 @dataclass(frozen=True)
 class SideGroup:
-    """Cells of one side that differ in seed alone, by their seeds."""
+    """Cells of one side that differ in seed alone, by their seeds; and what the history tells of
+    the group, where that is all there is."""
 
     place: Mapping[str, Scalar]
     metric: Metric
     cells: Mapping[int, SideCell]
+    kept: GroupEntry | None = None
 
     @property
     def was_run(self) -> bool:
@@ -98,6 +122,15 @@ class SideGroup:
     def completed(self) -> dict[int, SideCell]:
         """Those that came to a result of their own."""
         return {seed: cell for seed, cell in self.cells.items() if cell.completed}
+
+    @property
+    def data(self) -> str | None:
+        """Digest of the content of the data that the completed ones were made on; None where nobody
+        knows."""
+        if self.kept is not None:
+            return self.kept.data
+        # one that failed may not have come as far as its data
+        return data_of(cell.row for cell in self.completed.values())
 
 
 @dataclass(frozen=True)
@@ -118,6 +151,8 @@ class Side:
         Where it lies, if it is a run folder.
     remarks
         A line about each file that could not be read, or is not used.
+    entry
+        What the history tells of it, if that is all there is.
     """
 
     name: str
@@ -126,6 +161,7 @@ class Side:
     groups: Mapping[str, SideGroup]
     folder: Path | None = None
     remarks: tuple[str, ...] = ()
+    entry: Entry | None = None
 
     @property
     def cells(self) -> list[SideCell]:
@@ -138,8 +174,24 @@ class Side:
         return sorted({seed for group in self.groups.values() for seed in group.cells})
 
     @property
+    def margins(self) -> Mapping[str, float]:
+        """What its suite says of changes that matter; nothing where nobody knows.
+
+        Raises
+        ------
+        ConfigError
+            The suite that its folder keeps cannot be read.
+        """
+        if self.entry is not None:
+            return self.entry.margins or {}
+        return {} if self.folder is None else kept_margins(self.folder)
+
+    @property
     def commits(self) -> list[str]:
         """The commits that its records name, each once, marked where there were changes beside."""
+        if self.entry is not None:
+            marked = " with changes" * self.entry.dirty
+            return [f"{commit[:12]}{marked}" for commit in self.entry.commits]
         return first_seen(
             f"{cell.commit[:12]}{' with changes' if cell.dirty else ''}"
             for cell in self.cells
@@ -191,7 +243,7 @@ def _side_cell(row: CellRow, record: Mapping[str, Any], path: Path | None) -> Si
     commit = made_on.get(f"{of}commit")
     return SideCell(
         row=row,
-        result=hashlib.sha256(json.dumps(record["result"], sort_keys=True).encode()).hexdigest(),
+        result=digest_of_result(record["result"]),
         config=record["config"],
         sources=(made_on.get("conditions") or {}).get("sources") or {},
         commit=commit if isinstance(commit, str) and _COMMIT.fullmatch(commit) else None,

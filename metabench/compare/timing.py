@@ -19,9 +19,9 @@ from typing import Literal
 
 from metabench.compare.checkouts import Checkout, differing_requirements
 from metabench.compare.sides import Side, SideGroup, read_side
-from metabench.compare.verdicts import MEMORY, Verdict
+from metabench.compare.verdicts import Verdict
 from metabench.errors import ConfigError
-from metabench.quantities import BY_NAME, Quantity
+from metabench.quantities import BY_NAME, PEAKS, Quantity
 from metabench.stats import Block, Regression, memory_regressed, time_regressed
 from metabench.tables.typed_rows import Metric, Scalar
 
@@ -221,7 +221,7 @@ def _add(passes: Mapping[str, _Passes], side: Side, number: Literal[0, 1]) -> No
         if group is None or found.what is None:
             continue
         found.seconds[-1].append(_typical(group, found.what))
-        peaks = (max(_values(group, quantity), default=None) for quantity in MEMORY)
+        peaks = (max(_values(group, quantity), default=None) for quantity in PEAKS)
         found.memory[number].extend(list(filter(None, peaks))[:1])
 
 

@@ -9,7 +9,6 @@ from typing import Literal
 
 from metabench.compare.margins import MarginPair
 from metabench.compare.sides import Side
-from metabench.quantities import BY_NAME, PEAK_ABOVE, PEAK_GPU
 from metabench.stats import Regression
 from metabench.tables.typed_rows import Metric, Scalar
 
@@ -23,9 +22,6 @@ VERDICTS: tuple[Verdict, ...] = (
     "identical",
 )
 """The graver first."""
-
-MEMORY = (PEAK_GPU, PEAK_ABOVE, BY_NAME["peak_resident_above_bytes_test"])
-"""Peaks that are compared: the first that every cell of both sides has."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from metabench.history.format import ENTRY, NEEDED, NEEDED_GROUP, NEEDED_SEED, S
 from metabench.io.files import flush, make_folder, read_regular, told_when_unwritable
 from metabench.io.shapes import absent, misshapen
 from metabench.io.untrusted import SIZE, impossible, parse_json, plain
+from metabench.suite.schema import CompareTable
 from metabench.tables.frames import printable
 from metabench.tables.typed_rows import Metric, Summary
 
@@ -134,10 +135,21 @@ def _entry(line: bytes, suite: str) -> Entry:
     if told["suite"] != suite:
         raise ValueError(f"it is of suite '{told['suite'][:80]}', not of '{suite}'")
     told = printable(told)
+    if told.get("margins") is not None:
+        told["margins"] = _margins(told["margins"])
     for key in ("started", "ended"):
         if datetime.fromisoformat(told[key]).tzinfo is None:
             raise ValueError(f"{key} has no time zone")
     return Entry(**_known(Entry, told) | {"groups": tuple(map(_group, told["groups"]))})
+
+
+def _margins(told: Mapping[str, Any]) -> Mapping[str, float]:
+    try:
+        return CompareTable(
+            **{key: value for key, value in told.items() if value is not None}
+        ).said()
+    except ValueError:
+        raise ValueError("margins is not as it should be") from None
 
 
 def _group(told: Mapping[str, Any]) -> GroupEntry:

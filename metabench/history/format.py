@@ -7,15 +7,25 @@ import re
 from typing import Any
 
 from metabench.io.shapes import NUMBER, TEXT
+from metabench.records.bits import DIGITS
 
 SCHEMA = 1
+"""Raised when a line cannot be read as before. What later lines have besides, earlier versions pass
+over, and later ones do without in earlier lines."""
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+DIGEST = re.compile(r"[0-9a-f]{64}")
 _SHORT = re.compile(r"[0-9a-f]{12}")
 COMMIT = re.compile(r"[0-9a-f]{40,64}")
 
 _SUMMARY = dict.fromkeys(("value", "low", "high", "sd"), NUMBER) | {"reached": int, "of": int}
-SEED = {"seed": int, "cell": TEXT, "outcome": TEXT, "score": NUMBER}
+SEED = {
+    "seed": int,
+    "cell": TEXT,
+    "outcome": TEXT,
+    "score": NUMBER,
+    **dict.fromkeys(("bits", "episodes"), re.compile(rf"[0-9a-f]{{{DIGITS}}}")),
+    "peaks": {"*": NUMBER},
+}
 GROUP: dict[str, Any] = {
     "group": _SHORT,
     "block": _SHORT,
@@ -25,9 +35,10 @@ GROUP: dict[str, Any] = {
     "seeds": [SEED],
     "machine": TEXT,
     "commits": [(str,)],
+    "data": DIGEST,
 }
 ENTRY = {
-    "id": _DIGEST,
+    "id": DIGEST,
     **dict.fromkeys(("suite", "title", "reference", "declaration_digest"), TEXT),
     **dict.fromkeys(("started", "ended"), TEXT),
     "root_seed": int,
@@ -37,6 +48,7 @@ ENTRY = {
     **{key: [(str,)] for key in ("commits", "runs", "machines", "baseline")},
     "versions": {"*": TEXT},
     "groups": [GROUP],
+    "margins": {"*": NUMBER},
     "verdicts": {"*": TEXT},
 }
 

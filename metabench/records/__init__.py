@@ -2,6 +2,7 @@
 written, read, checked and brought up to date here. Nothing here imports torch."""
 
 from metabench.io.untrusted import plain
+from metabench.records.bits import bits_of, digest_of_result, episodes_of
 from metabench.records.contents import (
     data_digests,
     entry_of,
@@ -26,9 +27,12 @@ __all__ = [
     "Outcome",
     "RecordStore",
     "Scan",
+    "bits_of",
     "data_digests",
     "delete_holder",
+    "digest_of_result",
     "entry_of",
+    "episodes_of",
     "failed_result",
     "metric_of",
     "plain",

@@ -11,7 +11,7 @@ from typing import Any
 
 from metabench.errors import FolderError
 from metabench.history import Entry, label_of
-from metabench.history.format import COMMIT
+from metabench.history.format import COMMIT, DIGEST
 from metabench.io.shapes import NUMBER, TEXT, absent, misshapen
 from metabench.io.untrusted import plain, read_json
 from metabench.site.target import MANIFEST, Target
@@ -21,7 +21,8 @@ from metabench.tables.frames import printable
 SCHEMA = 1
 
 _CARD = {
-    **dict.fromkeys(("id", "title", "question", "ended", "claims", "folder"), TEXT),
+    "id": DIGEST,
+    **dict.fromkeys(("title", "question", "ended", "claims", "folder"), TEXT),
     "answer": [(str,)],
     "commit": COMMIT,
     "dirty": bool,

@@ -127,6 +127,13 @@ def on_different_data(cells: Iterable[CellRow]) -> bool:
     return len({cell.made_on for cell in cells}) > 1
 
 
+def data_of(cells: Iterable[CellRow]) -> str | None:
+    """Return a digest of the content of all data that these cells were made on; None where there is
+    no cell that tells."""
+    content = {cell.made_on for cell in cells if cell.made_on is not None}
+    return digest(sorted(map(canonical, content))) if content else None
+
+
 def machines_of(cells: Iterable[CellRow]) -> list[str]:
     """Return what these cells ran on, each once: processor, device, threads, cells at once. Costs
     compare within one of them."""

@@ -5,11 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from metabench.errors import ConfigError, nearest, some
 from metabench.suite import find_suite
 from metabench.suite.document import read_document
+from metabench.suite.finding import MANY
 from metabench.suite.project import Project
+from metabench.text import one_line
 from metabench.verbs.target import current_project
+
+if TYPE_CHECKING:
+    from metabench.compare import Checkout
 
 PROFILE = "ab"
 """Of the suite, where nothing is said and it has one of that name."""
@@ -33,8 +40,8 @@ def _ab(options: argparse.Namespace) -> int:
     project = current_project()
     using = resources(options.device, 1, options.threads or project.threads)
     with room.checkouts(project, (options.base, options.head)) as (baseline, head):
-        suite = _suite(options.suite, project, baseline.folder)
-        arguments = [str(suite), *_profile(options.profile, suite)]
+        suite = _suite(options.suite, project, baseline)
+        arguments = [str(suite), *_profile(options.profile, suite, baseline)]
         arguments += [part for pattern in options.only for part in ("--only", pattern)]
         arguments += ["--device", using.devices[0], "--threads", str(using.threads)]
         found = room.measure(
@@ -48,18 +55,32 @@ def _ab(options: argparse.Namespace) -> int:
     return show(found, options)
 
 
-def _suite(named: str, project: Project, baseline: Path) -> Path:
+def _suite(named: str, project: Project, baseline: Checkout) -> Path:
     """The suite's file as the baseline has it, if it does: that one both sides know, where head's
     may name methods that are new."""
     path = find_suite(named, project).absolute()
     if path.is_relative_to(project.root):
-        earlier = baseline / path.relative_to(project.root)
-        return earlier if earlier.is_file() else path
+        earlier = baseline.folder / path.relative_to(project.root)
+        if earlier.is_file():
+            return earlier
+        print(f"{baseline.said} has no {path.name}: both run that of here", file=sys.stderr)
     return path
 
 
-def _profile(said: str | None, suite: Path) -> list[str]:
+def _profile(said: str | None, suite: Path, baseline: Checkout) -> list[str]:
+    """Raises
+    ------
+    ConfigError
+        The file has no such profile.
+    """
+    told = read_document(suite).data.get("profiles")
+    profiles = told if isinstance(told, dict) else {}
     if said is None:
-        profiles = read_document(suite).data.get("profiles")
-        said = PROFILE if isinstance(profiles, dict) and PROFILE in profiles else None
-    return ["--profile", said] if said else []
+        return ["--profile", PROFILE] if PROFILE in profiles else []
+    if said not in profiles:
+        where = f", as {baseline.said} has it" if suite.is_relative_to(baseline.folder) else ""
+        raise ConfigError(
+            f"{suite.name}{one_line(where)}: there is no profile '{one_line(said)}'; there are "
+            f"{one_line(some(profiles, MANY)) or 'none'}{nearest(said, profiles)}"
+        )
+    return ["--profile", said]

@@ -162,8 +162,13 @@ def _add_compare(verbs: Any) -> None:
     summary = "set a run beside an earlier one: what became worse, and with which certainty"
     example = "metabench compare reports/ci-main reports/ci --confirm"
     compare = _verb(verbs, "compare", summary, example, "compare:compare")
-    compare.add_argument("baseline", metavar="BASELINE", help="the earlier run folder")
-    compare.add_argument("head", metavar="HEAD", help="the run folder that is judged")
+    compare.add_argument(
+        "baseline",
+        metavar="BASELINE",
+        help="the earlier run: its folder, its suite, or an entry of the history: "
+        "history/ci.jsonl for the latest, history/ci.jsonl@COMMIT for one by its commit or id",
+    )
+    compare.add_argument("head", metavar="HEAD", help="the run that is judged, named likewise")
     compare.add_argument(
         "--confirm",
         action="store_true",

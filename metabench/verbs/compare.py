@@ -6,11 +6,15 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from metabench.errors import FolderError
 from metabench.suite.project import Project
 from metabench.text import one_line
 from metabench.verbs.target import current_project, run_folder
+
+if TYPE_CHECKING:
+    from metabench.compare import Side
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -22,16 +26,15 @@ def compare(options: argparse.Namespace) -> int:
 
     refuse_unwritable(options.out)
     project = current_project()
-    folders = [_folder(named, project) for named in (options.baseline, options.head)]
+    baseline, head = (_side(named, project) for named in (options.baseline, options.head))
     margins = room.margins_of(
-        folders[0],
+        baseline.margins,
         project,
         {
             key: getattr(options, key)
             for key in ("margin", "trivial", "margin_ratio", "trivial_ratio")
         },
     )
-    baseline, head = (room.read_side(folder) for folder in folders)
     run_fresh = None
     if options.confirm:
         workers = project.workers if options.workers is None else options.workers
@@ -45,8 +48,14 @@ def compare(options: argparse.Namespace) -> int:
     return show(room.compare(baseline, head, margins, run_fresh), options)
 
 
-def _folder(named: str, project: Project) -> Path:
-    """The run folder that is meant: by its path, or by the name of its suite."""
+def _side(named: str, project: Project) -> Side:
+    """The side that is meant: an entry of a history by its file, a run folder by its path, or by
+    the name of its suite."""
+    from metabench.compare import as_line, read_entry, read_side
+
+    line = as_line(named)
+    if line is not None and not os.path.lexists(Path(named, "cells.json")):
+        return read_entry(line)
     if os.sep in named and not os.path.lexists(named):
         raise FolderError(f"{one_line(named)}: there is no such folder")
-    return run_folder(named, project)
+    return read_side(run_folder(named, project))

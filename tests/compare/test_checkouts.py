@@ -27,6 +27,7 @@ def project(tmp_path: Path) -> Project:
     root = tmp_path / "repository" / "bench"
     root.mkdir(parents=True)
     git(root, "init", "-q", "..")
+    (root / "benchmark.toml").touch()
     for number in (1, 2):
         (root / "mine.py").write_text(f"NUMBER = {number}\n")
         git(root, "add", "-A")
@@ -42,6 +43,7 @@ def number_in(folder: Path) -> int:
 def test_a_commit_a_folder_and_the_project_as_it_stands(project: Project, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
+    (elsewhere / "benchmark.toml").touch()
     (elsewhere / "mine.py").write_text("NUMBER = 4\n")
     first = git(project.root, "rev-parse", "HEAD~1")
     with checkouts(project, (first, "HEAD", None, str(elsewhere))) as found:
@@ -67,6 +69,49 @@ def test_an_interruption_leaves_no_worktree(project: Project) -> None:
 def test_what_is_neither_commit_nor_folder_is_refused(project: Project, name: str) -> None:
     with pytest.raises(ConfigError, match="commit"), checkouts(project, (name,)):
         pass
+
+
+def test_a_folder_that_is_no_checkout_is_refused(project: Project, tmp_path: Path) -> None:
+    """From one, both sides would run what is installed here, and nothing would ever be slower."""
+    (project.root / "within").mkdir()
+    for folder in (tmp_path, project.root / "within"):
+        with (
+            pytest.raises(ConfigError, match=f"{folder}: is no checkout of a project"),
+            checkouts(project, (str(folder),)),
+        ):
+            pass
+
+
+def test_no_name_at_all_is_not_that_of_the_current_folder(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.root)
+    with pytest.raises(ConfigError, match="'': neither a commit"), checkouts(project, ("",)):
+        pass
+
+
+def test_a_commit_from_before_there_was_the_project_is_refused(
+    project: Project, tmp_path: Path
+) -> None:
+    root = tmp_path / "repository"
+    git(root, "mv", "bench", "moved")
+    git(root, "commit", "-qam", "moved")
+    with (
+        pytest.raises(ConfigError, match=r"moved/ at HEAD~1 .*is no checkout of a project"),
+        checkouts(load_project(root / "moved"), ("HEAD~1",)),
+    ):
+        pass
+    assert len(git(root, "worktree", "list").splitlines()) == 1
+
+
+def test_to_look_at_a_checkout_leaves_its_index_alone(project: Project) -> None:
+    """Whoever is at work there may hold it."""
+    index = project.root.parent / ".git" / "index"
+    (project.root / "mine.py").touch()
+    before = index.read_bytes()
+    with checkouts(project, (None, "HEAD")):
+        pass
+    assert index.read_bytes() == before
 
 
 def test_outside_of_git_there_are_folders_alone(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -133,3 +134,13 @@ def test_nothing_in_common_is_said() -> None:
     page = page_of_comparison(found)
     assert page.summary == "there is nothing to compare"
     assert "only in head: maml on glyphs" in page.notes
+
+
+def test_seeds_as_far_apart_as_they_may_be_are_told_and_not_counted_through() -> None:
+    """A list of all between them would take more memory than there is."""
+    near, far = side({"maml": BASE[:2]}), side({"anil": BASE[:1]}, first=2**62)
+    run = replace(near, groups={**near.groups, **far.groups})
+    text = written(compare(run, run, MarginPair()), "text", 0)
+    assert f"seeds 0, 1, {2**62}" in text
+    run = side({"maml": BASE})
+    assert "seeds 0–4" in written(compare(run, run, MarginPair()), "text", 0)

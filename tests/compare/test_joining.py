@@ -178,6 +178,19 @@ def test_truncated_and_newer_records_are_told_and_count_as_lost(tmp_path: Path) 
         assert any(why in note for note in found.notes)
 
 
+def test_a_record_that_has_lost_its_score_counts_as_lost(tmp_path: Path) -> None:
+    def scoreless(record: Record) -> None:
+        if record["seed"] == 1:
+            record["result"]["score"] = None
+
+    one, other = write(tmp_path / "one"), write(tmp_path / "other", scoreless)
+    found = compare(read_side(one), read_side(other), MarginPair())
+    assert found.counts == {"regressed": 1, "identical": 1}
+    why = "completed in the baseline and not in head: seed 1: completed, and has no score"
+    assert found.groups[0].notes == (why,)
+    assert counts(other, one) == {"fine": 1, "identical": 1}
+
+
 def test_foreign_records_and_folders_are_not_compared(tmp_path: Path) -> None:
     one = write(tmp_path / "one")
     other = shutil.copytree(one, tmp_path / "other")

@@ -11,6 +11,7 @@ from two_sides import ACCURACY, MSE
 from metabench.compare.margins import MarginPair, margins_of
 from metabench.errors import ConfigError
 from metabench.suite import load_suite
+from metabench.suite.kept import kept_margins
 from metabench.suite.project import load_project
 
 SUITE = """
@@ -44,16 +45,16 @@ def test_the_defaults_are_three_points_and_one() -> None:
 
 def test_options_win_over_the_suite_and_that_over_the_project(baseline: Path) -> None:
     project = load_project(baseline.parent)
-    assert margins_of(None, project, {}) == MarginPair(margin=0.05, trivial=0.02)
-    assert margins_of(baseline, project, {}) == MarginPair(margin=0.04, trivial=0.02)
+    assert margins_of({}, project, {}) == MarginPair(margin=0.05, trivial=0.02)
+    assert margins_of(kept_margins(baseline), project, {}) == MarginPair(margin=0.04, trivial=0.02)
     said = {"margin": 0.1, "trivial": None}
-    assert margins_of(baseline, project, said) == MarginPair(margin=0.1, trivial=0.02)
+    assert margins_of(kept_margins(baseline), project, said) == MarginPair(margin=0.1, trivial=0.02)
 
 
 def test_a_trivial_loss_above_that_which_matters_is_refused(baseline: Path) -> None:
     project = load_project(baseline.parent)
     with pytest.raises(ConfigError, match=r"trivial = 0.02: expected less than margin = 0.01"):
-        margins_of(baseline, project, {"margin": 0.01})
+        margins_of(kept_margins(baseline), project, {"margin": 0.01})
 
 
 @pytest.mark.parametrize(

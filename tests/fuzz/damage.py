@@ -69,7 +69,7 @@ def a_value(run: Path, rng: random.Random) -> None:
     """Something else stands somewhere in a JSON file."""
     path = _json(run, rng)
     document = _read(path)
-    inside, key = rng.choice(_places(document))
+    inside, key = rng.choice(places_of(document))
     if rng.random() < 0.25:
         inside[key] = MARK
         text = _dump(path, document, rng).replace(json.dumps(MARK), rng.choice(LITERALS))
@@ -83,7 +83,7 @@ def a_key(run: Path, rng: random.Random) -> None:
     """A key is gone, renamed, or there is one more."""
     path = _json(run, rng)
     document = _read(path)
-    inside, key = rng.choice(_places(document))
+    inside, key = rng.choice(places_of(document))
     match rng.randrange(3):
         case 0:
             del inside[key]
@@ -106,7 +106,7 @@ def a_swap(run: Path, rng: random.Random) -> None:
     """Two values of a JSON file change places."""
     path = _json(run, rng)
     document = _read(path)
-    (one, here), (other, there) = rng.sample(_places(document), 2)
+    (one, here), (other, there) = rng.sample(places_of(document), 2)
     one[here], other[there] = other[there], one[here]
     path.write_text(_dump(path, document, rng))
 
@@ -229,7 +229,7 @@ def some_tensors(run: Path, rng: random.Random) -> None:
     )
     facts, tensors = tensor_files.read(path) or ({}, {})
     if rng.random() < 0.6:
-        inside, key = rng.choice(_places(facts))
+        inside, key = rng.choice(places_of(facts))
         inside[key] = rng.choice([odd for odd in ODD if odd != "\ud800"])
     else:
         name = rng.choice(sorted(tensors))
@@ -396,12 +396,12 @@ def _put_archive(path: Path, content: bytes) -> None:
     record.write_text(before + mark + json.dumps(seal) + "\n}\n")
 
 
-def _places(value: Any) -> list[tuple[Any, Any]]:
+def places_of(value: Any) -> list[tuple[Any, Any]]:
     """Every place in a document, as what it is in and its key there; of long lists a few."""
     found: list[tuple[Any, Any]] = []
     items = list(value.items()) if isinstance(value, dict) else list(enumerate(value))[:4]
     for key, item in items:
         found.append((value, key))
         if isinstance(item, dict | list):
-            found += _places(item)
+            found += places_of(item)
     return found

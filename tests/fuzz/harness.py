@@ -23,18 +23,25 @@ from pathlib import Path
 import psutil
 
 # What children would else import each for themselves.
+import metabench.compare
 import metabench.experiment.fit
 import metabench.report
+import metabench.site
+import metabench.verbs.ab
+import metabench.verbs.compare
 import metabench.verbs.data
 import metabench.verbs.doctor
 import metabench.verbs.listing
+import metabench.verbs.outcome
 import metabench.verbs.plan
+import metabench.verbs.publish
 import metabench.verbs.report
 import metabench.verbs.run
 import metabench.verbs.status
 import metabench.verbs.verify  # noqa: F401
 from metabench.cli import main
 from metabench.provenance.conditions import conditions
+from metabench.text import UNPRINTABLE
 
 CASES = int(os.environ.get("FUZZ_CASES", "300"))
 """Cases of all parts together; `make fuzz N=3000` sets it."""
@@ -80,6 +87,14 @@ class Outcome:
         assert "metabench: unforeseen " not in self.output, told
         assert self.status in statuses, told
         assert self.growth < MEMORY, told
+
+    def assert_one_message(self) -> None:
+        """See that a command that could do nothing says so once, and nothing beside that a terminal
+        would obey."""
+        lines = self.output.splitlines()
+        told = [line for line in lines if line.startswith("metabench")]
+        assert len(told) == 1, self.output[-4000:]
+        assert not UNPRINTABLE.search(self.output), self.output[-4000:]
 
 
 def cases(part: int, parts: int = 3) -> range:

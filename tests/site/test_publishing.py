@@ -306,6 +306,19 @@ def test_no_link_within_a_site_is_followed(tmp_path, place):
     assert before == (tree(elsewhere) if elsewhere.is_dir() else elsewhere.read_bytes())
 
 
+@pytest.mark.usefixtures("short_pages")
+def test_a_run_in_the_list_without_an_id_of_its_own_is_damage(tmp_path):
+    """The feed makes addresses of ids."""
+    run, site = run_at(tmp_path / "run", 0), tmp_path / "site"
+    publish([run], site, tmp_path / "history")
+    path = site / "data/index.json"
+    told = json.loads(path.read_text())
+    told["suites"][SUITE]["runs"][0]["id"] = "x"
+    path.write_text(json.dumps(told))
+    with pytest.raises(FolderError, match=r"id is not as it should be"):
+        publish([run_at(tmp_path / "new", 1)], site, tmp_path / "history")
+
+
 @pytest.mark.parametrize(
     "content",
     [

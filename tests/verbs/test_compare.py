@@ -18,6 +18,10 @@ from synthetic_run import Record, Synthetic
 from workshop import assert_gone, family, is_root, wait_for
 
 from metabench.cli import main
+from metabench.compare import Workload
+from metabench.compare.checkouts import Checkout, RunFailedError
+from metabench.history import append, entry_of
+from metabench.tables import load
 
 SMALL: dict[str, Any] = {"algorithms": ("maml", "protonet"), "shots": (1,), "seeds": range(5)}
 
@@ -90,6 +94,98 @@ def test_bad_input_gets_one_clear_message(
     told = capsys.readouterr()
     assert message in told.err
     assert "Traceback" not in told.err
+
+
+@pytest.fixture
+def line(runs: Path) -> Path:
+    """The history that the first run has left."""
+    entry = entry_of(load(runs / "one"))
+    assert entry is not None
+    append(runs / "history", entry)
+    return runs / "history" / f"{entry.suite}.jsonl"
+
+
+def test_an_entry_of_the_history_may_stand_on_either_side(
+    line: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"{line}@0123456"
+    for sides, status, summary in (
+        ((name, "one"), 0, "2 identical"),
+        ((name, "worse"), 1, "1 regressed, 1 identical"),
+        (("one", name), 0, "2 identical"),
+        ((name, "other"), 0, "1 refused, 1 identical"),
+    ):
+        assert main(["compare", *sides]) == status
+        assert capsys.readouterr().out.splitlines()[0] == summary
+    assert main(["compare", str(line), "worse", "--format", "json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["baseline"]["name"] == f"{line}@0123456789ab"
+    assert told["baseline"]["commits"] == ["0123456789ab"]
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("nowhere.jsonl", "nowhere.jsonl: there is no such history"),
+        ("history/.jsonl", "is not called after a suite"),
+        ("history/omniglot-small.jsonl@fff", "fff: no commit and no id of a run in it begins so"),
+        ("history/other.jsonl", "line 1: it is of suite 'omniglot-small', not of 'other'"),
+        ("history/newer.jsonl", "line 1: it is no entry that this metabench can read (schema 1)"),
+        ("history/cut.jsonl", "line 1: it is cut off: it is no JSON"),
+        ("history/nan.jsonl", "line 1: it is no JSON (NaN"),
+        ("history/huge.jsonl", "line 1: confidence is beyond all bounds"),
+        ("history/folder.jsonl", "Is a directory"),
+        ("history/link.jsonl", "it is a symbolic link"),
+    ],
+)
+def test_a_history_that_tells_no_run_gets_one_clear_message(
+    line: Path, capsys: pytest.CaptureFixture[str], named: str, message: str
+) -> None:
+    good = line.read_text()
+    told = json.loads(good)
+    for name, text in (
+        ("other", good.rstrip()),
+        ("newer", json.dumps(told | {"schema": 2, "suite": "newer"})),
+        ("cut", good[:-50]),
+        ("nan", json.dumps(told | {"confidence": float("nan"), "suite": "nan"})),
+        ("huge", json.dumps(told | {"confidence": 1e200, "suite": "huge"})),
+    ):
+        (line.parent / f"{name}.jsonl").write_text(text + "\n" * (name != "cut"))
+    (line.parent / "folder.jsonl").mkdir()
+    (line.parent / "link.jsonl").symlink_to(line.name)
+    for sides in ((named, "one"), ("one", named)):
+        assert main(["compare", *sides]) == 2
+        said = capsys.readouterr()
+        assert message in said.err
+        assert said.err.startswith("metabench: ")
+        assert len(said.err.splitlines()) == 1
+        assert said.out == ""
+
+
+def test_fresh_seeds_of_an_entry_are_refused_with_what_to_do(
+    line: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for sides in ((str(line), "worse"), ("worse", str(line))):
+        assert main(["compare", *sides, "--confirm"]) == 2
+        said = capsys.readouterr().err
+        assert f"metabench: {line}@0123456789ab: an entry of the history keeps no suite" in said
+        assert "`metabench run omniglot-small --out FOLDER` in a checkout of 0123456789ab" in said
+    assert main(["compare", str(line), "other"]) == 0
+    assert "--confirm" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("side", ["one", "worse"])
+def test_fresh_seeds_are_not_kept_behind_a_link(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    """A run folder may be anyone's: what is run would be written wherever the link leads."""
+    (runs / "away").mkdir()
+    (runs / "benchmark.toml").touch()
+    (runs / side / "confirmation").symlink_to(runs / "away")
+    monkeypatch.setattr(Checkout, "run", lambda *arguments: pytest.fail("something was run"))
+    sources = ("--baseline-sources", ".", "--head-sources", ".")
+    assert main(["compare", "one", "worse", "--confirm", *sources]) == 2
+    assert f"{side}/confirmation: is a symbolic link" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(is_root(), reason="root may write everywhere")
@@ -276,3 +372,34 @@ def test_a_commit_that_is_not_there_is_told(
     shutil.rmtree("suites")
     assert main(["ab", "HEAD", "--device", "cpu"]) == 2
     assert "ci" in capsys.readouterr().err
+
+
+def test_a_profile_that_the_baseline_s_suite_lacks_is_told_before_anything_runs(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository.commit()
+    suite = repository.folder / "suites" / "ci.toml"
+    suite.write_text(f"{SUITE}[profiles.later]\nseeds = 1\n")
+    assert main(["ab", "HEAD", "--profile", "later", "--device", "cpu"]) == 2
+    said = capsys.readouterr().err
+    assert "ci.toml, as HEAD" in said
+    assert "there is no profile 'later'; there are ab" in said
+    assert "a first pass" not in said
+
+
+def test_a_suite_that_the_baseline_lacks_is_run_as_it_is_here_and_it_is_said(
+    repository: Repository, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.commit()
+    later = repository.folder / "suites" / "later.toml"
+    later.write_text(SUITE)
+    run = []
+
+    def once(workload: Workload, checkout: object) -> None:
+        run.append(workload.arguments[0])
+        raise RunFailedError("enough")
+
+    monkeypatch.setattr(Workload, "once", once)
+    assert main(["ab", "HEAD", "--suite", "later", "--device", "cpu"]) == 2
+    assert "has no later.toml: both run that of here" in capsys.readouterr().err
+    assert run == [str(later)]
