@@ -50,7 +50,9 @@ class Scripted:
                     group.place,
                     group.metric,
                     {
-                        seed: replace(cell, row=replace(cell.row, numbers=numbers))
+                        seed: replace(
+                            cell, row=replace(cell.row, numbers={**cell.row.numbers, **numbers})
+                        )
                         for seed, cell in group.cells.items()
                     },
                 )
