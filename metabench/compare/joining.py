@@ -24,6 +24,10 @@ from metabench.records.bits import EPISODES, TRUTH
 from metabench.tables.frames import first_seen
 from metabench.tables.typed_rows import Metric, Scalar
 
+SEEDS = ("seed", "root_seed", "init_seed")
+SPLIT = "split_seed"
+"""Keys of a recipe that differ between the seeds of one group."""
+
 LABELS = ("algorithm", "model", "dataset", "on", "ways", "shots")
 """Coordinates, beside the axes, that say what a group is about; the others are how it is tested."""
 
@@ -156,7 +160,7 @@ def _refusal(
         return f"is scored by {mine.name} in the baseline, by {theirs.name} in head"
     if None not in (baseline.data, head.data) and baseline.data != head.data:
         return "was made on other data: the digests of its content differ"
-    then, now = (_datasets(next(iter(side.completed.values()), None)) for side in (baseline, head))
+    then, now = (_datasets(side) for side in (baseline, head))
     if other := list(differing(then, now)):
         return f"was made on other data: {some(other)}"
     for one, again in pairs:
@@ -168,12 +172,22 @@ def _refusal(
     return ""
 
 
-def _datasets(cell: SideCell | None) -> dict[str, Any]:
-    """What a cell was trained and tested on, as its record tells."""
-    if cell is None or cell.kept is not None:
-        return {}
-    fit, evaluate = cell.config.get("fit") or {}, cell.config.get("evaluate") or {}
-    return {"dataset": fit.get("dataset"), "on": evaluate.get("on")}
+def _datasets(side: SideGroup) -> dict[str, Any]:
+    """What the cells of a group were trained and tested on, as their records tell: but for the seed
+    of the split where each has its own."""
+    told: list[dict[str, Any]] = []
+    for cell in side.completed.values():
+        if cell.kept is None:
+            fit, evaluate = cell.config.get("fit") or {}, cell.config.get("evaluate") or {}
+            told.append({"dataset": fit.get("dataset"), "on": evaluate.get("on")})
+    if any(one != told[0] for one in told):
+        return {key: _without_split(part) for key, part in told[0].items()}
+    return told[0] if told else {}
+
+
+def _without_split(part: Mapping[str, Any] | None) -> dict[str, Any]:
+    settings = {k: v for k, v in ((part or {}).get("settings") or {}).items() if k != SPLIT}
+    return {**(part or {}), "settings": settings}
 
 
 def _met_others(then: SideCell, now: SideCell) -> bool:
@@ -244,8 +258,10 @@ def _recipe(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without_seeds(fit: Mapping[str, Any]) -> dict[str, Any]:
     needs = fit.get("needs") or {}
-    return {key: value for key, value in fit.items() if key not in ("seed", "root_seed")} | {
-        "needs": {role: _without_seeds(need) for role, need in needs.items()}
+    return {
+        **{key: value for key, value in fit.items() if key not in SEEDS},
+        "dataset": _without_split(fit.get("dataset")),
+        "needs": {role: _without_seeds(need) for role, need in needs.items()},
     }
 
 

@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from metabench.history import Entry
 from metabench.report import palette, words
+from metabench.report.coordinates import shape_of
 from metabench.site.contents import Card, Contents, SuiteCards
 from metabench.site.trend import settings_of, spark
 from metabench.tables.frames import printable
@@ -77,7 +78,7 @@ def _rendered(template: str, **content: object) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader(
             [jinja2.PackageLoader("metabench.site"), jinja2.PackageLoader("metabench.report")]
         ),
@@ -86,3 +87,5 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["shape_of"] = shape_of
+    return environment

@@ -100,6 +100,26 @@ def test_other_data_are_refused(
     assert isinstance(joined(one, other)["protonet"], Joined)
 
 
+def test_a_split_of_each_seed_is_no_other_data(tmp_path: Path) -> None:
+    def of(lost: int | None) -> Callable[[Record], None]:
+        def begun(record: Record) -> None:
+            settings = {"split": "alphabet", "split_seed": record["seed"]}
+            part = {"name": "omniglot", "version": 1, "settings": settings}
+            record["config"]["fit"] |= {"dataset": part, "init_seed": record["seed"]}
+            if record["seed"] == lost:
+                fail(record, "failed")
+
+        return begun
+
+    every = {("maml", 1, seed): of(None) for seed in range(5)}
+    one = Synthetic(("maml",), shots=(1,), change=every).write(tmp_path / "one")
+    lost = {key: of(0) for key in every}
+    other = Synthetic(("maml",), shots=(1,), change=lost).write(tmp_path / "other")
+    found = joined(one, other)["maml"]
+    assert isinstance(found, Joined)
+    assert not any("recipe" in note for note in found.notes)
+
+
 def test_a_failure_before_there_were_data_is_a_regression_and_not_refused(tmp_path: Path) -> None:
     def failed(record: Record) -> None:
         fail(record, "failed")

@@ -377,7 +377,7 @@ def test_the_trend_marks_what_a_comparison_found_regressed(tmp_path):
     (runs[1] / "compare.json").write_text(json.dumps(told))
     publish(runs, tmp_path / "site", tmp_path / "history")
     page = (tmp_path / f"site/suites/{SUITE}/trend/index.html").read_text()
-    assert "regressed: protonet on omniglot" in page
+    assert "regressed: protonet on omniglot (5-way 1-shot)" in page
     assert page.count('class="regressed"') == 1
     assert "1 regressed" in (tmp_path / "site/index.html").read_text()
 
