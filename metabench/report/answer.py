@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from metabench.report import words
 from metabench.report.blocks import Block, Comparison, Group
-from metabench.tables.comparison_row import Comparing
+from metabench.stats import Comparing
 from metabench.text import listed, plural
 
 STANDS: Mapping[Comparing, str] = {

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from metabench.report import words
 from metabench.report.answer import STANDS, answer, apart, best_mean, ratios
 from metabench.report.blocks import Block, Comparison
-from metabench.stats import DESCRIPTIVE
-from metabench.tables.comparison_row import Comparing
+from metabench.stats import DESCRIPTIVE, Comparing
 from metabench.text import listed, plural
 
 TIE, OPEN = "tied", "without a leader that completed all seeds"

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
 
-from metabench.stats import Scale
+from metabench.stats import Comparing, Scale
 from metabench.tables.typed_rows import METRIC, VARIANT, Columns, GroupRow, Metric
-
-Comparing = Literal["better", "worse", "not separated", "incomplete", "descriptive", "untested"]
-"""`incomplete`: the side that is ahead lost cells to failure or divergence, so that nothing is
-decided in its favour."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from metabench.tables.cells import (
     unlike_costs,
     unlike_pairs,
 )
-from metabench.tables.comparison_row import Comparing, ComparisonRow
+from metabench.tables.comparison_row import ComparisonRow
 from metabench.tables.groups import in_blocks
 from metabench.tables.typed_rows import VARIANT, CellRow, GroupRow
 
@@ -106,8 +106,8 @@ def family_rows(
         f"{one.metric.name} {family or f'against {other.algorithm}'}" for one, other in pairs
     )
     name = "; ".join(names)
-    corrected = stats.correct_family([comparison.tested() for comparison in made], name)
-    rows = [one.row(result) for one, result in zip(made, corrected, strict=True)]
+    decided = stats.decide([one.contest() for one in made], name, confidence=confidence)
+    rows = [one.row(decision) for one, decision in zip(made, decided, strict=True)]
     return [replace(row, family=name, family_size=len(made)) for row in rows]
 
 
@@ -131,20 +131,20 @@ class _Comparison:
     members: Members
     confidence: float
 
-    def tested(self) -> stats.PairedComparison | None:
-        """The paired test of their scores; without a p where the side that is ahead is what is left
-        of it, so that the family is corrected as if nothing had been found."""
+    def contest(self) -> stats.Contest | None:
+        """What is decided on; None where nothing can be compared."""
         if not self.members or on_different_data(cell for pair in self.members for cell in pair):
             return None
-        result = self._paired(self.members)
-        return replace(result, statistic=None, p=None) if self._selected(result) else result
+        return self._contest(self.members)
 
-    def row(self, result: stats.PairedComparison | None) -> ComparisonRow:
-        if result is None:
+    def row(self, decision: stats.Decision | None) -> ComparisonRow:
+        """What came of it."""
+        if decision is None:
             why = DIFFERENT_DATA if self.members else "no seed has a score on both sides"
             return ComparisonRow(
                 group=self.group, reference=self.reference, verdict="untested", caveats=why
             )
+        result = decision.compared
         linear = result.scale == "linear"
         low, high = result.interval or (None, None)
         found = (result.detectable_difference, low, high)
@@ -173,47 +173,28 @@ class _Comparison:
             d_z_corrected=result.effect_corrected,
             detectable_difference=detectable,
             detectable_ratio=detectable_ratio,
-            verdict=self._verdict(result),
+            verdict=decision.verdict,
             method=result.method,
             caveats="; ".join((*self._caveats(result), *result.caveats)),
             **self._selective(),
         )
 
-    def _paired(self, members: Members, scale: stats.Scale | None = None) -> stats.PairedComparison:
+    def _contest(self, members: Members, scale: stats.Scale | None = None) -> stats.Contest:
         metric = self.group.metric
         mine, theirs = (
             [score for pair in members if (score := pair[side][SCORE]) is not None]
             for side in (0, 1)
         )
-        return stats.paired_t_test(
-            mine,
-            theirs,
-            confidence=self.confidence,
+        return stats.Contest(
+            first=mine,
+            second=theirs,
+            first_lost=self.group.lost() > 0,
+            second_lost=self.reference.lost() > 0,
             unit=metric.unit,
             higher_is_better=metric.higher_is_better,
             scale=scale or metric.analysed(mine, theirs),
             bounds=metric.scale([*mine, *theirs]),
         )
-
-    def _ahead(self, result: stats.PairedComparison) -> GroupRow | None:
-        """The side with the better scores; None where both are alike."""
-        advantage = result.advantage(higher_is_better=self.group.metric.higher_is_better)
-        return None if advantage == 0 else self.group if advantage > 0 else self.reference
-
-    def _selected(self, result: stats.PairedComparison) -> bool:
-        ahead = self._ahead(result)
-        return ahead is not None and ahead.lost() > 0
-
-    def _verdict(self, result: stats.PairedComparison) -> Comparing:
-        if result.interval is None:
-            return "untested"
-        if result.n <= stats.DESCRIPTIVE:
-            return "descriptive"
-        if self._selected(result):
-            return "incomplete"
-        if not result.separated:
-            return "not separated"
-        return "better" if self._ahead(result) is self.group else "worse"
 
     def _caveats(self, result: stats.PairedComparison) -> list[str]:
         """What is missing, what counts at chance, and what the two sides do not share."""
@@ -245,7 +226,7 @@ class _Comparison:
         kept = [pair for pair in self.members if all(cell.outcome == "completed" for cell in pair)]
         if not kept or len(kept) == len(self.members):
             return {}
-        result = self._paired(kept, "linear")
+        result = self._contest(kept, "linear").compared(self.confidence)
         low, high = result.interval or (None, None)
         return {
             "selective_pairs": result.n,
