@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Literal
 
 from metabench.compare.joining import Joined, Refused, join
-from metabench.compare.margins import MarginPair
 from metabench.compare.sides import Side, SideCell
 from metabench.compare.verdicts import MEMORY, Comparison, Judged, Verdict
 from metabench.errors import RecordError, some
@@ -30,6 +29,7 @@ from metabench.stats import (
 )
 from metabench.stats.costs import MEMORY_SEEDS
 from metabench.tables.cells import machines_of
+from metabench.tables.margins import MarginPair
 
 Pairs = Sequence[tuple[SideCell, SideCell]]
 

@@ -5,53 +5,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict
-
 from metabench.errors import ConfigError
-from metabench.stats import ACCURACY, SQUARED_ERROR, Margins
-from metabench.suite.document import read_document
-from metabench.suite.parsing import parse
 from metabench.suite.project import Project
-from metabench.suite.schema import CompareTable, Table
-from metabench.tables.typed_rows import Metric
-
-
-@dataclass(frozen=True)
-class MarginPair:
-    """The margins of both kinds of scores.
-
-    Attributes
-    ----------
-    margin, trivial
-        Of scores that are fractions: the loss that must not pass unnoticed, and below which none
-        matters.
-    margin_ratio, trivial_ratio
-        The same of errors, which are compared as ratios.
-    """
-
-    margin: float = ACCURACY.unnoticed
-    trivial: float = ACCURACY.trivial
-    margin_ratio: float = SQUARED_ERROR.unnoticed
-    trivial_ratio: float = SQUARED_ERROR.trivial
-
-    def of(self, metric: Metric) -> Margins:
-        """Those of one metric."""
-        better = metric.higher_is_better
-        if metric.unit == "fraction":
-            return Margins(self.margin, self.trivial, "linear", better)
-        return Margins(self.margin_ratio, self.trivial_ratio, "log", better)
-
-
-class _Kept(Table):
-    """A suite as a run folder keeps it, of which this alone is read here."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    compare: CompareTable = CompareTable()
+from metabench.tables.margins import MarginPair, said_margins
 
 
 def margins_of(baseline: Path | None, project: Project, said: Mapping[str, Any]) -> MarginPair:
@@ -75,7 +34,7 @@ def margins_of(baseline: Path | None, project: Project, said: Mapping[str, Any])
     kept = baseline / "suite.toml" if baseline is not None else None
     of_suite: dict[str, Any] = {}
     if kept is not None and os.path.lexists(kept):
-        of_suite = parse(read_document(kept), _Kept).compare.said()
+        of_suite = said_margins(kept)
     options = {key: value for key, value in said.items() if value is not None}
     found = MarginPair(**{**project.compare, **of_suite, **options})
     for least, most in (("trivial", "margin"), ("trivial_ratio", "margin_ratio")):
