@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from metabench.stats.power import MOST
 from metabench.tables.comparison_row import ComparisonRow
 from metabench.tables.typed_rows import GroupRow, Metric, Summary
 
@@ -65,6 +66,22 @@ def least(row: ComparisonRow) -> str:
     if row.detectable_ratio is not None:
         return f"×{THIN}{amount(row.detectable_ratio, 'ratio')}"
     return detectable(row.detectable_difference, row.metric)
+
+
+def least_seeds(row: ComparisonRow) -> str:
+    """How many seeds would find what must not pass unnoticed: `3 points: 14 seeds`."""
+    if row.margin is None:
+        return ""
+    margin = f"{100 * row.margin:.3g} points" if row.scale == "linear" else f"×{THIN}{row.margin:g}"
+    seeds = f">{THIN}{count(MOST)}" if row.seeds_for_margin is None else count(row.seeds_for_margin)
+    return f"{margin}: {seeds} seeds"
+
+
+def second_opinions(row: ComparisonRow) -> str:
+    """What tests without a normal law say of a comparison: `sign flips 0.031, Wilcoxon 0.031`."""
+    if row.p_sign_flip is None:
+        return ""
+    return f"sign flips {p_value(row.p_sign_flip)}, Wilcoxon {p_value(row.p_wilcoxon)}"
 
 
 def effect(row: ComparisonRow) -> str:

@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from metabench.stats.comparison import PairedComparison
+from metabench.stats.exact import ExactTest, sign_flip_test, wilcoxon_test
 from metabench.stats.families import correct_family
 from metabench.stats.paired import paired_t_test
-from metabench.stats.results import DESCRIPTIVE, Interval
-from metabench.stats.scales import UNBOUNDED, Scale
+from metabench.stats.results import DESCRIPTIVE, Interval, checked
+from metabench.stats.scales import UNBOUNDED, Scale, to_scale
 
 Comparing = Literal["better", "worse", "not separated", "incomplete", "descriptive", "untested"]
 """How first stands to second. `incomplete`: the side that is ahead lost seeds to failure or
@@ -56,6 +59,13 @@ class Contest:
             scale=self.scale,
             bounds=self.bounds,
         )
+
+    def second_opinions(self, rng: np.random.Generator) -> tuple[ExactTest, ExactTest]:
+        """Return sign flips and Wilcoxon's test of the same differences, on the scale of the
+        t-test: to stand beside it, whatever they say."""
+        sides = [to_scale(checked(side), self.scale) for side in (self.first, self.second)]
+        first, second = (side.tolist() for side in sides)
+        return sign_flip_test(first, second, rng=rng), wilcoxon_test(first, second)
 
 
 @dataclass(frozen=True)

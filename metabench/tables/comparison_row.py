@@ -38,11 +38,19 @@ class ComparisonRow:
         Of the pairs.
     t, df, p, p_holm
         Of the paired t-test.
+    p_sign_flip, p_wilcoxon
+        Second opinions on it, uncorrected: by turning the signs of the differences, and by their
+        ranks. None below six pairs, which cannot reach 5 %, where nothing was tested, and in the
+        family of all pairs.
     d_z, d_z_corrected
         The difference in standard deviations of the differences; the second free of its bias.
     detectable_difference, detectable_ratio
         Smallest true difference, or ratio above 1, that so many seeds find if the spread is as
         observed.
+    margin, seeds_for_margin
+        The difference, or ratio, that the suite says must not pass unnoticed, and how many seeds
+        find it at the same level and power, if the spread is as observed. None in the family of all
+        pairs.
     selective_pairs, selective_difference, selective_low, selective_high
         The same over the seeds that both completed, where others count at chance: a selection.
     verdict
@@ -74,10 +82,14 @@ class ComparisonRow:
     df: int | None = None
     p: float | None = None
     p_holm: float | None = None
+    p_sign_flip: float | None = None
+    p_wilcoxon: float | None = None
     d_z: float | None = None
     d_z_corrected: float | None = None
     detectable_difference: float | None = None
     detectable_ratio: float | None = None
+    margin: float | None = None
+    seeds_for_margin: int | None = None
     selective_pairs: int | None = None
     selective_difference: float | None = None
     selective_low: float | None = None

@@ -17,6 +17,8 @@ from metabench.tables.cells import (
 )
 from metabench.tables.comparison_row import ComparisonRow
 from metabench.tables.groups import in_blocks
+from metabench.tables.margins import MarginPair
+from metabench.tables.second_opinions import second_opinions
 from metabench.tables.typed_rows import VARIANT, CellRow, GroupRow
 
 Scored = Mapping[str, Mapping[int, CellRow]]
@@ -29,7 +31,10 @@ Pairs = Sequence[tuple[GroupRow, GroupRow]]
 
 
 def comparison_rows(
-    cells: Iterable[CellRow], groups: Sequence[GroupRow], confidence: float
+    cells: Iterable[CellRow],
+    groups: Sequence[GroupRow],
+    confidence: float,
+    margins: MarginPair | None = None,
 ) -> list[ComparisonRow]:
     """Return the declared comparisons: each algorithm with the suite's reference, never with the
     best found by looking.
@@ -52,7 +57,14 @@ def comparison_rows(
     selection: nothing is tested, and nothing decided in its favour. `time_ratio` is the geometric
     mean of training time over the reference's, where both trained, seed by seed on one machine
     under like conditions.
+
+    Parameters
+    ----------
+    margins
+        Differences that must not pass unnoticed: how many seeds would find them. By default 3
+        points, and a ratio of 1.25.
     """
+    margins = margins or MarginPair()
     found = scored_cells(cells)
     table: list[ComparisonRow] = []
     for inside in in_blocks(groups):
@@ -63,7 +75,7 @@ def comparison_rows(
                 for group in inside
                 if not group.is_reference and group.privileged is privileged
             ]
-            family = family_rows(pairs, found, confidence)
+            family = family_rows(pairs, found, confidence, margins=margins)
             table += [_with_times(row, found, confidence) for row in family]
     order = [group.group for group in groups]
     return sorted(table, key=lambda row: order.index(row.group.group))
@@ -95,10 +107,15 @@ def scored_cells(cells: Iterable[CellRow]) -> Scored:
 
 
 def family_rows(
-    pairs: Pairs, scored: Scored, confidence: float, family: str | None = None
+    pairs: Pairs,
+    scored: Scored,
+    confidence: float,
+    family: str | None = None,
+    margins: MarginPair | None = None,
 ) -> list[ComparisonRow]:
     """Return the comparisons of one family, corrected; without a name it is that of the rivals of
-    the second sides."""
+    the second sides. With `margins` there are second opinions, and the seeds that would find these:
+    of a family that was declared, not of one to look around in."""
     made = [
         _Comparison(one, other, _members(one, other, scored), confidence) for one, other in pairs
     ]
@@ -106,8 +123,14 @@ def family_rows(
         f"{one.metric.name} {family or f'against {other.algorithm}'}" for one, other in pairs
     )
     name = "; ".join(names)
-    decided = stats.decide([one.contest() for one in made], name, confidence=confidence)
+    contests = [one.contest() for one in made]
+    decided = stats.decide(contests, name, confidence=confidence)
     rows = [one.row(decision) for one, decision in zip(made, decided, strict=True)]
+    if margins:
+        rows = [
+            replace(row, **second_opinions(contest, decision, row.metric, margins))
+            for row, contest, decision in zip(rows, contests, decided, strict=True)
+        ]
     return [replace(row, family=name, family_size=len(made)) for row in rows]
 
 

@@ -21,6 +21,7 @@ from metabench.tables.comparisons import comparison_rows
 from metabench.tables.declared import declared
 from metabench.tables.frames import csv_text, first_seen, frame, printable
 from metabench.tables.groups import group_rows
+from metabench.tables.margins import kept_margins
 from metabench.tables.spread import SpreadRow, spread_rows
 from metabench.tables.typed_rows import CellRow, GroupRow, Scalar
 
@@ -197,7 +198,7 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
         rows=Rows(
             cells=cells,
             groups=groups,
-            comparisons=comparison_rows(cells, groups, level),
+            comparisons=comparison_rows(cells, groups, level, kept_margins(folder)),
             pairs=pairs,
             claims=claim_rows(info["claims"], cells, groups, level),
             spread=spread_rows(cells, groups, level),

@@ -1,5 +1,7 @@
 """Numbers as people read them."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from metabench.report import words
@@ -60,6 +62,25 @@ def test_unknown_is_a_dash(write):
 def test_p():
     assert words.p_value(0.0004) == f"<{words.THIN}0.001"
     assert words.p_value(0.0419) == "0.042"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What is asked of a row of comparisons here."""
+
+    margin: float | None = None
+    seeds_for_margin: int | None = None
+    scale: str = "linear"
+    p_sign_flip: float | None = None
+    p_wilcoxon: float | None = None
+
+
+def test_the_seeds_for_a_margin():
+    assert words.least_seeds(Compared(0.03, 14)) == "3 points: 14 seeds"
+    assert words.least_seeds(Compared(0.005, 1200)) == f"0.5 points: 1{words.THIN}200 seeds"
+    many = words.least_seeds(Compared(1.25, None, "log")).replace(words.THIN, " ")
+    assert many == "× 1.25: > 10 000 seeds"
+    assert words.least_seeds(Compared()) == words.second_opinions(Compared()) == ""
 
 
 @pytest.mark.parametrize(
