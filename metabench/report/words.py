@@ -103,6 +103,12 @@ def effect_interval(row: ComparisonRow) -> str:
     return f"×{THIN}{amount(row.ratio, 'ratio')} {told}".strip()
 
 
+def ranks(group: GroupRow) -> str:
+    """Within which ranks it lies: `rank 1`, `rank 1 to 3`."""
+    ends = span((group.rank_best or 0, group.rank_worst or 0), count)
+    return "" if group.rank_best is None else f"rank {ends}"
+
+
 def failures(group: GroupRow) -> str:
     """How often its cells do not complete: `20 % fail [0.5, 72]`."""
     if group.failure_rate is None:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from metabench.io.files import make_folder, write_text
 from metabench.records import TABLES, RecordStore, read_cells, refuse_links
-from metabench.tables.all_pairs import pair_rows, with_letters
+from metabench.tables.all_pairs import pair_rows, with_ranks
 from metabench.tables.cells import block_of, cell_row
 from metabench.tables.claim_row import ClaimRow
 from metabench.tables.claims import claim_rows
@@ -189,7 +189,7 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
     places = first_seen(key for entry in entries for key in entry["group"])
     groups = group_rows(cells, described["reference"], level)
     pairs = pair_rows(cells, groups, level)
-    groups = with_letters(groups, pairs)
+    groups = with_ranks(groups, pairs)
     info = {**described, **declared(described, level)}
     return Run(
         folder=folder,
