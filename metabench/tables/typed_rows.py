@@ -205,8 +205,8 @@ class GroupRow(Placed):
     over
         The groups of random streams that are not the same in all of its cells.
     noise_share
-        Share of the variance of its score over seeds that is noise of the test episodes; None where
-        all seeds met the same ones.
+        Share of the variance of its score over seeds (of errors, of their logarithms) that is noise
+        of the test episodes; None where all seeds met the same ones.
     leads
         Whether it has the best mean of its block, among those without privileged inputs that lost
         no cell.
