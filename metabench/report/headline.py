@@ -119,7 +119,7 @@ def _lead(blocks: Sequence[Block], reference: str) -> str:
 
 def _worst(found: Sequence[Comparison]) -> str:
     p = max(row.p_holm for row in found if row.p_holm is not None)
-    return words.p_phrase(p) if p < 0.001 else words.p_phrase(p).replace("=", "≤")
+    return words.p_phrase(p, found[0].level).replace("=", "≤")
 
 
 def _others(blocks: Sequence[Block], reference: str) -> str:

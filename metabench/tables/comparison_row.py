@@ -30,6 +30,8 @@ class ComparisonRow:
         (`error_rate`); and, where these, the ratio of the two with its interval.
     confidence
         Of the interval, which agrees with the corrected verdict.
+    level
+        That `p_holm` is held against: of the whole family.
     sd
         Standard deviation of the differences, on the scale.
     ahead
@@ -75,6 +77,7 @@ class ComparisonRow:
     ratio_low: float | None = None
     ratio_high: float | None = None
     confidence: float | None = None
+    level: float = 0.05
     sd: float | None = None
     ahead: float | None = None
     correlation: float | None = None

@@ -131,7 +131,8 @@ def family_rows(
             replace(row, **second_opinions(contest, decision, row.metric, margins))
             for row, contest, decision in zip(rows, contests, decided, strict=True)
         ]
-    return [replace(row, family=name, family_size=len(made)) for row in rows]
+    level = 1 - confidence
+    return [replace(row, family=name, family_size=len(made), level=level) for row in rows]
 
 
 def _with_times(row: ComparisonRow, scored: Scored, confidence: float) -> ComparisonRow:
