@@ -59,6 +59,8 @@ class Published:
         What stands after the ±, in the same unit; None where nothing does.
     spread
         What that is.
+    seeds
+        Trainings that the figure is a mean of; None where nobody says.
     metric
         The quantity.
     transductive
@@ -75,6 +77,7 @@ class Published:
     value: float
     half_width: float | None
     spread: Spread
+    seeds: int | None
     metric: str
     transductive: bool | None
     variant: str
@@ -135,6 +138,7 @@ def _figure(paper: Mapping[str, Any], row: Mapping[str, Any], where: str) -> Pub
             value=float(said["value"]),
             half_width=said.get("half_width"),
             spread=said.get("spread", "unknown"),
+            seeds=said.get("seeds"),
             metric=said.get("metric", "score"),
             transductive=said.get("transductive"),
             variant=said.get("variant", ""),
@@ -161,6 +165,8 @@ def _problem(figure: Published) -> str:
         return f"is about {figure.metric}, which is no quantity"
     if setting.ways is not None and not 1 / setting.ways <= figure.value <= 1:
         return f"is {figure.value}: no fraction between chance and 1"
+    if figure.seeds is not None and not (type(figure.seeds) is int and figure.seeds > 1):
+        return f"is a mean over {figure.seeds} seeds"
     if figure.half_width is not None and not 0 < figure.half_width < figure.value:
         return f"has ± {figure.half_width}"
     return ""

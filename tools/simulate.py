@@ -57,10 +57,10 @@ def survivorship(rng: np.random.Generator, n: int) -> None:
             found = {"bare": 0, "guarded": 0}
             for first, second in rng.normal(0.8, 0.02, (n, 2, seeds)):
                 left = np.sort(np.argsort(second)[round(share * seeds) :])
-                samples = [dict(enumerate(first)), {int(seed): second[seed] for seed in left}]
-                for guard, lost in (("bare", ()), ("guarded", (1,))):
-                    best, _ = stats.all_pairs(samples, incomplete=lost).ranks[0]
-                    found[guard] += best == 2  # the other is shown to be better
+                for guard, lost in (("bare", False), ("guarded", True)):
+                    pair = stats.Contest(first=first[left], second=second[left], second_lost=lost)
+                    (decision,) = stats.decide([pair], "the two")
+                    found[guard] += decision is not None and decision.verdict == "worse"
             rows.append([seeds, f"{share:.0%}", found["bare"] / n, found["guarded"] / n])
     _table(
         f"False “better” of the one that lost its worst seeds, nominal 2.5 % ({n:,} draws)",

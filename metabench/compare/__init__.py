@@ -6,11 +6,12 @@ from metabench.compare.confirming import FreshSeeds
 from metabench.compare.entries import Line, as_line, read_entry
 from metabench.compare.formats import FORMATS, SUFFIXES, Format, print_page, written
 from metabench.compare.judging import compare
-from metabench.compare.margins import MarginPair, margins_of
+from metabench.compare.margins import margins_of
 from metabench.compare.pages import page_of_comparison, page_of_timing
 from metabench.compare.sides import Side, read_side
 from metabench.compare.timing import Timing, Workload, measure
 from metabench.compare.verdicts import Comparison
+from metabench.tables.margins import MarginPair
 
 __all__ = [
     "FORMATS",

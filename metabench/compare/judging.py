@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Literal
 
 from metabench.compare.joining import Joined, Refused, join
-from metabench.compare.margins import MarginPair
 from metabench.compare.memory import with_memory
 from metabench.compare.sides import Side, SideCell
 from metabench.compare.verdicts import Comparison, Judged, Verdict
@@ -28,6 +27,7 @@ from metabench.stats import (
     confirmation_seeds,
     screen,
 )
+from metabench.tables.margins import MarginPair
 
 Pairs = Sequence[tuple[SideCell, SideCell]]
 

@@ -4,39 +4,11 @@ else that of `benchmark.toml`, else 3 points and 1 point, or ratios of 1.25 and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from metabench.errors import ConfigError
-from metabench.stats import ACCURACY, SQUARED_ERROR, Margins
 from metabench.suite.project import Project
-from metabench.tables.typed_rows import Metric
-
-
-@dataclass(frozen=True)
-class MarginPair:
-    """The margins of both kinds of scores.
-
-    Attributes
-    ----------
-    margin, trivial
-        Of scores that are fractions: the loss that must not pass unnoticed, and below which none
-        matters.
-    margin_ratio, trivial_ratio
-        The same of errors, which are compared as ratios.
-    """
-
-    margin: float = ACCURACY.unnoticed
-    trivial: float = ACCURACY.trivial
-    margin_ratio: float = SQUARED_ERROR.unnoticed
-    trivial_ratio: float = SQUARED_ERROR.trivial
-
-    def of(self, metric: Metric) -> Margins:
-        """Those of one metric."""
-        better = metric.higher_is_better
-        if metric.unit == "fraction":
-            return Margins(self.margin, self.trivial, "linear", better)
-        return Margins(self.margin_ratio, self.trivial_ratio, "log", better)
+from metabench.tables.margins import MarginPair
 
 
 def margins_of(

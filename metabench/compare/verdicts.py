@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from metabench.compare.margins import MarginPair
 from metabench.compare.sides import Side
 from metabench.stats import Regression
+from metabench.tables.margins import MarginPair
 from metabench.tables.typed_rows import Metric, Scalar
 
 Verdict = Literal["regressed", "inconclusive", "refused", "improved", "fine", "identical"]

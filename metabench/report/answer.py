@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from metabench.report import words
 from metabench.report.blocks import Block, Comparison, Group
-from metabench.tables.comparison_row import Comparing
+from metabench.stats import Comparing
 from metabench.text import listed, plural
 
 STANDS: Mapping[Comparing, str] = {
@@ -86,12 +86,11 @@ def _against(row: Comparison) -> str:
     """How the leader stands to the reference."""
     gap = apart([row], f"the reference {row.reference_name}")
     if row.verdict in ("better", "worse"):
-        return f"{gap} ({words.p_phrase(row.p_holm)}, Holm over {row.family_size})"
+        return f"{gap} ({words.p_phrase(row.p_holm, row.level)}, Holm over {row.family_size})"
     if row.verdict == "not separated":
-        return (
-            f"{gap}, but not separated from it ({words.p_phrase(row.p_holm)}; {row.pairs} seeds "
-            f"could have found {words.least(row)} if the spread is as observed)"
-        )
+        p, least = words.p_phrase(row.p_holm, row.level), words.least(row)
+        found = f"{row.pairs} seeds could have found {least} if the spread is as observed"
+        return f"{gap}, but not separated from it ({p}; {found})"
     if row.verdict == "descriptive":
         return f"{gap} ({plural(row.pairs, 'seed')}: descriptive, not tested)"
     return f"{gap} ({row.caveats})"

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from metabench.report import words
 from metabench.report.answer import STANDS, answer, apart, best_mean, ratios
 from metabench.report.blocks import Block, Comparison
-from metabench.stats import DESCRIPTIVE
-from metabench.tables.comparison_row import Comparing
+from metabench.stats import DESCRIPTIVE, Comparing
 from metabench.text import listed, plural
 
 TIE, OPEN = "tied", "without a leader that completed all seeds"
@@ -120,7 +119,7 @@ def _lead(blocks: Sequence[Block], reference: str) -> str:
 
 def _worst(found: Sequence[Comparison]) -> str:
     p = max(row.p_holm for row in found if row.p_holm is not None)
-    return words.p_phrase(p) if p < 0.001 else words.p_phrase(p).replace("=", "≤")
+    return words.p_phrase(p, found[0].level).replace("=", "≤")
 
 
 def _others(blocks: Sequence[Block], reference: str) -> str:

@@ -219,6 +219,8 @@ def _environment() -> jinja2.Environment:
         words.effect,
         words.effect_interval,
         words.least,
+        words.least_seeds,
+        words.second_opinions,
         words.failures,
         words.interval,
         words.half_width,

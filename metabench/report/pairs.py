@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from metabench.report import words
 from metabench.report.blocks import Block, Group
+from metabench.stats import Comparing
 from metabench.tables import Run
-from metabench.tables.comparison_row import Comparing, ComparisonRow
+from metabench.tables.comparison_row import ComparisonRow
 
 OPPOSITE: Mapping[Comparing, Comparing] = {"better": "worse", "worse": "better"}
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
+from metabench.stats.power import MOST
 from metabench.tables.comparison_row import ComparisonRow
 from metabench.tables.typed_rows import GroupRow, Metric, Summary
 
@@ -67,6 +69,23 @@ def least(row: ComparisonRow) -> str:
     return detectable(row.detectable_difference, row.metric)
 
 
+def least_seeds(row: ComparisonRow) -> str:
+    """How many seeds would find what must not pass unnoticed: `3 points: 14 seeds`."""
+    if row.margin is None:
+        return ""
+    margin = f"{100 * row.margin:.3g} points" if row.scale == "linear" else f"×{THIN}{row.margin:g}"
+    seeds = f">{THIN}{count(MOST)}" if row.seeds_for_margin is None else count(row.seeds_for_margin)
+    return f"{margin}: {seeds} seeds"
+
+
+def second_opinions(row: ComparisonRow) -> str:
+    """What tests without a normal law say of a comparison: `sign flips 0.031, Wilcoxon 0.031`."""
+    if row.p_sign_flip is None:
+        return ""
+    flips, ranks = (p_value(p, row.level) for p in (row.p_sign_flip, row.p_wilcoxon))
+    return f"sign flips {flips}, Wilcoxon {ranks}"
+
+
 def effect(row: ComparisonRow) -> str:
     """What a comparison found: `+4.94`; of errors the ratio, `×0.527`, which agrees with their
     geometric means as their difference need not."""
@@ -84,6 +103,12 @@ def effect_interval(row: ComparisonRow) -> str:
     if row.scale == "log":
         return told or DASH
     return f"×{THIN}{amount(row.ratio, 'ratio')} {told}".strip()
+
+
+def ranks(group: GroupRow) -> str:
+    """Within which ranks it lies: `rank 1`, `rank 1 to 3`."""
+    ends = span((group.rank_best or 0, group.rank_worst or 0), count)
+    return "" if group.rank_best is None else f"rank {ends}"
 
 
 def failures(group: GroupRow) -> str:
@@ -120,18 +145,37 @@ def spread(summary: Summary, unit: str, decimals: int | None = None) -> str:
     return half_width(low, high, unit, decimals)
 
 
-def p_value(value: float | None) -> str:
-    """A p with three decimals."""
+def p_value(value: float | None, level: float = 0.05) -> str:
+    """A p with three decimals, or as many as it takes to be seen on its side of the level."""
     if value is None:
         return DASH
-    return f"<{THIN}0.001" if value < 0.001 else f"{value:.3f}"
+    if value < 0.001 <= level:
+        return f"<{THIN}0.001"
+    return next(filter(partial(_is_beside, value, level), _decimals(value)), repr(value))
 
 
-def p_phrase(value: float | None) -> str:
+def p_phrase(value: float | None, level: float = 0.05) -> str:
     """`p < 0.001` or `p = 0.021`, for a sentence."""
+    told = p_value(value, level)
     if value is None:
-        return f"p{NBSP}{DASH}"
-    return f"p{NBSP}<{NBSP}0.001" if value < 0.001 else f"p{NBSP}={NBSP}{value:.3f}"
+        return f"p{NBSP}{told}"
+    return f"p{NBSP}{told.replace(THIN, NBSP) if told[0] == '<' else f'={NBSP}{told}'}"
+
+
+def _decimals(value: float) -> Iterator[str]:
+    """A number with three decimals, with four, and so on."""
+    return (f"{value:.{digits}f}" for digits in range(3, 16))
+
+
+def _is_beside(value: float, level: float, told: str) -> bool:
+    """Whether a p as it is told is not nothing, and lies on its own side of the level."""
+    if float(told) == 0 < value:
+        return False
+    if math.isclose(value, level, rel_tol=1e-9):
+        return True
+    return not math.isclose(float(told), level, rel_tol=1e-9) and (float(told) < level) == (
+        value < level
+    )
 
 
 def plain(value: float | None) -> str:

@@ -10,11 +10,11 @@ from metabench.stats.aggregates import (
     probability_of_improvement,
     stratified_bootstrap,
 )
-from metabench.stats.all_pairs import AllPairs, all_pairs
 from metabench.stats.bootstrap import bca_interval
 from metabench.stats.comparison import Comparison, PairedComparison
 from metabench.stats.contrasts import Verdict, contrast_interval, judge, judge_all
 from metabench.stats.costs import BLOCKS, Block, memory_regressed, time_regressed
+from metabench.stats.decisions import Comparing, Contest, Decision, decide
 from metabench.stats.equivalence import Equivalence, equivalence
 from metabench.stats.exact import ExactTest, mann_whitney_test, sign_flip_test, wilcoxon_test
 from metabench.stats.failures import failure_rate
@@ -56,11 +56,13 @@ __all__ = [
     "SHARE",
     "SQUARED_ERROR",
     "UNBOUNDED",
-    "AllPairs",
     "Band",
     "Block",
     "Change",
+    "Comparing",
     "Comparison",
+    "Contest",
+    "Decision",
     "Equivalence",
     "Estimate",
     "ExactTest",
@@ -74,7 +76,6 @@ __all__ = [
     "Scale",
     "Verdict",
     "Versions",
-    "all_pairs",
     "bca_interval",
     "benjamini_hochberg",
     "compact_letters",
@@ -82,6 +83,7 @@ __all__ = [
     "confirmation_seeds",
     "contrast_interval",
     "correct_family",
+    "decide",
     "detectable_effect",
     "detectable_noncentrality",
     "equivalence",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
@@ -150,10 +151,14 @@ def _differences(first: Sequence[float], second: Sequence[float]) -> Vector:
     return rounded
 
 
+@lru_cache(maxsize=4)
 def _all_signs(n: int) -> Matrix:
-    """``[2ⁿ, n]``: every pattern of 1 and -1."""
+    """``[2ⁿ, n]``: every pattern of 1 and -1. Kept, for the comparisons of a run have mostly as
+    many pairs; nothing may write to it."""
     bits = np.arange(2**n)[:, None] >> np.arange(n) & 1
-    return 1 - 2 * bits.astype(np.float64)
+    signs = 1 - 2 * bits.astype(np.float64)
+    signs.flags.writeable = False
+    return signs
 
 
 def _share_as_extreme(values: Vector, signs: Matrix) -> float:

@@ -15,6 +15,10 @@ NODES = 200
 twentieth of 5 %."""
 
 
+MOST = 10_000
+"""Where the search for a number of seeds ends."""
+
+
 def detectable_effect(n: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
     """Return the smallest d_z that a two-sided paired t-test of `n` pairs finds at level `alpha`
     with the given power.
@@ -74,7 +78,7 @@ def power_of(effect: float, n: int, *, alpha: float = 0.05) -> float:
 
 
 def seeds_needed(
-    sd: float, margin: float, *, alpha: float = 0.05, power: float = 0.8, most: int = 10_000
+    sd: float, margin: float, *, alpha: float = 0.05, power: float = 0.8, most: int = MOST
 ) -> int | None:
     """Return how many paired seeds find a true difference of `margin` with the given power.
 

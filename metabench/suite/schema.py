@@ -284,7 +284,7 @@ class ClaimTable(Table):
 
 
 class CompareTable(Table):
-    """[compare]: which changes between two runs matter. Meanings: `compare.margins`."""
+    """[compare]: which changes between two runs matter. Meanings: `tables.margins`."""
 
     margin: Annotated[float, Gt(0), Lt(1)] | None = None
     trivial: Annotated[float, Gt(0), Lt(1)] | None = None

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
 
-from metabench.stats import Scale
+from metabench.stats import Comparing, Scale
 from metabench.tables.typed_rows import METRIC, VARIANT, Columns, GroupRow, Metric
-
-Comparing = Literal["better", "worse", "not separated", "incomplete", "descriptive", "untested"]
-"""`incomplete`: the side that is ahead lost cells to failure or divergence, so that nothing is
-decided in its favour."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +30,8 @@ class ComparisonRow:
         (`error_rate`); and, where these, the ratio of the two with its interval.
     confidence
         Of the interval, which agrees with the corrected verdict.
+    level
+        That `p_holm` is held against: of the whole family.
     sd
         Standard deviation of the differences, on the scale.
     ahead
@@ -43,11 +40,19 @@ class ComparisonRow:
         Of the pairs.
     t, df, p, p_holm
         Of the paired t-test.
+    p_sign_flip, p_wilcoxon
+        Second opinions on it, uncorrected: by turning the signs of the differences, and by their
+        ranks. None below six pairs, which cannot reach 5 %, where nothing was tested, and in the
+        family of all pairs.
     d_z, d_z_corrected
         The difference in standard deviations of the differences; the second free of its bias.
     detectable_difference, detectable_ratio
         Smallest true difference, or ratio above 1, that so many seeds find if the spread is as
         observed.
+    margin, seeds_for_margin
+        The difference, or ratio, that the suite says must not pass unnoticed, and how many seeds
+        find it at the same level and power, if the spread is as observed. None in the family of all
+        pairs.
     selective_pairs, selective_difference, selective_low, selective_high
         The same over the seeds that both completed, where others count at chance: a selection.
     verdict
@@ -72,6 +77,7 @@ class ComparisonRow:
     ratio_low: float | None = None
     ratio_high: float | None = None
     confidence: float | None = None
+    level: float = 0.05
     sd: float | None = None
     ahead: float | None = None
     correlation: float | None = None
@@ -79,10 +85,14 @@ class ComparisonRow:
     df: int | None = None
     p: float | None = None
     p_holm: float | None = None
+    p_sign_flip: float | None = None
+    p_wilcoxon: float | None = None
     d_z: float | None = None
     d_z_corrected: float | None = None
     detectable_difference: float | None = None
     detectable_ratio: float | None = None
+    margin: float | None = None
+    seeds_for_margin: int | None = None
     selective_pairs: int | None = None
     selective_difference: float | None = None
     selective_low: float | None = None

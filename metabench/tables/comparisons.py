@@ -15,8 +15,10 @@ from metabench.tables.cells import (
     unlike_costs,
     unlike_pairs,
 )
-from metabench.tables.comparison_row import Comparing, ComparisonRow
+from metabench.tables.comparison_row import ComparisonRow
 from metabench.tables.groups import in_blocks
+from metabench.tables.margins import MarginPair
+from metabench.tables.second_opinions import second_opinions
 from metabench.tables.typed_rows import VARIANT, CellRow, GroupRow
 
 Scored = Mapping[str, Mapping[int, CellRow]]
@@ -29,7 +31,10 @@ Pairs = Sequence[tuple[GroupRow, GroupRow]]
 
 
 def comparison_rows(
-    cells: Iterable[CellRow], groups: Sequence[GroupRow], confidence: float
+    cells: Iterable[CellRow],
+    groups: Sequence[GroupRow],
+    confidence: float,
+    margins: MarginPair | None = None,
 ) -> list[ComparisonRow]:
     """Return the declared comparisons: each algorithm with the suite's reference, never with the
     best found by looking.
@@ -52,7 +57,14 @@ def comparison_rows(
     selection: nothing is tested, and nothing decided in its favour. `time_ratio` is the geometric
     mean of training time over the reference's, where both trained, seed by seed on one machine
     under like conditions.
+
+    Parameters
+    ----------
+    margins
+        Differences that must not pass unnoticed: how many seeds would find them. By default 3
+        points, and a ratio of 1.25.
     """
+    margins = margins or MarginPair()
     found = scored_cells(cells)
     table: list[ComparisonRow] = []
     for inside in in_blocks(groups):
@@ -63,7 +75,7 @@ def comparison_rows(
                 for group in inside
                 if not group.is_reference and group.privileged is privileged
             ]
-            family = family_rows(pairs, found, confidence)
+            family = family_rows(pairs, found, confidence, margins=margins)
             table += [_with_times(row, found, confidence) for row in family]
     order = [group.group for group in groups]
     return sorted(table, key=lambda row: order.index(row.group.group))
@@ -95,10 +107,15 @@ def scored_cells(cells: Iterable[CellRow]) -> Scored:
 
 
 def family_rows(
-    pairs: Pairs, scored: Scored, confidence: float, family: str | None = None
+    pairs: Pairs,
+    scored: Scored,
+    confidence: float,
+    family: str | None = None,
+    margins: MarginPair | None = None,
 ) -> list[ComparisonRow]:
     """Return the comparisons of one family, corrected; without a name it is that of the rivals of
-    the second sides."""
+    the second sides. With `margins` there are second opinions, and the seeds that would find these:
+    of a family that was declared, not of one to look around in."""
     made = [
         _Comparison(one, other, _members(one, other, scored), confidence) for one, other in pairs
     ]
@@ -106,9 +123,16 @@ def family_rows(
         f"{one.metric.name} {family or f'against {other.algorithm}'}" for one, other in pairs
     )
     name = "; ".join(names)
-    corrected = stats.correct_family([comparison.tested() for comparison in made], name)
-    rows = [one.row(result) for one, result in zip(made, corrected, strict=True)]
-    return [replace(row, family=name, family_size=len(made)) for row in rows]
+    contests = [one.contest() for one in made]
+    decided = stats.decide(contests, name, confidence=confidence)
+    rows = [one.row(decision) for one, decision in zip(made, decided, strict=True)]
+    if margins:
+        rows = [
+            replace(row, **second_opinions(contest, decision, row.metric, margins))
+            for row, contest, decision in zip(rows, contests, decided, strict=True)
+        ]
+    level = 1 - confidence
+    return [replace(row, family=name, family_size=len(made), level=level) for row in rows]
 
 
 def _with_times(row: ComparisonRow, scored: Scored, confidence: float) -> ComparisonRow:
@@ -131,20 +155,20 @@ class _Comparison:
     members: Members
     confidence: float
 
-    def tested(self) -> stats.PairedComparison | None:
-        """The paired test of their scores; without a p where the side that is ahead is what is left
-        of it, so that the family is corrected as if nothing had been found."""
+    def contest(self) -> stats.Contest | None:
+        """What is decided on; None where nothing can be compared."""
         if not self.members or on_different_data(cell for pair in self.members for cell in pair):
             return None
-        result = self._paired(self.members)
-        return replace(result, statistic=None, p=None) if self._selected(result) else result
+        return self._contest(self.members)
 
-    def row(self, result: stats.PairedComparison | None) -> ComparisonRow:
-        if result is None:
+    def row(self, decision: stats.Decision | None) -> ComparisonRow:
+        """What came of it."""
+        if decision is None:
             why = DIFFERENT_DATA if self.members else "no seed has a score on both sides"
             return ComparisonRow(
                 group=self.group, reference=self.reference, verdict="untested", caveats=why
             )
+        result = decision.compared
         linear = result.scale == "linear"
         low, high = result.interval or (None, None)
         found = (result.detectable_difference, low, high)
@@ -173,47 +197,28 @@ class _Comparison:
             d_z_corrected=result.effect_corrected,
             detectable_difference=detectable,
             detectable_ratio=detectable_ratio,
-            verdict=self._verdict(result),
+            verdict=decision.verdict,
             method=result.method,
             caveats="; ".join((*self._caveats(result), *result.caveats)),
             **self._selective(),
         )
 
-    def _paired(self, members: Members, scale: stats.Scale | None = None) -> stats.PairedComparison:
+    def _contest(self, members: Members, scale: stats.Scale | None = None) -> stats.Contest:
         metric = self.group.metric
         mine, theirs = (
             [score for pair in members if (score := pair[side][SCORE]) is not None]
             for side in (0, 1)
         )
-        return stats.paired_t_test(
-            mine,
-            theirs,
-            confidence=self.confidence,
+        return stats.Contest(
+            first=mine,
+            second=theirs,
+            first_lost=self.group.lost() > 0,
+            second_lost=self.reference.lost() > 0,
             unit=metric.unit,
             higher_is_better=metric.higher_is_better,
             scale=scale or metric.analysed(mine, theirs),
             bounds=metric.scale([*mine, *theirs]),
         )
-
-    def _ahead(self, result: stats.PairedComparison) -> GroupRow | None:
-        """The side with the better scores; None where both are alike."""
-        advantage = result.advantage(higher_is_better=self.group.metric.higher_is_better)
-        return None if advantage == 0 else self.group if advantage > 0 else self.reference
-
-    def _selected(self, result: stats.PairedComparison) -> bool:
-        ahead = self._ahead(result)
-        return ahead is not None and ahead.lost() > 0
-
-    def _verdict(self, result: stats.PairedComparison) -> Comparing:
-        if result.interval is None:
-            return "untested"
-        if result.n <= stats.DESCRIPTIVE:
-            return "descriptive"
-        if self._selected(result):
-            return "incomplete"
-        if not result.separated:
-            return "not separated"
-        return "better" if self._ahead(result) is self.group else "worse"
 
     def _caveats(self, result: stats.PairedComparison) -> list[str]:
         """What is missing, what counts at chance, and what the two sides do not share."""
@@ -245,7 +250,7 @@ class _Comparison:
         kept = [pair for pair in self.members if all(cell.outcome == "completed" for cell in pair)]
         if not kept or len(kept) == len(self.members):
             return {}
-        result = self._paired(kept, "linear")
+        result = self._contest(kept, "linear").compared(self.confidence)
         low, high = result.interval or (None, None)
         return {
             "selective_pairs": result.n,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import log
 from typing import Any
 
 from metabench import stats
@@ -161,7 +162,8 @@ def _failure_rate(completed: int, ended: int, confidence: float) -> dict[str, An
 
 def _noise(completed: Sequence[CellRow]) -> stats.NoiseShare | None:
     """How much of the spread over seeds is noise of the test episodes, from the intervals over
-    these that records have."""
+    these that records have: on the scale that the interval over seeds is made on. The error of a
+    logarithm is that of the score over the score (delta method)."""
     means, errors, episodes = [], [], []
     for cell in completed:
         score, low, high = (cell[one] for one in (SCORE, EPISODE_LOW, EPISODE_HIGH))
@@ -171,6 +173,9 @@ def _noise(completed: Sequence[CellRow]) -> stats.NoiseShare | None:
         means.append(score)
         errors.append(stats.standard_error((low, high), int(tested)))
         episodes.append(int(tested))
+    if completed and completed[0].metric.analysed(means) == "log":
+        errors = [error / mean for error, mean in zip(errors, means, strict=True)]
+        means = [log(mean) for mean in means]
     return stats.noise_share_of(means, errors, episodes)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from metabench.io.files import make_folder, write_text
 from metabench.records import TABLES, RecordStore, read_cells, refuse_links
-from metabench.tables.all_pairs import pair_rows, with_letters
+from metabench.tables.all_pairs import pair_rows, with_ranks
 from metabench.tables.cells import block_of, cell_row
 from metabench.tables.claim_row import ClaimRow
 from metabench.tables.claims import claim_rows
@@ -21,6 +21,7 @@ from metabench.tables.comparisons import comparison_rows
 from metabench.tables.declared import declared
 from metabench.tables.frames import csv_text, first_seen, frame, printable
 from metabench.tables.groups import group_rows
+from metabench.tables.margins import margins_kept_in
 from metabench.tables.spread import SpreadRow, spread_rows
 from metabench.tables.typed_rows import CellRow, GroupRow, Scalar
 
@@ -188,7 +189,7 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
     places = first_seen(key for entry in entries for key in entry["group"])
     groups = group_rows(cells, described["reference"], level)
     pairs = pair_rows(cells, groups, level)
-    groups = with_letters(groups, pairs)
+    groups = with_ranks(groups, pairs)
     info = {**described, **declared(described, level)}
     return Run(
         folder=folder,
@@ -197,7 +198,7 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
         rows=Rows(
             cells=cells,
             groups=groups,
-            comparisons=comparison_rows(cells, groups, level),
+            comparisons=comparison_rows(cells, groups, level, margins_kept_in(folder)),
             pairs=pairs,
             claims=claim_rows(info["claims"], cells, groups, level),
             spread=spread_rows(cells, groups, level),

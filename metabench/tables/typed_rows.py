@@ -205,13 +205,16 @@ class GroupRow(Placed):
     over
         The groups of random streams that are not the same in all of its cells.
     noise_share
-        Share of the variance of its score over seeds that is noise of the test episodes; None where
-        all seeds met the same ones.
+        Share of the variance of its score over seeds (of errors, of their logarithms) that is noise
+        of the test episodes; None where all seeds met the same ones.
     leads
         Whether it has the best mean of its block, among those without privileged inputs that lost
         no cell.
     letters
         The tie groups that it is in: groups of a block that share a letter are not separated.
+    rank_best, rank_worst
+        Within which ranks of its block it lies: behind all that were shown to be better, before all
+        that were shown to be worse.
     is_reference
         Whether it is of the algorithm that the suite declared the others are tested against.
     transductive
@@ -239,6 +242,8 @@ class GroupRow(Placed):
     noise_share: float | None = None
     leads: bool = False
     letters: str | None = None
+    rank_best: int | None = None
+    rank_worst: int | None = None
     is_reference: bool
     transductive: bool | None
     summaries: Mapping[str, Summary]
@@ -269,7 +274,8 @@ class GroupRow(Placed):
             *("group", "block", *places, *METRIC),
             *("seeds", "completed", "diverged", "failed", "missing", "scored"),
             *("failure_rate", "failure_rate_low", "failure_rate_high"),
-            *("leads", "letters", "privileged", "is_reference", "transductive", "estimator"),
+            *("leads", "letters", "rank_best", "rank_worst"),
+            *("privileged", "is_reference", "transductive", "estimator"),
             *(column for quantity in TABLE for column in quantity.columns.values()),
             *("over", "noise_share", "machine", "caveats", "cost_caveats", "budget_caveats"),
         ]

@@ -15,9 +15,9 @@ from two_sides import MSE, side
 
 from metabench.compare.joining import Joined, Refused, join
 from metabench.compare.judging import compare
-from metabench.compare.margins import MarginPair
 from metabench.compare.sides import read_side
 from metabench.errors import FolderError
+from metabench.tables.margins import MarginPair
 
 SMALL = {"algorithms": ("maml", "protonet"), "shots": (1,), "seeds": (0, 1, 2)}
 ALL = [("maml", 1, seed) for seed in (0, 1, 2)]

@@ -12,8 +12,8 @@ from two_sides import ACCURACY, MSE, side
 
 from metabench.compare.joining import Joined
 from metabench.compare.judging import Comparison, Confirm, Judged, compare
-from metabench.compare.margins import MarginPair
 from metabench.compare.sides import Side
+from metabench.tables.margins import MarginPair
 
 MARGINS = MarginPair()
 BASE = [0.80, 0.81, 0.79, 0.82, 0.80]

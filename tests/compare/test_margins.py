@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from two_sides import ACCURACY, MSE
 
-from metabench.compare.margins import MarginPair, margins_of
+from metabench.compare.margins import margins_of
 from metabench.errors import ConfigError
 from metabench.suite import load_suite
 from metabench.suite.kept import kept_margins
 from metabench.suite.project import load_project
+from metabench.tables.margins import MarginPair
 
 SUITE = """
 [grid]

@@ -5,7 +5,7 @@ from synthetic_run import Synthetic
 
 from metabench.report.blocks import blocks_of
 from metabench.report.pairs import OPPOSITE, squares_of
-from metabench.report.words import MINUS, ratio
+from metabench.report.words import MINUS, ranks, ratio
 from metabench.tables import load
 
 LINEAR = {
@@ -44,6 +44,8 @@ def test_both_sides_of_the_diagonal_agree(tmp_path):
     assert found["maml", "protonet"] == "worse"
     assert found["fomaml", "protonet"] == "not separated"
     assert len(run.rows.pairs) == 3
+    told = {group.name: ranks(group) for group, _ in square.lines}
+    assert told == {"fomaml": "rank 1 to 2", "protonet": "rank 1 to 2", "maml": "rank 3"}
 
 
 def test_ratios_are_turned_and_not_negated(tmp_path):

@@ -243,6 +243,18 @@ def test_numbers_are_those_of_the_tables(name, tmp_path):
             assert f"×{least}" in text
 
 
+@pytest.mark.parametrize(("seeds", "told"), [(5, False), (6, True)])
+def test_second_opinions_stand_below_p_where_they_can_say_anything(tmp_path, seeds, told):
+    folder = Synthetic(shots=(1,), seeds=tuple(range(seeds))).write(tmp_path / "run")
+    table = page_of(folder).text.partition("Against the reference")[2]
+    assert "with fewer than six pairs neither can reach 5 %" in table
+    for row in rows(load(folder).comparisons):
+        flips, ranks = (words.p_value(row[f"p_{test}"]) for test in ("sign_flip", "wilcoxon"))
+        assert (f"sign flips {flips}, Wilcoxon {ranks}" in table) == told
+        margin = "3 points" if row["scale"] == "linear" else "× 1.25"
+        assert f"{margin}: {row['seeds_for_margin']} seeds" in table
+
+
 def test_what_was_declared_after_the_data_is_marked(tmp_path):
     kept, dropped = (
         {"id": "a", "says": "Kept claim", "source": ""},
@@ -364,6 +376,7 @@ def test_same_records_give_the_same_bytes(tmp_path, suite):
         "groups.csv",
         "index.html",
         "pairs.csv",
+        "spread.csv",
     ]
 
 

@@ -1,6 +1,11 @@
 """Numbers as people read them."""
 
+import math
+from dataclasses import dataclass
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from metabench.report import words
 
@@ -60,6 +65,56 @@ def test_unknown_is_a_dash(write):
 def test_p():
     assert words.p_value(0.0004) == f"<{words.THIN}0.001"
     assert words.p_value(0.0419) == "0.042"
+    assert words.p_phrase(0.0419) == f"p{words.NBSP}={words.NBSP}0.042"
+    assert words.p_phrase(0.0004) == f"p{words.NBSP}<{words.NBSP}0.001"
+
+
+@pytest.mark.parametrize(
+    ("value", "level", "written"),
+    [
+        (0.0496, 0.05, "0.0496"),
+        (0.0504, 1 - 0.95, "0.0504"),
+        (0.04999996, 0.05, "0.04999996"),
+        (0.05, 1 - 0.95, "0.050"),
+        (0.0104, 0.01, "0.0104"),
+        (0.0496, 0.01, "0.050"),
+        (0.1, 0.05, "0.100"),
+        (0.00104, 0.001, "0.00104"),
+        (0.00096, 0.001, f"<{words.THIN}0.001"),
+        (0.0004, 0.0005, "0.0004"),
+        (0.0007, 0.0005, "0.001"),
+    ],
+)
+def test_a_p_is_written_on_its_side_of_the_level(value, level, written):
+    assert words.p_value(value, level) == written
+
+
+@given(st.floats(0, 1), st.sampled_from([0.05, 1 - 0.95, 0.1, 0.01, 0.001]))
+def test_no_p_is_written_as_the_level_that_it_is_not(value, level):
+    told = words.p_value(value, level)
+    if told[0] != "<" and not math.isclose(value, level, rel_tol=1e-9):
+        assert float(told) != pytest.approx(level, rel=1e-9, abs=0)
+        assert (float(told) < level) == (value < level)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What is asked of a row of comparisons here."""
+
+    margin: float | None = None
+    seeds_for_margin: int | None = None
+    scale: str = "linear"
+    p_sign_flip: float | None = None
+    p_wilcoxon: float | None = None
+    level: float = 0.05
+
+
+def test_the_seeds_for_a_margin():
+    assert words.least_seeds(Compared(0.03, 14)) == "3 points: 14 seeds"
+    assert words.least_seeds(Compared(0.005, 1200)) == f"0.5 points: 1{words.THIN}200 seeds"
+    many = words.least_seeds(Compared(1.25, None, "log")).replace(words.THIN, " ")
+    assert many == "× 1.25: > 10 000 seeds"
+    assert words.least_seeds(Compared()) == words.second_opinions(Compared()) == ""
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scikit_posthocs import compact_letter_display
 from scipy import stats
 
-from metabench.stats import all_pairs, compact_letters, rank_analysis, rank_intervals, tie_groups
+from metabench.stats import compact_letters, rank_analysis, rank_intervals, tie_groups
 
 AUC = """
 .763 .768 .771 .798 | .599 .591 .590 .569 | .954 .971 .968 .967 | .628 .661 .654 .657
@@ -127,42 +127,3 @@ def test_tie_groups_are_those_of_a_second_implementation(relation):
 def test_ranks_lie_between_those_shown_better_and_those_shown_worse():
     assert rank_intervals(3, [(2, 0), (2, 1)]) == [(1, 2), (1, 2), (3, 3)]
     assert rank_intervals(2, []) == [(1, 2), (1, 2)]
-
-
-def by_seed(*values):
-    return dict(enumerate(values))
-
-
-STRONG = by_seed(0.9, 0.91, 0.92, 0.93, 0.9)
-MIDDLE = by_seed(0.85, 0.96, 0.86, 0.95, 0.85)
-WEAK = by_seed(0.5, 0.52, 0.49, 0.5, 0.51)
-
-
-def test_all_pairs_are_a_family_with_letters_and_ranks():
-    result = all_pairs([STRONG, MIDDLE, WEAK], bounds=(0, 1))
-    assert [one.family_size for one in result.comparisons.values()] == [3, 3, 3]
-    assert list(result.letters) == ["a", "a", "b"]
-    assert list(result.ranks) == [(1, 2), (1, 2), (3, 3)]
-    assert result.caveats == ()
-
-
-def test_what_did_not_complete_leads_nobody():
-    result = all_pairs([STRONG, MIDDLE, WEAK], incomplete=[0])
-    assert list(result.letters) == ["ab", "a", "b"]
-    assert list(result.ranks) == [(1, 3), (1, 2), (2, 3)]
-    assert "1 leads" in result.caveats[0]
-    behind = all_pairs([STRONG, MIDDLE, WEAK], incomplete=[2])
-    assert list(behind.letters) == ["a", "a", "b"]
-
-
-def test_pairs_without_common_seeds_are_not_tested_and_two_seeds_have_no_letters():
-    result = all_pairs([STRONG, {7: 0.1, 8: 0.2}])
-    assert result.comparisons == {(0, 1): None}
-    assert result.letters is None
-    assert "1 of 1 pairs" in result.caveats[0]
-    assert all_pairs([by_seed(1.0, 2.0), by_seed(3.0, 5.0)]).letters is None
-
-
-def test_lower_is_better_turns_the_ranks():
-    result = all_pairs([STRONG, WEAK], higher_is_better=False)
-    assert list(result.ranks) == [(2, 2), (1, 1)]

@@ -43,21 +43,34 @@ def lettered(folder, change=None):
         ("scratch", 1): moved(-0.2, 3),
     }
     suite = Synthetic(shots=(1,), seeds=SEEDS, scores=scores, change=change or {})
-    return {row["algorithm"]: row["letters"] for row in rows(load(suite.write(folder)).groups)}
+    table = rows(load(suite.write(folder)).groups)
+    ranks = {row["algorithm"]: (row["rank_best"], row["rank_worst"]) for row in table}
+    return {row["algorithm"]: row["letters"] for row in table}, ranks
 
 
 def test_who_shares_a_letter_is_not_separated_and_the_best_has_the_first(tmp_path):
-    letters = lettered(tmp_path / "run")
+    letters, ranks = lettered(tmp_path / "run")
     assert letters == {"protonet": "a", "maml": "b", "fomaml": "b", "scratch": "c"}
+    assert ranks == {"protonet": (1, 1), "maml": (2, 3), "fomaml": (2, 3), "scratch": (4, 4)}
 
 
 def test_who_lost_a_cell_is_set_apart_from_nobody_behind_it(tmp_path):
-    letters = lettered(tmp_path / "run", {("protonet", 1, 6): "failed"})
+    letters, ranks = lettered(tmp_path / "run", {("protonet", 1, 6): "failed"})
     assert set(letters["protonet"]) & set(letters["maml"])
     assert set(letters["protonet"]) & set(letters["scratch"])
     assert not set(letters["maml"]) & set(letters["scratch"])
+    assert ranks == {"protonet": (1, 4), "maml": (1, 3), "fomaml": (1, 3), "scratch": (3, 4)}
 
 
 def test_without_a_test_there_are_no_letters(tmp_path):
     run = load(Synthetic(shots=(1,), seeds=(0, 1, 2)).write(tmp_path / "run"))
-    assert {row["letters"] for row in rows(run.groups)} == {None}
+    assert {(row["letters"], row["rank_best"]) for row in rows(run.groups)} == {(None, None)}
+
+
+def test_of_errors_the_least_has_the_first_rank(tmp_path):
+    scores = {("maml", 1): BASE, ("scratch", 1): moved(0.2)}
+    suite = Synthetic(
+        algorithms=("maml", "scratch"), shots=(1,), seeds=SEEDS, scores=scores, ways=None
+    )
+    table = rows(load(suite.write(tmp_path / "run")).groups)
+    assert {row["algorithm"]: row["rank_worst"] for row in table} == {"maml": 1, "scratch": 2}

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.power import TTestPower
 from synthetic_run import Synthetic
 
 from metabench.tables import load, rows
@@ -248,3 +249,68 @@ def test_what_could_not_be_compared_counts_for_its_family_too(tmp_path):
     assert (fomaml["verdict"], fomaml["pairs"]) == ("untested", 0)
     assert [row["family_size"] for row in (fomaml, *others)] == [3, 3, 3]
     assert {row["family"] for row in (fomaml, *others)} == {"accuracy against maml"}
+
+
+def test_second_opinions_stand_beside_the_t_test_from_six_pairs_on(tmp_path):
+    """All seven differences are above 0: of 128 patterns of signs two are as extreme."""
+    row, _, _ = compared(tmp_path / "seven", BETTER, MAML)
+    assert (row["p_sign_flip"], row["p_wilcoxon"]) == (2 / 128, 2 / 128)
+    assert row["p_wilcoxon"] == pytest.approx(stats.wilcoxon(BETTER, MAML, method="exact").pvalue)
+    row, _, _ = compared(tmp_path / "five", BETTER[:5], MAML[:5])
+    assert row["p"] is not None
+    assert (row["p_sign_flip"], row["p_wilcoxon"]) == (None, None)
+
+
+def test_what_the_t_test_is_not_put_to_the_others_are_not_either(tmp_path):
+    change = {("fomaml", 1, 6): "failed"}
+    row, _, _ = compared(tmp_path, BETTER, MAML, change)
+    assert (row["pairs"], row["verdict"]) == (6, "incomplete")
+    assert (row["p_sign_flip"], row["p_wilcoxon"]) == (None, None)
+
+
+def test_second_opinions_on_errors_are_on_logarithms(tmp_path):
+    """Turned round by one bad seed, the mean of the errors and that of their logarithms differ."""
+    mine, theirs = [1.4, 0.2, 0.21, 0.2, 0.22, 0.2], [0.9, 0.3, 0.3, 0.31, 0.3, 0.3]
+    row, _, _ = compared(tmp_path, mine, theirs, ways=None)
+    logs = np.log(mine), np.log(theirs)
+    expected = stats.permutation_test(
+        logs, lambda a, b: np.mean(a - b), permutation_type="samples", n_resamples=np.inf
+    )
+    assert row["p_sign_flip"] == pytest.approx(expected.pvalue)
+
+
+@pytest.mark.parametrize(("said", "margin"), [("", 0.03), ("[compare]\nmargin = 0.01\n", 0.01)])
+def test_the_seeds_that_would_find_the_margin_are_those_of_a_second_implementation(
+    tmp_path, said, margin
+):
+    """With two comparisons the strictest level is 2.5 %."""
+    gaps = np.array([0.04, -0.03, 0.02, -0.02, 0.05, -0.01, 0.0])
+    scores = {
+        ("maml", 1): MAML,
+        ("fomaml", 1): (np.array(MAML) + gaps).tolist(),
+        ("scratch", 1): (np.array(MAML) - 2 * gaps).tolist(),
+    }
+    folder = Synthetic(
+        algorithms=("maml", "fomaml", "scratch"), shots=(1,), seeds=SEEDS, scores=scores
+    ).write(tmp_path / "run")
+    (folder / "suite.toml").write_text(said)
+    run = load(folder)
+    for row in rows(run.comparisons):
+        needed = TTestPower().solve_power(margin / row["sd"], alpha=0.025, power=0.8)
+        assert row["margin"] == margin
+        assert row["seeds_for_margin"] == math.ceil(needed)
+    assert {row["seeds_for_margin"] for row in rows(run.pairs)} == {None}
+
+
+def test_no_number_of_seeds_is_told_with_which_nothing_would_be_tested(tmp_path):
+    near = np.array(MAML) + 0.0001 * np.arange(7)
+    row, _, _ = compared(tmp_path, near.tolist(), MAML)
+    assert row["seeds_for_margin"] == 4
+
+
+def test_of_errors_the_margin_is_a_ratio(tmp_path):
+    mine = [0.40, 0.52, 0.44, 0.49, 0.41]
+    theirs = [0.50, 0.61, 0.55, 0.78, 0.42]
+    row, _, _ = compared(tmp_path, mine, theirs, ways=None)
+    needed = TTestPower().solve_power(math.log(1.25) / row["sd"], alpha=0.05, power=0.8)
+    assert (row["margin"], row["seeds_for_margin"]) == (1.25, math.ceil(needed))

@@ -1,5 +1,7 @@
 """Groups: what more stands beside a mean, so that it does not flatter."""
 
+import math
+
 import pytest
 from scipy import stats
 from synthetic_run import Synthetic
@@ -36,6 +38,19 @@ def test_the_share_of_the_noise_of_episodes_by_hand(tmp_path):
     row = group(tmp_path, with_interval(half))
     assert row["noise_share"] == pytest.approx(0.4)
     assert "noise of the test episodes" not in row["caveats"]
+
+
+def test_the_noise_of_errors_is_measured_on_logarithms_as_their_interval_is(tmp_path):
+    """A relative error of a tenth in each seed, beside a variance of the logarithms of 0.025."""
+    logs = (0.1 * number for number in (-2, -1, 0, 1, 2))
+    scores = [math.exp(one) for one in logs]
+
+    def change(record):
+        score = record["result"]["score"]
+        half = 0.1 * score * stats.t.isf(0.025, 599)
+        record["result"]["interval"] = [score - half, score + half]
+
+    assert group(tmp_path, change, scores, ways=None)["noise_share"] == pytest.approx(0.4)
 
 
 def test_where_noise_dominates_more_episodes_would_narrow_the_interval(tmp_path):
