@@ -245,7 +245,7 @@ class MAMLPlusPlus(MAML):
 
 
 def multi_step_weights(steps: int, annealed: float) -> dict[int, float]:
-    """Weights of the query losses after each of S steps (equation 2), a share of the annealing
+    """Weights of the query losses after each of S steps (section 4), a share of the annealing
     done: 1/S each at first, and nearly all on the last in the end. They sum to 1."""
     earlier = max(1 - annealed, LEAST) / steps
     return {**dict.fromkeys(range(1, steps), earlier), steps: 1 - (steps - 1) * earlier}

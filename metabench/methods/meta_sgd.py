@@ -15,7 +15,7 @@ from metabench.registry.settings import Rate
 from metabench.tasks.episodes import Task
 
 FIRST_RATES = 0.005, 0.1
-"""Between which the paper draws the rate that all weights begin with (section 4.1; cited)."""
+"""Between which the paper draws the rate that all weights begin with (section 4.1; unverified)."""
 
 
 class MetaSGDState(State):
@@ -36,7 +36,7 @@ class MetaSGD(MAML):
     few-shot learning", https://arxiv.org/abs/1707.09835, algorithm 1).
 
     The paper takes one step, in training and in test; where there are several, each has the same
-    rates. Rates may become negative, as in the paper.
+    rates. Nothing keeps them above zero.
     """
 
     @dataclass(frozen=True)
