@@ -30,6 +30,8 @@ HERE = {"conditions": {"conditions_digest": "a" * 64}}
 METHODS: dict[str, dict[str, Any]] = {
     "maml": {"inner_lr": 0.1, "inner_steps": 2},
     "fomaml": {"inner_lr": 0.1, "inner_steps": 2},
+    "meta_sgd": {"inner_steps": 2},
+    "maml_pp": {"inner_lr": 0.1, "inner_steps": 2, "multi_step_loss": 0.5},
     "protonet": {},
     "reptile": {"inner_batch": 2, "inner_steps": 2, "test_steps": 2},
     "pretrained": {"steps": (0, 2)},

@@ -29,6 +29,8 @@ FEW_STEPS = {
     "maml": {"inner_steps": 1, "test_steps": 2},
     "fomaml": {"inner_steps": 1, "test_steps": 2},
     "anil": {"inner_steps": 1, "test_steps": 2},
+    "meta_sgd": {"inner_steps": 1, "test_steps": 2},
+    "maml_pp": {"inner_steps": 2, "test_steps": 3},
     "reptile": {"inner_steps": 2, "test_steps": 2},
     "scratch": {"steps": (0, 2), "rates": (0.01,)},
     "pretrained": {"steps": (0, 2), "rates": (0.01,)},

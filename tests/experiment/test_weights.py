@@ -25,6 +25,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "maml": {"inner_lr": 0.1},
     "protonet": {},
     "anil": {"test_steps": 3},
+    "meta_sgd": {"test_steps": 3},
+    "maml_pp": {"inner_steps": 2, "multi_step_loss": 0.5},
     "reptile": {"inner_batch": 2, "test_steps": 3},
     "pretrained": {"steps": (0, 1), "tune": ("all",)},
 }
@@ -38,6 +40,8 @@ OTHER_TESTS: dict[str, list[dict[str, Any]]] = {
         {"sampling": "disjoint", "episodes": 2},
     ],
     "anil": [{"shots": 3}, {"batch_norm": "support"}, {"steps": 0}],
+    "meta_sgd": [{"batch_norm": "running"}, {"steps": 0}],
+    "maml_pp": [{"batch_norm": "running"}, {"steps": 0}, {"steps": 4}],
     "protonet": [{"ways": 5}, {"shots": 3}, {"batch_norm": "running"}],
     "reptile": [{"batch_norm": "support_plus_one"}, {"steps": 1}],
     "pretrained": [{"ways": 5}, {"steps": 2}],

@@ -1,12 +1,12 @@
-"""Methods that learn more than initial weights: Meta-SGD, written on the base of MAML as a plugin
-would, with losses after several steps and gradients that are constants up to a step."""
+"""What the base of MAML offers to methods that learn more than initial weights: Meta-SGD, with
+losses after several steps and gradients that are constants up to a step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -17,33 +17,27 @@ from few_shot import (
     relative_error,
     run,
 )
-from torch import Tensor, nn
+from torch import Tensor
 
-from metabench import registry
 from metabench.methods.maml import MAML
-from metabench.methods.method import Moment, State, adam, task_losses
+from metabench.methods.meta_sgd import MetaSGD
+from metabench.methods.method import Moment, State, task_losses
 from metabench.methods.update_rules import GradientDescent, Rule
-from metabench.tasks.episodes import Task
 
 TASKS = 3
 
 
-class MetaSGD(MAML):
-    """MAML with a learned rate for every weight (Li, Zhou, Chen & Li 2017, "Meta-SGD: learning to
-    learn quickly for few-shot learning", https://arxiv.org/abs/1707.09835)."""
+class Rated(MetaSGD):
+    """Meta-SGD with losses after several steps, gradients that are constants up to a step, and the
+    choice of an engine."""
 
     @dataclass(frozen=True)
-    class Settings(MAML.Settings):
+    class Settings(MetaSGD.Settings):
         multi_step: bool = False
         second_order_from: int | None = 0
+        engine: Literal["functional", "higher"] = "functional"
 
     settings: Settings
-
-    def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
-        state, rate = State(model), self.settings.inner_lr
-        state.rates = nn.ParameterList(torch.full_like(p, rate) for p in model.parameters())
-        state.optimizer = adam(state.parameters(), self.settings.outer_lr)
-        return state
 
     def rule(self, state: State, moment: Moment | None = None) -> Rule:
         names = [name for name, _ in state.model.named_parameters()]
@@ -56,8 +50,8 @@ class MetaSGD(MAML):
         return {1: 0.25, steps: 0.75} if self.settings.multi_step else {steps: 1.0}
 
 
-def begin(name: str = "mlp", **settings: Any) -> tuple[MetaSGD, State]:
-    method = MetaSGD(MetaSGD.Settings(inner_lr=0.05, inner_steps=3, **settings))
+def begin(name: str = "mlp", **settings: Any) -> tuple[Rated, State]:
+    method = Rated(Rated.Settings(inner_lr=0.05, inner_steps=3, **settings))
     state = method.init(make_network(name), None, torch.Generator())
     with torch.no_grad():  # no two rates alike
         for number, rate in enumerate(state.rates):
@@ -66,7 +60,7 @@ def begin(name: str = "mlp", **settings: Any) -> tuple[MetaSGD, State]:
     return method, state
 
 
-def handed_to_adam(method: MetaSGD, state: State, batch: Any) -> list[Tensor]:
+def handed_to_adam(method: Rated, state: State, batch: Any) -> list[Tensor]:
     method.step(state, batch, Moment())
     return [state.optimizer.state[p]["exp_avg"] / 0.1 for p in state.parameters()]
 
@@ -82,7 +76,7 @@ def test_the_gradient_of_rates_and_weights_is_the_slope_of_the_loss(
     mode = None if name == "mlp" else "query"
     method, state = begin(name, multi_step=multi_step)
     shares = method.loss_weights(Moment())
-    tester = MetaSGD(MetaSGD.Settings(curve=tuple(shares), test_steps=3))
+    tester = Rated(Rated.Settings(curve=tuple(shares), test_steps=3))
     rng = torch.Generator().manual_seed(7)
     learned = [*state.parameters()]
     direction = [torch.randn(p.shape, generator=rng, dtype=p.dtype) for p in learned]
@@ -145,7 +139,7 @@ def test_gradients_are_differentiated_through_from_a_step_on(start: int | None) 
 def test_with_one_rate_for_all_it_adapts_as_maml_does() -> None:
     batch = random_episodes("mlp", TASKS)
     settings = {"inner_lr": 0.05, "test_steps": 3}
-    learner, maml = MetaSGD(MetaSGD.Settings(**settings)), MAML(MAML.Settings(**settings))
+    learner, maml = Rated(Rated.Settings(**settings)), MAML(MAML.Settings(**settings))
     scores = [
         method.predict(
             method.init(make_network("mlp"), None, None),
@@ -170,20 +164,11 @@ def test_running_statistics_move_once_a_task_however_many_losses_count() -> None
 
 
 @pytest.mark.slow
-def test_a_fit_keeps_and_restores_its_rates(
-    monkeypatch: pytest.MonkeyPatch, omniglot_folder: Path, tmp_path: Path
-) -> None:
-    registry.use_plugins(
-        {"methods": {"meta_sgd": "test_learned_rates:MetaSGD"}}, Path(__file__).parent
-    )
-    monkeypatch.syspath_prepend(Path(__file__).parent)
-    try:
-        cell = make_cell("meta_sgd", train={"iterations": 40}, method={"outer_lr": 0.01})
-        outcomes = [
-            run(cell, data=omniglot_folder, keep_weights=tmp_path / "weights")[0] for _ in range(2)
-        ]
-    finally:
-        registry.use_plugins({}, Path(__file__).parent)
+def test_a_fit_keeps_and_restores_its_rates(omniglot_folder: Path, tmp_path: Path) -> None:
+    cell = make_cell("meta_sgd", train={"iterations": 40}, method={"outer_lr": 0.01})
+    outcomes = [
+        run(cell, data=omniglot_folder, keep_weights=tmp_path / "weights")[0] for _ in range(2)
+    ]
     assert outcomes[1].provenance_extra["weights"] == "kept"
     assert outcomes[0].result == outcomes[1].result
     network = 8 * (1 + 1) + 8 + 1

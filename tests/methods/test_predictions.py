@@ -32,6 +32,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "maml": {"inner_lr": 0.05, "test_steps": 3, "curve": (0, 1, 3)},
     "fomaml": {"inner_lr": 0.05, "test_steps": 2},
     "anil": {"inner_lr": 0.05, "test_steps": 3, "curve": (0, 1, 3)},
+    "meta_sgd": {"test_steps": 3, "curve": (0, 1, 3)},
+    "maml_pp": {"inner_steps": 2, "test_steps": 3, "curve": (0, 1, 3)},
     "protonet": {},
     "scratch": {"rates": (0.01,), "steps": (0, 1, 3)},
     "reptile": {"inner_lr": 0.01, "test_steps": 3, "test_batch": 4},
