@@ -265,6 +265,11 @@ class Cell:
         return {"fit": self.fit.identity(), "evaluate": evaluate, **apart}
 
     @property
+    def choice_noise_id(self) -> str:
+        """Names the streams of what else is random in a choice: they follow the data."""
+        return dataclasses.replace(self, fit=self.fit.at_seed(self.fit.seed), test_seed=None).id
+
+    @property
     def noise_id(self) -> str:
         """Names the streams of what else is random in the test: they follow its episodes."""
         fit = self.fit.at_seed(self.streams["test"])

@@ -13,12 +13,14 @@ HELD: dict[str, dict[str, int]] = {
     "init": {"data": 0, "test": 0},
     "data": {"init": 0, "test": 0},
     "test": {"init": 0, "data": 0},
+    "split": {"init": 0, "data": 0, "test": 0},
 }
 SCORES = {
     "all": (0.5, 0.6, 0.7, 0.8),
     "init": (0.5, 0.6, 0.6, 0.5),
     "data": (0.5, 0.9, 0.8, 0.7),
     "test": (0.5, 0.51, 0.5, 0.52),
+    "split": (0.4, 0.6, 0.5, 0.55),
 }
 
 
@@ -33,6 +35,11 @@ def seeded_run(folder: Path, **changes: Any) -> Path:
         held = HELD[which]
         entry["group"] |= {f"seeds.{name}": value for name, value in held.items()}
         entry["streams"] = {name: held.get(name, seed) for name in ("init", "data", "test")}
+        if which == "split":
+            entry["group"]["dataset.split_seed"] = "per_seed"
+            entry["streams"]["split"] = seed
+        if which == "test":  # one training
+            entry["fit"] = "1" * 64
         (record,) = (folder / "records").glob(f"*{entry['cell'][:12]}.json")
         content = json.loads(record.read_text())
         content["result"]["score"] = SCORES[which][seed]

@@ -22,6 +22,7 @@ from metabench.errors import RecordError, some
 from metabench.identity import canonical
 from metabench.records.bits import EPISODES, TRUTH
 from metabench.tables.frames import first_seen
+from metabench.tables.streams import held_words, is_held, over_words
 from metabench.tables.typed_rows import Metric, Scalar
 
 SEEDS = ("seed", "root_seed", "init_seed")
@@ -122,8 +123,11 @@ def _joined(
         else list(zip(_in_order(baseline), _in_order(head), strict=False))
     )
     try:
-        why = _refusal(baseline, head, pairs if paired else ()) or _unknown(
-            baseline, head, pairs, paired=paired
+        why = _held_otherwise(baseline, head, pairs if paired else ())
+        why = (
+            why
+            or _refusal(baseline, head, pairs if paired else ())
+            or _unknown(baseline, head, pairs, paired=paired)
         )
     except RecordError as damage:
         why = str(damage)
@@ -131,6 +135,7 @@ def _joined(
         return Refused(key, baseline.place, baseline.metric, why)
     notes = [
         *_recipes(pairs),
+        *held_words(baseline.over),
         *_unchecked(baseline, head, pairs),
         *_left_out(baseline, head, shared),
     ]
@@ -169,6 +174,19 @@ def _refusal(
                 f"was tested on other episodes, seed {one.row.seed}, although root seed and seed "
                 "are the same"
             )
+    return ""
+
+
+def _held_otherwise(
+    baseline: SideGroup, head: SideGroup, pairs: Sequence[tuple[SideCell, SideCell]]
+) -> str:
+    """Why seeds of two groups do not stand for the same, or nothing."""
+    for then, now in pairs:
+        if other := list(differing(then.row.streams, now.row.streams, "seeds.")):
+            return f"holds other streams at one seed; seed {then.row.seed}: {some(other)}"
+    if baseline.over and head.over and is_held(baseline.over) != is_held(head.over):
+        told = (over_words(side.over) for side in (baseline, head))
+        return "is over seeds of {} in the baseline, of {} in head".format(*told)
     return ""
 
 

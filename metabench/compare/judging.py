@@ -28,6 +28,7 @@ from metabench.stats import (
     screen,
 )
 from metabench.tables.margins import MarginPair
+from metabench.tables.streams import trains_anew
 
 Pairs = Sequence[tuple[SideCell, SideCell]]
 
@@ -51,7 +52,9 @@ def compare(
     baseline = replace(baseline, groups=ran)
     found, alone = join(baseline, head)
     groups = [
-        _refused(one) if isinstance(one, Refused) else _by_outcome(one) or _by_bits(one)
+        _refused(one)
+        if isinstance(one, Refused)
+        else _by_outcome(one) or _by_bits(one) or _by_trainings(one)
         for one in found
     ]
     open_ = [
@@ -118,6 +121,15 @@ def _by_bits(group: Joined) -> Judged | None:
     except RecordError as damage:
         return _judged(group, "refused", str(damage))
     return _judged(group, "identical") if same else None
+
+
+def _by_trainings(group: Joined) -> Judged | None:
+    """Open, where seeds test one training again: its episodes say nothing of what a change does to
+    trainings."""
+    if all(trains_anew(side.over) for side in (group.baseline, group.head)):
+        return None
+    why = "its seeds are tests of one training: they do not tell what a change does to trainings"
+    return _judged(group, "inconclusive", why)
 
 
 def _identical(then: SideCell, now: SideCell) -> bool:

@@ -41,7 +41,8 @@ def _incomparable(sides: Sequence[Sequence[SideCell]]) -> str:
         return "the machines, or how they were used, differ"
     if any(cell.kept is not None and cell.kept.peaks is None for cell in cells):
         return "the entry of the history does not tell it seed by seed"
-    if min(map(len, sides)) < MEMORY_SEEDS:
+    trainings = [{cell.row.fit or cell.row.cell for cell in side} for side in sides]
+    if min(map(len, trainings)) < MEMORY_SEEDS:
         return f"{MEMORY_SEEDS} seeds a side are needed"
     return ""
 

@@ -19,6 +19,7 @@ from metabench.records import RecordStore, bits_of, digest_of_result, episodes_o
 from metabench.suite.kept import kept_margins
 from metabench.tables.cells import cell_row, data_of
 from metabench.tables.frames import first_seen
+from metabench.tables.streams import streams_over
 from metabench.tables.typed_rows import CellRow, Metric, Scalar
 
 if TYPE_CHECKING:
@@ -117,6 +118,11 @@ class SideGroup:
     def was_run(self) -> bool:
         """Whether anybody has run one of them."""
         return any(cell.row.outcome != "missing" for cell in self.cells.values())
+
+    @property
+    def over(self) -> tuple[str, ...]:
+        """The groups of random streams that are not the same in all of its cells."""
+        return streams_over(cell.row for cell in self.cells.values())
 
     @property
     def completed(self) -> dict[int, SideCell]:

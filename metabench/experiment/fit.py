@@ -256,7 +256,7 @@ def run_cells(
     method, state = fitted.parts.method, fitted.parts.state
     weighed = state_digest(state)
     for cell, dataset in cells:
-        with phase(state, cell.fit.root_seed, "choice", training=False, cell=cell.noise_id):
+        with phase(state, cell.fit.root_seed, "choice", training=False, cell=cell.choice_noise_id):
             outcome = run_cell(cell, fitted, dataset, progress)
         refuse_changed_state(method, state, weighed)
         yield outcome

@@ -146,7 +146,11 @@ def _entry(line: bytes, suite: str) -> Entry:
 def _margins(told: Mapping[str, Any]) -> Mapping[str, float]:
     try:
         return CompareTable(
-            **{key: value for key, value in told.items() if value is not None}
+            **{
+                key: value
+                for key, value in told.items()
+                if value is not None and key in CompareTable.model_fields
+            }
         ).said()
     except ValueError:
         raise ValueError("margins is not as it should be") from None

@@ -13,7 +13,7 @@ from metabench.report.coordinates import anchor_of, detail_of, shapes_of, varian
 from metabench.report.palette import colour, marker_index
 from metabench.tables import Run
 from metabench.tables.comparison_row import ComparisonRow
-from metabench.tables.streams import held_words
+from metabench.tables.streams import held_words, is_held
 from metabench.tables.typed_rows import VARIANT, GroupRow, Metric, Scalar
 
 Span = tuple[float, float]
@@ -118,6 +118,11 @@ class Block:
     def title(self) -> str:
         """Data set and shape."""
         return f"{self.dataset} · {self.shape}"
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its seeds do not change all that seeds do by default."""
+        return any(is_held(group.over) for group in self.groups)
 
     @property
     def scored(self) -> list[Group]:

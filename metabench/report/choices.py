@@ -43,10 +43,13 @@ class Choices:
 def choices_of(run: Run, blocks: Sequence[Block]) -> list[tuple[Block, list[Choices]]]:
     """Return what was chosen, for the blocks in which anything was."""
     told: dict[str, Counter[str]] = {}
-    known = {row.cell: row for row in run.rows.cells}
+    groups: dict[str, list[str]] = {}
+    for row in run.rows.cells:
+        groups.setdefault(row.cell, []).append(row.group)
     for cell, record in run.each_record():
         if chosen := _told(record["result"].get("choice") or {}):
-            told.setdefault(known[cell].group, Counter())[chosen] += 1
+            for group in groups[cell]:
+                told.setdefault(group, Counter())[chosen] += 1
     table = []
     for block in blocks:
         rows = [_choices(run, group, told.get(group.group, Counter())) for group in block.rows]
@@ -76,7 +79,8 @@ def still_improving(found: Sequence[tuple[Block, Sequence[Choices]]]) -> list[st
 
 def _choices(run: Run, group: Group, chosen: Counter[str]) -> Choices:
     own = [cell for cell in run.rows.cells if cell.group == group.group]
-    trained = [cell for cell in own if cell.outcome == "completed" and cell[ITERATIONS]]
+    done = [cell for cell in own if cell.outcome == "completed" and cell[ITERATIONS]]
+    trained = list({cell.fit: cell for cell in done}.values())
     improving = sum("iterations" in cell.at_edge for cell in trained)
     return Choices(group, len(trained), improving, _edges(own), chosen.most_common())
 

@@ -10,7 +10,7 @@ from metabench.report.blocks import Block
 from metabench.stats.scales import NEAR_CEILING
 from metabench.tables import Run
 from metabench.tables.environment import Fact
-from metabench.tables.streams import TOGETHER, over_words
+from metabench.tables.streams import is_held, over_words
 from metabench.text import listed, plural
 
 Facts = Mapping[str, Sequence[Fact]]
@@ -27,7 +27,7 @@ def paragraph(run: Run, blocks: Sequence[Block], facts: Facts) -> str:
     when = "after the first data" if run.info["reference_post_hoc"] else "before any data"
     sentences = [
         f"We compared {listed(algorithms)} on {settings} with metabench{_version(facts)}.",
-        f"Every algorithm was trained from {plural(len(seeds), 'seed')}, and tested once on "
+        f"Every algorithm was run from {plural(len(seeds), 'seed')}, and tested once on "
         f"{episodes} episodes of classes or functions that it had not met, the same for all "
         "algorithms; checkpoints and settings were chosen on validation episodes of their own.",
         *_seeds(blocks),
@@ -48,12 +48,10 @@ def _seeds(blocks: Sequence[Block]) -> list[str]:
     overs = {group.over for block in blocks for group in block.groups if group.over}
     if len(overs) > 1:
         return ["Settings differ in what follows the seed, as is said of each."]
-    return [f"With the seed changed {over_words(over)}{_held(over)}." for over in overs]
-
-
-def _held(over: Sequence[str]) -> str:
-    held = [name for name in TOGETHER if name not in over]
-    return f"; {over_words(held)} were the same for all seeds" if held else ""
+    return [
+        f"With the seed changed {over_words(over)}{' alone' if is_held(over) else ''}."
+        for over in overs
+    ]
 
 
 def bibtex(run: Run, facts: Facts) -> str:

@@ -24,14 +24,16 @@ def first_screen(
 ) -> dict[str, Any]:
     """Return what stands there by the names that the template knows it by."""
     reference = run.info["reference"]
-    told = headline(blocks, reference)
+    # settings in which streams are held ask the same again: they are told apart, in their blocks
+    whole = [block for block in blocks if not block.is_held] or blocks
+    told = headline(whole, reference)
     return {
         "cards": len(blocks) <= CARDS,
-        "silent": bool(few_seeds(blocks)),
+        "silent": bool(few_seeds(whole)),
         "headline": told,
         "summary": " ".join(told),
         "answers": {block.key: answer(block, reference) for block in blocks},
-        "cost_told": cost(blocks, reference),
+        "cost_told": cost(whole, reference),
         "kicker": _kicker(facts),
         "warnings": [*_changed(run.info), *warnings, *_unlike(blocks)],
         "machines": sorted(

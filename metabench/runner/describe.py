@@ -39,6 +39,7 @@ def _apart(cells: Sequence[Cell]) -> list[str]:
     names = [
         {
             "shape": cell.shape,
+            "seed": f"seed {cell.seed}",
             "on": f"on {cell.labels.get('on')}",
             "batch_norm": str(cell.evaluate.batch_norm).replace("_", " "),
             "steps": "own steps"

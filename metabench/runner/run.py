@@ -130,8 +130,9 @@ def queued(fits: ToRun) -> ToRun:
     alone: nobody needs torch to tell it."""
 
     def place(entry: tuple[Fit, list[PlannedCell]]) -> tuple[int, str]:
-        fit, _ = entry
-        return fit.seed, digest({"root_seed": fit.root_seed, "purpose": "queue", "fit": fit.id})
+        fit, cells = entry
+        first = min((planned.cell.seed for planned in cells), default=fit.seed)
+        return first, digest({"root_seed": fit.root_seed, "purpose": "queue", "fit": fit.id})
 
     return sorted(fits, key=place)
 

@@ -100,6 +100,8 @@ def _other_dataset(
         return layer.document.error((layer.place("evaluate", "on"), why))
 
     labels = written.labels["datasets"]
+    if label in labels and written.splits_anew_at(number, replace(point, dataset=label)):
+        raise refused(f"'{label}' has split_seed = \"per_seed\", which is for what is trained on")
     if label not in labels:
         raise refused(no_such("dataset", label, [SAME, *sorted(labels)]))
     there = written.layers_at(number, replace(point, dataset=label))

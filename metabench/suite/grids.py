@@ -22,7 +22,7 @@ from metabench.suite.reach import shaping
 from metabench.suite.recipes import refuse_target_out_of_reach, resolve_part, resolve_recipe
 from metabench.suite.seeds import at_seed, held_seeds
 from metabench.suite.vain import refuse_vain_overrides, without_vain_keys
-from metabench.suite.written import Written, splits_anew
+from metabench.suite.written import Written
 
 
 class Expanded(NamedTuple):
@@ -85,15 +85,15 @@ def _at_every_seed(
     """Return the cells of points, each with the number of its grid, ordered by seed."""
     cells: list[Cell] = []
     for number, point in points:
-        anew = splits_anew([*written.layers, *written.layers_at(number, point)])
+        split_anew = written.splits_anew_at(number, point)
         for place, seed in enumerate(written.seeds_of(number)):
-            if place == 0 or anew:
+            if place == 0 or split_anew:
                 here = written.at_seed(seed)
                 layers = here.layers_at(number, point)
-                held = held_seeds(written, number, layers)
+                held = held_seeds(written, number, layers, split_anew=split_anew)
                 one = _cells_of(here, number, point, layers, networks)
                 shapes.refuse_impossible(here, number, one, layers)
-            cells += [at_seed(cell, seed, held) for cell in one]
+            cells += at_seed(one, seed, held)
         refuse_explosion(written, len(cells))
     return sorted(cells, key=lambda cell: cell.seed)
 

@@ -11,14 +11,19 @@ from metabench.suite.layers import Layer, merged
 from metabench.suite.parsing import keys
 from metabench.suite.schema import SeedsTable
 from metabench.suite.value_types import EACH
-from metabench.suite.written import Written, splits_anew
+from metabench.suite.written import Written
 
 Held = Mapping[str, int]
 """Group of streams (`init`, `data`, `test`) -> the seed that it is held at."""
 
 
-def held_seeds(written: Written, number: int, layers: Sequence[Layer]) -> Held:
+def held_seeds(written: Written, number: int, layers: Sequence[Layer], *, split_anew: bool) -> Held:
     """Return which groups of streams the layers of a point hold at one seed.
+
+    Parameters
+    ----------
+    split_anew
+        Whether each seed has a split of its own there.
 
     Raises
     ------
@@ -27,7 +32,7 @@ def held_seeds(written: Written, number: int, layers: Sequence[Layer]) -> Held:
     """
     said = merged(layers, "seeds")
     held = {key: seed for key, (seed, _) in said.items() if seed != EACH}
-    all_held = held.keys() == keys(SeedsTable).keys() and not splits_anew(layers)
+    all_held = held.keys() == keys(SeedsTable).keys() and not split_anew
     if all_held and len(written.seeds_of(number)) > 1:
         key, (_, layer) = list(said.items())[-1]
         why = (
@@ -39,13 +44,10 @@ def held_seeds(written: Written, number: int, layers: Sequence[Layer]) -> Held:
     return held
 
 
-def at_seed(cell: Cell, seed: int, held: Held) -> Cell:
-    """Return a cell as one seed of the grid has it."""
-    fit = cell.fit.at_seed(held.get("data", seed), held.get("init", seed))
+def at_seed(cells: Sequence[Cell], seed: int, held: Held) -> list[Cell]:
+    """Return cells that share a fit as one seed of the grid has them."""
+    fit = cells[0].fit.at_seed(held.get("data", seed), held.get("init", seed))
     test = held.get("test", seed)
-    return replace(
-        cell,
-        fit=fit,
-        test_seed=None if test == fit.seed else test,
-        index=None if seed == fit.seed else seed,
-    )
+    test_seed = None if test == fit.seed else test
+    index = None if seed == fit.seed else seed
+    return [replace(cell, fit=fit, test_seed=test_seed, index=index) for cell in cells]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +16,6 @@ from metabench.suite.schema import SECTION_OF, TABLE_OF, SuiteTable
 
 SPLIT = "split_seed"
 """The setting of a dataset that classes are split by."""
-
-
-def splits_anew(layers: Iterable[Layer]) -> bool:
-    """Whether any of these layers lets each seed have a split of its own."""
-    return any(layer.sections.get("dataset", {}).get(SPLIT) == PER_SEED for layer in layers)
 
 
 @dataclass(frozen=True)
@@ -91,6 +86,11 @@ class Written:
         if self.seed is not None and values(merged(layers, "dataset")).get(SPLIT) == PER_SEED:
             layers.append(Layer(self.document, ("grid", number), {"dataset": {SPLIT: self.seed}}))
         return layers
+
+    def splits_anew_at(self, number: int, point: Point) -> bool:
+        """Whether each seed has a split of classes of its own at a point."""
+        layers = replace(self, seed=None).layers_at(number, point)
+        return values(merged(layers, "dataset")).get(SPLIT) == PER_SEED
 
     def at_seed(self, seed: int) -> Written:
         """The same, with classes split as this seed has them."""

@@ -9,6 +9,7 @@ from typing import Any
 from metabench import stats
 from metabench.published import Published, Setting, find
 from metabench.quantities import SCORE
+from metabench.tables.streams import is_held
 from metabench.tables.typed_rows import CellRow, GroupRow
 
 MANY = 1.96
@@ -62,9 +63,10 @@ def setting_of(group: GroupRow) -> Setting:
 
 
 def is_as_in_papers(group: GroupRow) -> bool:
-    """Whether a group was tested where it was trained, and scored by the dataset's own metric, as
-    all figures of the literature are."""
-    return group.place.get("on") in (None, "same") and not group.place.get("scored_by")
+    """Whether a group was tested where it was trained, scored by the dataset's own metric, and its
+    seeds are whole trainings, as of all figures of the literature."""
+    at = group.place
+    return at.get("on") in (None, "same") and not at.get("scored_by") and not is_held(group.over)
 
 
 def _beside(

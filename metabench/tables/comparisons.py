@@ -19,6 +19,7 @@ from metabench.tables.comparison_row import ComparisonRow
 from metabench.tables.groups import in_blocks
 from metabench.tables.margins import MarginPair
 from metabench.tables.second_opinions import second_opinions
+from metabench.tables.streams import held_words
 from metabench.tables.typed_rows import VARIANT, CellRow, GroupRow
 
 Scored = Mapping[str, Mapping[int, CellRow]]
@@ -199,7 +200,9 @@ class _Comparison:
             detectable_ratio=detectable_ratio,
             verdict=decision.verdict,
             method=result.method,
-            caveats="; ".join((*self._caveats(result), *result.caveats)),
+            caveats="; ".join(
+                (*self._caveats(result), *result.caveats, *held_words(self.group.over))
+            ),
             **self._selective(),
         )
 

@@ -77,7 +77,7 @@ def _group_row(members: Sequence[CellRow], reference: str, confidence: float) ->
     machines = machines_of(completed)
     score = _estimate(_values(scored, SCORE), head.metric, confidence)
     over = streams_over(members)
-    noise = _noise(completed) if "test" in over else None
+    noise = _noise(completed) if {"test", "split"} & {*over} else None
     return GroupRow(
         group=head.group,
         block=head.block,
@@ -90,7 +90,11 @@ def _group_row(members: Sequence[CellRow], reference: str, confidence: float) ->
         failed=len(members) - len(finished) - missing,
         missing=missing,
         scored=len(scored),
-        **_failure_rate(len(completed), len(members) - missing, confidence),
+        **_failure_rate(
+            len({cell.fit for cell in completed}),
+            len({cell.fit for cell in members if cell.outcome != "missing"}),
+            confidence,
+        ),
         estimator=score.method if score else None,
         over=over,
         noise_share=noise.estimate if noise else None,
@@ -181,9 +185,10 @@ def _noise(completed: Sequence[CellRow]) -> stats.NoiseShare | None:
 
 def _budget_caveats(completed: Sequence[CellRow]) -> Iterator[str]:
     """What was chosen at the edge of what was tried: beyond it may lie better."""
-    counts = Counter(name for cell in completed for name in cell.at_edge)
+    trained = {cell.fit: cell for cell in completed}.values()
+    counts = Counter(name for cell in trained for name in cell.at_edge)
     for name, count in counts.items():
-        seeds = f"{count} of {len(completed)} seeds"
+        seeds = f"{count} of {len(trained)} trainings"
         if name == "iterations":
             last = f"the best weights are those of the last validation in {seeds}"
             yield f"{last}: training may not have converged"

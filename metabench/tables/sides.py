@@ -10,6 +10,7 @@ from metabench.published import Published, find
 from metabench.tables.beside import is_as_in_papers, setting_of
 from metabench.tables.cells import coordinate
 from metabench.tables.comparisons import partner
+from metabench.tables.streams import is_held
 from metabench.tables.typed_rows import GroupRow
 
 Side = GroupRow | float
@@ -98,8 +99,12 @@ def _within(groups: Sequence[GroupRow], where: Mapping[str, Any], algorithm: str
         key: [coordinate(choice) for choice in (wanted if isinstance(wanted, list) else [wanted])]
         for key, wanted in asked.items()
     }
-    return [
+    found = [
         group
         for group in groups
         if all(group.place.get(key) in choices for key, choices in allowed.items())
     ]
+    if any(key.startswith("seeds.") for key in where):
+        return found
+    # a claim that says nothing of seeds is about whole trainings, where there are any
+    return [group for group in found if not is_held(group.over)] or found

@@ -73,23 +73,34 @@ def spread_rows(
     as of Bouthillier et al. 2021, "Accounting for variance in machine learning benchmarks"
     (https://arxiv.org/abs/2103.03098). Interactions show in the group over all together alone.
     """
-    alike: dict[tuple[tuple[str, Scalar], ...], list[GroupRow]] = {}
+    alike: dict[frozenset[tuple[str, Scalar]], list[GroupRow]] = {}
     for group in groups:
-        alike.setdefault(tuple(_without_seeding(group.place).items()), []).append(group)
+        alike.setdefault(frozenset(_without_seeding(group.place).items()), []).append(group)
     rows: list[SpreadRow] = []
     for members in alike.values():
         if len({group.over for group in members if group.over}) > 1:
-            found = [row for group in members if (row := _row(group, cells, confidence))]
+            scored = {group.group: _scored(group, cells) for group in members}
+            every = [cell[SCORE] or 0.0 for inside in scored.values() for cell in inside]
+            scale = members[0].metric.analysed(every)
+            found = [
+                row
+                for group in members
+                if (row := _row(group, scored[group.group], scale, confidence))
+            ]
             rows += sorted(found, key=lambda row: (len(row.over), _order(row.over)))
     return rows
 
 
-def _row(group: GroupRow, cells: Sequence[CellRow], confidence: float) -> SpreadRow | None:
-    inside = [cell for cell in cells if cell.group == group.group]
-    scores = [score for cell in inside if (score := cell[SCORE]) is not None]
+def _scored(group: GroupRow, cells: Sequence[CellRow]) -> list[CellRow]:
+    return [cell for cell in cells if cell.group == group.group and cell[SCORE] is not None]
+
+
+def _row(
+    group: GroupRow, scored: Sequence[CellRow], scale: stats.Scale, confidence: float
+) -> SpreadRow | None:
+    scores = [score for cell in scored if (score := cell[SCORE]) is not None]
     if len(scores) < 2 or not group.over:
         return None
-    scale = group.metric.analysed(scores)
     found = stats.spread_interval(
         np.log(scores).tolist() if scale == "log" else scores,
         confidence=confidence,
@@ -97,8 +108,11 @@ def _row(group: GroupRow, cells: Sequence[CellRow], confidence: float) -> Spread
     )
     low, high = found.interval or (None, None)
     if high is not None and group.metric.unit == "fraction":
-        high = min(high, 0.5)  # of numbers between 0 and 1 none is larger
+        # of so many numbers between 0 and 1 none is larger
+        high = min(high, 0.5 * (len(scores) / (len(scores) - 1)) ** 0.5)
     lost = [f"{group.lost()} of {group.seeds} seeds are lost: a selection"] if group.lost() else []
+    if diverged := sum(cell.outcome == "diverged" for cell in scored):
+        lost.append(f"{diverged} diverged, counted at chance")
     return SpreadRow(
         group=group.group,
         block=group.block,

@@ -28,15 +28,30 @@ def streams_over(cells: Iterable[CellRow]) -> tuple[str, ...]:
     return tuple(name for name in STREAMS if len(seeds.get(name, ())) > 1)
 
 
-def over_words(over: Iterable[str]) -> str:
-    """Say in words what a spread over seeds is over: `initial weights and training data`."""
-    return listed([STREAMS[name] for name in over])
+def over_words(over: Sequence[str]) -> str:
+    """Say in words what a spread over seeds is over: `initial weights and training data`. Other
+    classes are met in other episodes, whatever seed these are held at."""
+    brings = "split" in over and not {"data", "test"} <= {*over}
+    split = "class split with its episodes" if brings else STREAMS["split"]
+    return listed([split if name == "split" else STREAMS[name] for name in over])
+
+
+def is_held(over: Sequence[str]) -> bool:
+    """Whether streams do not follow the seed that do by default; a single seed shows nothing."""
+    return bool(over) and not {*TOGETHER} <= {*over}
+
+
+def trains_anew(over: Sequence[str]) -> bool:
+    """Whether each seed is a training of its own, and not one training tested again."""
+    return not over or {*over} != {"test"}
 
 
 def held_words(over: Sequence[str]) -> list[str]:
     """Say of what a spread over seeds tells nothing, where streams do not follow the seed that do
     by default."""
-    held = [name for name in TOGETHER if name not in over]
-    if not held or not over:
+    if not is_held(over):
         return []
-    return [f"over {over_words(over)} alone: {over_words(held)} are the same for every seed"]
+    comes_anew = {*over, *(("data", "test") if "split" in over else ())}
+    held = [STREAMS[name] for name in TOGETHER if name not in comes_anew]
+    same = f": {listed(held)} are the same for every seed" if held else ""
+    return [f"over {over_words(over)} alone{same}"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from seeded_run import seeded_run
 from synthetic_run import Record, Synthetic, fail
 from two_sides import MSE, side
 
@@ -98,6 +99,40 @@ def test_other_data_are_refused(
         why or "was made on other data: dataset.version: 1 in the baseline, 2 in head"
     )
     assert isinstance(joined(one, other)["protonet"], Joined)
+
+
+def test_tests_of_one_training_decide_nothing(tmp_path: Path) -> None:
+    """However sure they are of the two trainings that they are tests of."""
+    one = seeded_run(tmp_path / "one")
+    other = shutil.copytree(one, tmp_path / "other")
+    for path in other.glob("records/*.json"):
+        record = json.loads(path.read_text())
+        record["result"]["score"] -= 0.2
+        path.write_text(json.dumps(record))
+    found = compare(read_side(one), read_side(other), MarginPair())
+    by_over = {
+        tuple(key for key in ("init", "data", "test") if f"seeds.{key}" in group.place): group
+        for group in found.groups
+    }
+    tests = by_over["init", "data"]
+    assert tests.verdict == "inconclusive"
+    assert any("tests of one training" in note for note in tests.notes)
+    assert by_over[()].verdict == "regressed"
+
+
+@pytest.mark.parametrize("stream", ["init", "data", "test"])
+def test_seeds_that_stand_for_other_streams_are_refused(tmp_path: Path, stream: str) -> None:
+    one = write(tmp_path / "one")
+    other = shutil.copytree(one, tmp_path / "other")
+    path = other / "cells.json"
+    told = json.loads(path.read_text())
+    for entry in told["cells"]:
+        entry["streams"] = {"init": entry["seed"], "data": entry["seed"], "test": entry["seed"]}
+        entry["streams"][stream] = 0
+    path.write_text(json.dumps(told))
+    found = joined(one, other)["maml"]
+    assert isinstance(found, Refused)
+    assert f"seeds.{stream}: 1 in the baseline, 0 in head" in found.why
 
 
 def test_a_split_of_each_seed_is_no_other_data(tmp_path: Path) -> None:

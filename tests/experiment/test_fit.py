@@ -227,7 +227,7 @@ def test_what_is_held_at_one_seed_is_met_again_and_nothing_else(
 ) -> None:
     weights, trained, tested, scores = [], [], [], []
     for seed in (0, 1, 2):
-        cell = at_seed(omniglot_cell("maml"), seed, {held: 1})
+        (cell,) = at_seed([omniglot_cell("maml")], seed, {held: 1})
         network = make_parts(cell.fit, omniglot_folder, CPU).state.model
         drawn.clear()
         (outcome,) = run(cell, data=omniglot_folder)

@@ -11,6 +11,8 @@ from synthetic_run import Synthetic
 from metabench import stats
 from metabench.report.blocks import blocks_of
 from metabench.report.citation import paragraph
+from metabench.report.first_screen import first_screen
+from metabench.report.headline import headline
 from metabench.report.page import page
 from metabench.report.spread import spreads_of
 from metabench.report.svg import Pen
@@ -26,11 +28,12 @@ def test_each_component_stands_before_all_together(tmp_path: Path) -> None:
         "initial weights",
         "training data",
         "test episodes",
+        "class split with its episodes",
         "all three together",
     ]
     assert [[group.name for group, _ in over.rows] for over in spread.overs] == [
         ["maml", "protonet"]
-    ] * 4
+    ] * 5
 
 
 def test_the_drawing_tells_its_numbers_in_words(tmp_path: Path) -> None:
@@ -57,3 +60,13 @@ def test_the_paragraph_says_what_a_seed_changes(tmp_path: Path) -> None:
     assert "With the seed changed initial weights, training data and test episodes." in told
     run = load(seeded_run(tmp_path / "apart"))
     assert "Settings differ in what follows the seed" in paragraph(run, blocks_of(run), {})
+
+
+def test_the_first_screen_answers_from_whole_trainings(tmp_path: Path) -> None:
+    run = load(seeded_run(tmp_path / "run", algorithms=("maml", "protonet")))
+    blocks = blocks_of(run)
+    whole = [block for block in blocks if not block.is_held]
+    assert (len(blocks), len(whole)) == (5, 1)
+    told = first_screen(run, blocks, {}, [])
+    assert told["headline"] == headline(whole, run.info["reference"])
+    assert "settings" not in " ".join(told["headline"])

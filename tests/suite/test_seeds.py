@@ -161,6 +161,21 @@ def test_what_cannot_be_is_told(tmp_path: Path, more: str, told: tuple[str, ...]
     assert all(words in str(refused.value) for words in told), str(refused.value)
 
 
+def test_an_axis_that_fixes_the_split_leaves_nothing_to_follow(tmp_path: Path) -> None:
+    axes = '"seeds.init" = [0], "seeds.data" = [0], "seeds.test" = [0], "dataset.split_seed" = [0]'
+    more = "[[override]]\nwhen = { ways = 5 }\ntrain.tasks_per_batch = 2"
+    text = SUITE.format(axes=f"axes = {{ {axes} }}", more=more)
+    text = text.replace('split = "alphabet"', 'split = "alphabet"\nsplit_seed = "per_seed"')
+    with pytest.raises(ConfigError, match="one and the same cell"):
+        load(tmp_path, text)
+
+
+def test_what_is_tested_on_alone_is_not_split_anew(tmp_path: Path) -> None:
+    more = '[datasets.other]\ndataset = "glyphs"\nsplit = "alphabet"\nsplit_seed = "per_seed"'
+    with pytest.raises(ConfigError, match="is for what is trained on"):
+        cells(tmp_path, more=f'[evaluate]\non = ["same", "other"]\n\n{more}')
+
+
 def test_a_published_split_is_not_split_anew(tmp_path: Path) -> None:
     text = SUITE.format(axes="", more='[datasets.omniglot]\nsplit_seed = "per_seed"')
     with pytest.raises(ConfigError, match="split_seed shuffles nothing"):
