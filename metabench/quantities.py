@@ -251,6 +251,15 @@ TRAINING_SECONDS = replace(
     _seconds("training_seconds", heading="Training", claims=True), value=_training_seconds
 )
 """Of a method that trains."""
+WALL_SECONDS = _seconds("wall_seconds", heading="Whole fit", claims=True)
+SECONDS_PER_EPISODE = _seconds(
+    "seconds_per_episode",
+    heading="Test episode",
+    meaning="The time of the whole test over its number of episodes: where a method embeds each "
+    "image once for all of them, that cost is shared out, and an episode met alone would take "
+    "longer.",
+    claims=True,
+)
 PEAK_ABOVE = _peak(
     "resident_above",
     "training",
@@ -315,19 +324,12 @@ TABLE: tuple[Quantity, ...] = (
         "sizes on one scale.",
         claims=True,
     ),
-    _seconds(
-        "seconds_per_episode",
-        heading="Test episode",
-        meaning="The time of the whole test over its number of episodes: where a method embeds "
-        "each image once for all of them, that cost is shared out, and an episode met alone would "
-        "take longer.",
-        claims=True,
-    ),
+    SECONDS_PER_EPISODE,
     TRAINING_SECONDS,
     _seconds("validation_seconds", heading="Validation"),
     _seconds("choice_seconds", heading="Choice", note="of settings"),
     _seconds("test_seconds"),
-    _seconds("wall_seconds", heading="Whole fit", claims=True),
+    WALL_SECONDS,
     PEAK_ABOVE,
     _peak("resident_above", "test"),
     PEAK_RESIDENT,

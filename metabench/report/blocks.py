@@ -13,8 +13,9 @@ from metabench.report.coordinates import anchor_of, detail_of, shapes_of, varian
 from metabench.report.palette import colour, marker_index
 from metabench.tables import Run
 from metabench.tables.comparison_row import ComparisonRow
+from metabench.tables.cost_ratios import RATIOS
 from metabench.tables.streams import held_words, is_held
-from metabench.tables.typed_rows import VARIANT, GroupRow, Metric, Scalar
+from metabench.tables.typed_rows import VARIANT, GroupRow, Metric, Scalar, Summary
 
 Span = tuple[float, float]
 
@@ -62,12 +63,13 @@ class Comparison(ComparisonRow):
         """Whether the group's scores are the higher ones."""
         return self.difference is not None and self.difference > 0
 
-    @property
-    def time_interval(self) -> Span | None:
-        """Of the ratio of training times; None where it has none."""
-        if self.time_ratio_low is None or self.time_ratio_high is None:
-            return None
-        return self.time_ratio_low, self.time_ratio_high
+    def cost(self, quantity: Quantity) -> Summary:
+        """Return a cost in terms of the reference's, with its interval."""
+        for column, known in RATIOS.items():
+            if known == quantity:
+                low, high = (getattr(self, f"{column}_{end}") for end in ("low", "high"))
+                return Summary(getattr(self, column), low, high)
+        return Summary()
 
 
 @dataclass(frozen=True, kw_only=True)

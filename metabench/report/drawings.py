@@ -9,15 +9,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from metabench.quantities import BY_NAME, PEAK_ABOVE, PEAK_GPU, Quantity
+from metabench.quantities import PEAK_ABOVE, PEAK_GPU, SECONDS_PER_EPISODE, WALL_SECONDS, Quantity
 from metabench.report import panels
 from metabench.report.blocks import Block, Mark, memory_of
 from metabench.report.courses import NAMED, curve_panel, shots_panel
 from metabench.report.sheets import sheets_of
 from metabench.report.svg import Pen
 from metabench.tables import Run, curves
-
-WALL_SECONDS, SECONDS_PER_EPISODE = BY_NAME["wall_seconds"], BY_NAME["seconds_per_episode"]
 
 OWN_LOSS = (
     "Each method's own loss: its course can be read, its height cannot be compared between "

@@ -30,6 +30,7 @@ from metabench.report.spread import deviation, spreads_of
 from metabench.report.svg import Pen
 from metabench.report.troubles import incomplete, troubles
 from metabench.tables import Beside, Run, beside, environment, load
+from metabench.tables.cost_ratios import RATIOS
 from metabench.tables.environment import Fact
 from metabench.tables.frames import printable
 from metabench.tables.typed_rows import Summary
@@ -89,6 +90,7 @@ def _content(run: Run) -> dict[str, Any]:
         "spreads": spreads_of(pen, run, blocks),
         "published": _published(run, blocks),
         "costs": _costs(blocks),
+        "cost_ratios": list(RATIOS.values()),
         "incomplete": incomplete(blocks),
         "troubles": troubles(run),
         "foreign": [path.name for path in run.foreign],

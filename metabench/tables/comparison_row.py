@@ -60,8 +60,10 @@ class ComparisonRow:
     method, caveats
         What was computed, and what to know before relying on it.
     time_ratio, time_ratio_low, time_ratio_high
-        Geometric mean of the training time over the reference's; `cost_caveats` says why there is
-        none.
+        Geometric mean of the training time over the reference's, with an interval that is corrected
+        for the family; `cost_caveats` says why there is none.
+    fit_ratio, episode_ratio
+        The same of a whole fit, and of a test episode, with their intervals.
     """
 
     group: GroupRow
@@ -103,6 +105,12 @@ class ComparisonRow:
     time_ratio: float | None = None
     time_ratio_low: float | None = None
     time_ratio_high: float | None = None
+    fit_ratio: float | None = None
+    fit_ratio_low: float | None = None
+    fit_ratio_high: float | None = None
+    episode_ratio: float | None = None
+    episode_ratio_low: float | None = None
+    episode_ratio_high: float | None = None
     cost_caveats: str | None = None
 
     @property

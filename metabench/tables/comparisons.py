@@ -8,14 +8,14 @@ from typing import Any
 
 from metabench import stats
 from metabench.errors import some
-from metabench.quantities import SCORE, TRAINING_SECONDS
+from metabench.quantities import SCORE
 from metabench.tables.cells import (
     DIFFERENT_DATA,
     on_different_data,
-    unlike_costs,
     unlike_pairs,
 )
 from metabench.tables.comparison_row import ComparisonRow
+from metabench.tables.cost_ratios import Members, with_costs
 from metabench.tables.groups import in_blocks
 from metabench.tables.margins import MarginPair
 from metabench.tables.second_opinions import second_opinions
@@ -24,9 +24,6 @@ from metabench.tables.typed_rows import VARIANT, CellRow, GroupRow
 
 Scored = Mapping[str, Mapping[int, CellRow]]
 """Cells with a score by group and seed."""
-
-Members = Sequence[tuple[CellRow, CellRow]]
-"""The cells of two groups, seed by seed."""
 
 Pairs = Sequence[tuple[GroupRow, GroupRow]]
 
@@ -55,9 +52,8 @@ def comparison_rows(
     incomplete, descriptive, untested) know which direction is better.
 
     Where the side that is ahead lost cells (see `GroupRow.lost`), what is left of it is a
-    selection: nothing is tested, and nothing decided in its favour. `time_ratio` is the geometric
-    mean of training time over the reference's, where both trained, seed by seed on one machine
-    under like conditions.
+    selection: nothing is tested, and nothing decided in its favour. Costs stand beside it in
+    terms of the reference's (see `with_costs`).
 
     Parameters
     ----------
@@ -77,7 +73,8 @@ def comparison_rows(
                 if not group.is_reference and group.privileged is privileged
             ]
             family = family_rows(pairs, found, confidence, margins=margins)
-            table += [_with_times(row, found, confidence) for row in family]
+            met = [_members(*pair, found) for pair in pairs]
+            table += with_costs(family, met, confidence)
     order = [group.group for group in groups]
     return sorted(table, key=lambda row: order.index(row.group.group))
 
@@ -134,12 +131,6 @@ def family_rows(
         ]
     level = 1 - confidence
     return [replace(row, family=name, family_size=len(made), level=level) for row in rows]
-
-
-def _with_times(row: ComparisonRow, scored: Scored, confidence: float) -> ComparisonRow:
-    """Return a comparison with how long training took in terms of the reference's training."""
-    members = _members(row.group, row.reference, scored)
-    return replace(row, **_time(members, confidence))
 
 
 def _members(group: GroupRow, reference: GroupRow, scored: Scored) -> Members:
@@ -261,21 +252,3 @@ class _Comparison:
             "selective_low": low,
             "selective_high": high,
         }
-
-
-def _time(members: Members, confidence: float) -> dict[str, Any]:
-    trained = [
-        (pair, (mine, theirs))
-        for pair in members
-        if all(cell.outcome == "completed" for cell in pair)
-        and (mine := pair[0][TRAINING_SECONDS])
-        and (theirs := pair[1][TRAINING_SECONDS])
-    ]
-    if not trained:
-        return {}
-    if why := unlike_costs([pair for pair, _ in trained]):
-        return {"cost_caveats": why}
-    sides = [[seconds[side] for _, seconds in trained] for side in (0, 1)]
-    ratio = stats.contrast_interval(sides[:1], sides[1:], confidence=confidence, ratio=True)
-    low, high = ratio.interval or (None, None)
-    return {"time_ratio": ratio.estimate, "time_ratio_low": low, "time_ratio_high": high}

@@ -207,7 +207,9 @@ def test_cost_is_told_where_the_intervals_bear_it(tmp_path):
     told = cost_sentence(tmp_path / "all")
     assert re.fullmatch(
         r"Training time against that of maml: fomaml × 0\.5\d( to 0\.\d\d)? and protonet × "
-        r"0\.\d\d( to .*)?; scratch does not train\.",
+        r"0\.\d\d( to .*)?; scratch does not train\. The whole fit, with choice, validation and "
+        r"test: fomaml × 0\.\d\d( to .*)?, protonet × 0\.\d\d( to .*)? and scratch × 0\.1\d"
+        r"( to .*)?\.",
         told,
     )
     assert cost_sentence(tmp_path / "one", seeds=(0,)) is None  # no interval
@@ -221,7 +223,8 @@ def test_cost_is_told_where_the_intervals_bear_it(tmp_path):
 
 def test_as_long_as_the_reference_is_not_told(tmp_path):
     def take(seconds):
-        return lambda record: record["measured"].update(training_seconds=seconds)
+        took = {"training_seconds": seconds, "wall_seconds": seconds + 8}
+        return lambda record: record["measured"].update(took)
 
     close = {
         ("fomaml", 1, seed): take(seconds)
@@ -229,6 +232,52 @@ def test_as_long_as_the_reference_is_not_told(tmp_path):
     }
     close |= {("maml", 1, seed): take(45.0) for seed in range(5)}
     assert cost_sentence(tmp_path, algorithms=("maml", "fomaml"), shots=(1,), change=close) is None
+
+
+def test_what_takes_longest_though_it_does_not_train_is_told(tmp_path):
+    """Training and whole fit as long as the reference's, but for one that only chooses; a test
+    episode is told where it takes another time."""
+
+    def take(seed, **seconds):
+        noise = 1 + 0.001 * seed
+        took = {name: value * noise for name, value in seconds.items()}
+        return lambda record: record["measured"].update(took)
+
+    def told(folder, slow, episode):
+        change = {
+            (name, 1, seed): take(
+                seed * place,
+                training_seconds=40.0 * place,
+                wall_seconds=wall,
+                seconds_per_episode=one,
+            )
+            for place, (name, wall, one) in enumerate(
+                (("maml", 50.0, 0.01), ("fomaml", 100.0, 0.02), ("scratch", slow, episode)), 1
+            )
+            for seed in range(5)
+        }
+        names = ("maml", "fomaml", "scratch")
+        return cost_sentence(tmp_path / folder, algorithms=names, shots=(1,), change=change)
+
+    assert told("slow", 150.0, 0.03) == (
+        "Training time against that of maml: fomaml × 2.0; scratch does not train. "
+        "The whole fit, with choice, validation and test: fomaml × 2.0 and scratch × 3.0. "
+        "A test episode: fomaml × 2.0 and scratch × 3.0."
+    )
+    assert "scratch × 0.50" in told("fast", 25.0, 0.03)
+
+
+def test_another_cost_that_tells_the_same_story_is_not_told(tmp_path):
+    def take(seed, factor):
+        took = {"training_seconds": 40.0, "wall_seconds": 50.0, "seconds_per_episode": 0.01}
+        noise = factor * (1 + 0.001 * seed * factor)
+        took = {name: value * noise for name, value in took.items()}
+        return lambda record: record["measured"].update(took)
+
+    change = {("maml", 1, seed): take(seed, 1.0) for seed in range(5)}
+    change |= {("fomaml", 1, seed): take(seed, 0.5) for seed in range(5)}
+    told = cost_sentence(tmp_path, algorithms=("maml", "fomaml"), shots=(1,), change=change)
+    assert told == "Training time against that of maml: fomaml × 0.50."
 
 
 def test_many_algorithms_are_told_by_their_extremes(tmp_path):

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 from synthetic_run import Synthetic, fail, reached, troubled
 
 from metabench.errors import FolderError, RecordError, UnwritableError
@@ -231,6 +232,47 @@ def test_times_against_the_reference(tmp_path):
         ).comparisons
     )[0]
     assert (idle["time_ratio"], idle["cost_caveats"]) == (None, None)
+    assert idle["fit_ratio_high"] < 1  # it validates and is tested all the same
+
+
+def taking(**seconds):
+    return lambda record: record["measured"].update(seconds)
+
+
+def test_intervals_of_costs_are_corrected_for_the_family(tmp_path):
+    """Holm decides on the surest of three at a third of 5 %, on the next at a half, on the last,
+    which nothing tells from the reference, at 5 %."""
+    noise = np.array([0.02, -0.03, 0.01, 0.04, -0.04])
+    factors = {"fomaml": 2.0 * np.exp(noise), "protonet": 1.1 * np.exp(noise[::-1] / 2 - noise)}
+    factors |= {"other": np.exp(noise)}
+    change = {
+        (name, 1, seed): taking(wall_seconds=60.0 * found[seed], seconds_per_episode=0.01)
+        for name, found in (factors | {"maml": np.ones(5)}).items()
+        for seed in range(5)
+    }
+    names = ("maml", *factors)
+    run = load(Synthetic(algorithms=names, shots=(1,), change=change).write(tmp_path / "run"))
+    for level, row in zip((0.05 / 3, 0.05 / 2, 0.05), rows(run.comparisons), strict=True):
+        logs = np.log(factors[row["algorithm"]])
+        ends = np.exp(stats.t.interval(1 - level, 4, logs.mean(), stats.sem(logs)))
+        assert row["fit_ratio"] == pytest.approx(np.exp(logs.mean()))
+        assert (row["fit_ratio_low"], row["fit_ratio_high"]) == pytest.approx(tuple(ends))
+        assert (row["episode_ratio"], row["episode_ratio_low"]) == (1.0, None)  # nothing spreads
+
+
+def test_intervals_of_costs_over_few_seeds_are_corrected_too(tmp_path):
+    """Nothing is tested on three seeds, and the intervals are those of Bonferroni."""
+    times = {"maml": (50.0, 52.0, 51.0), "fomaml": (60.0, 66.0, 61.0), "other": (40.0, 40.0, 44.0)}
+    change = {
+        (name, 1, seed): taking(wall_seconds=found[seed])
+        for name, found in times.items()
+        for seed in range(3)
+    }
+    suite = Synthetic(algorithms=tuple(times), shots=(1,), seeds=(0, 1, 2), change=change)
+    for row in rows(load(suite.write(tmp_path / "run")).comparisons):
+        logs = np.log(times[row["algorithm"]]) - np.log(times["maml"])
+        ends = np.exp(stats.t.interval(0.975, 2, logs.mean(), stats.sem(logs)))
+        assert (row["fit_ratio_low"], row["fit_ratio_high"]) == pytest.approx(tuple(ends))
 
 
 def test_costs_of_several_machines_are_marked_and_not_compared(tmp_path):
