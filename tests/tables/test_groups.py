@@ -68,8 +68,8 @@ def searched(edges, trials=21):
 def test_a_choice_at_the_edge_of_what_was_tried_is_told(tmp_path):
     row = group(tmp_path / "edge", searched(["rates", "steps"]))
     assert row["budget_caveats"] == (
-        "rates chosen at the edge of what was tried in 5 of 5 seeds; "
-        "steps chosen at the edge of what was tried in 5 of 5 seeds"
+        "rates chosen at the edge of what was tried in 5 of 5 trainings; "
+        "steps chosen at the edge of what was tried in 5 of 5 trainings"
     )
     assert row["trials"] == 21
     assert group(tmp_path / "inside", searched([]))["budget_caveats"] is None
@@ -87,7 +87,7 @@ def test_best_weights_that_are_the_last_are_told(tmp_path, best, select, is_told
         record["config"]["fit"]["validate"] = {"select": select}
 
     told = group(tmp_path, change)["budget_caveats"]
-    last = "the best weights are those of the last validation in 5 of 5 seeds"
+    last = "the best weights are those of the last validation in 5 of 5 trainings"
     assert told == (f"{last}: training may not have converged" if is_told else None)
 
 
