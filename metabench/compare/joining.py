@@ -290,10 +290,18 @@ def _left_out(baseline: SideGroup, head: SideGroup, shared: Sequence[int]) -> li
         side: [seed for seed in group.cells if seed not in shared]
         for side, group in (("the baseline", baseline), ("head", head))
     }
+    lost = [
+        seed
+        for seed in shared
+        if not (baseline.cells[seed].completed or head.cells[seed].completed)
+    ]
     return [
-        f"seeds that {side} alone has are left out: {some(map(str, sorted(seeds)))}"
-        for side, seeds in alone.items()
-        if seeds
+        *(
+            f"seeds that {side} alone has are left out: {some(map(str, sorted(seeds)))}"
+            for side, seeds in alone.items()
+            if seeds
+        ),
+        *([f"seeds without a result on either side: {some(map(str, lost))}"] if lost else []),
     ]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from metabench import history
-from metabench.errors import FolderError, MetabenchError
+from metabench.errors import FolderError, MetabenchError, some
 from metabench.history import Entry
 from metabench.records import FINISHED, TABLES
 from metabench.report import page
@@ -91,6 +91,7 @@ def publish(folders: Iterable[Path], site: Path, kept: Path) -> Published:
         except MetabenchError as error:
             published.problems.append(str(error))
             continue
+        published.problems += _damaged(folder, read.run)
         if read.entry is not None:
             published.added += history.append(kept, read.entry)
         contents = _publish_run(read, contents, target)
@@ -122,6 +123,12 @@ def _read(folder: Path, remarks: list[str]) -> _Read:
     except FolderError as error:
         remarks.append(f"{error}; no verdict is shown")
     return _Read(run, entry)
+
+
+def _damaged(folder: Path, run: Run) -> list[str]:
+    """Say which records cannot be read: what is published lacks them."""
+    told = [cell.error_message or cell.stem for cell in run.rows.cells if cell.outcome == "damaged"]
+    return [f"{folder}: {some(told, 3)}"] if told else []
 
 
 def _refuse_clash(suite: str, contents: Contents) -> None:

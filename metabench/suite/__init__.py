@@ -22,6 +22,7 @@ from metabench.suite.document import Document, read_document
 from metabench.suite.finding import MANY, find_suite, suite_names
 from metabench.suite.grids import expand
 from metabench.suite.layers import TABLES, Layer, merged, suite_layers, values
+from metabench.suite.margins import refuse_crossed_margins
 from metabench.suite.parsing import keys, normalised, parse
 from metabench.suite.project import Project
 from metabench.suite.restrictions import parse_seeds, selected_ids
@@ -134,6 +135,7 @@ def load_suite(
     said = suite_layers(document, table, project, profile)
     cells, needed, layers = expand(Written(document, table, said, project.data, profile_seeds))
     reference = _reference(document, table, cells)
+    refuse_crossed_margins(document, table, project)
     return Suite(
         name=name,
         argument=_argument(path, project),

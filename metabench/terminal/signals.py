@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ PATIENCE, MOMENT = 3.0, 0.02
 """Seconds that the end of an import is waited for, and between two looks."""
 
 GOES_ON = "what is finished is kept, and the same command goes on from there"
+"""Of a run."""
 _WORDS = {signal.SIGINT: "stopped", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 
 
@@ -101,4 +103,5 @@ def _tell(signum: int) -> None:
     """Say it past Python's streams: the signal may have struck while one of them was being
     written."""
     with suppress(OSError):
-        os.write(2, f"\nmetabench: {_WORDS[signal.Signals(signum)]}; {GOES_ON}\n".encode())
+        goes_on = f"; {GOES_ON}" if sys.argv[1:2] == ["run"] or len(sys.argv) < 2 else ""
+        os.write(2, f"\nmetabench: {_WORDS[signal.Signals(signum)]}{goes_on}\n".encode())

@@ -23,6 +23,8 @@ from metabench.io.files import write_text
 from metabench.terminal.console import console
 from metabench.text import one_line
 
+RUN_FOLDERS = ("records", "tables", "weights", "confirmation")
+
 WIDE = 120
 """Columns of what goes into a pipe or a file."""
 
@@ -32,6 +34,8 @@ def show(found: Comparison | Timing, options: argparse.Namespace) -> int:
     counts = found.counts
     is_open = options.strict and (counts["inconclusive"] or counts["refused"])
     status = 1 if counts["regressed"] else 4 if is_open else 0
+    if isinstance(found, Comparison) and not found.groups:
+        status = 2  # a gate that compared nothing has not been passed
     for path in map(Path, options.out):
         form = SUFFIXES.get(path.suffix, options.format)
         try:
@@ -44,6 +48,12 @@ def show(found: Comparison | Timing, options: argparse.Namespace) -> int:
     page = page_of_comparison(found) if isinstance(found, Comparison) else page_of_timing(found)
     print_page(page, console(width=None if sys.stdout.isatty() else WIDE))
     return status
+
+
+def _is_of_a_run(path: Path) -> bool:
+    """Whether what a run folder is made of would be written over."""
+    inside = path.parent.name in RUN_FOLDERS and Path(path.parent.parent, "cells.json").exists()
+    return inside or path.name in ("cells.json", ".run.json")
 
 
 def refuse_unwritable(paths: Iterable[str]) -> None:
@@ -59,6 +69,10 @@ def refuse_unwritable(paths: Iterable[str]) -> None:
         why = (
             "is a folder"
             if path.is_dir()
+            else f"its name ends in none of {', '.join(SUFFIXES)}"
+            if path.suffix not in SUFFIXES
+            else "belongs to a run folder"
+            if _is_of_a_run(path)
             else f"there is no folder {one_line(folder)}"
             if not folder.is_dir()
             else ""

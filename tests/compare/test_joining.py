@@ -61,6 +61,23 @@ def test_a_copy_is_identical_though_its_times_differ(tmp_path: Path) -> None:
     assert counts(one, other) == {"identical": 2}
 
 
+def test_a_head_without_all_seeds_is_not_identical_and_says_so(tmp_path: Path) -> None:
+    one = write(tmp_path / "one")
+    other = write(tmp_path / "other", seeds=(0, 1))
+    found = compare(read_side(one), read_side(other), MarginPair())
+    assert {group.verdict for group in found.groups} == {"fine"}
+    for group in found.groups:
+        assert "seeds that the baseline alone has are left out: 2" in group.notes
+
+
+def test_seeds_that_neither_side_has_are_told(tmp_path: Path) -> None:
+    change = {("maml", 1, seed): "missing" for seed in (0, 1)}
+    one = Synthetic(**{**SMALL, "change": change}).write(tmp_path / "one")
+    found = joined(one, one)["maml"]
+    assert isinstance(found, Joined)
+    assert "seeds without a result on either side: 0, 1" in found.notes
+
+
 def test_one_other_bit_in_an_array_is_not_identical(tmp_path: Path) -> None:
     one = write(tmp_path / "one")
     other = shutil.copytree(one, tmp_path / "other")

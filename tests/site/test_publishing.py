@@ -257,6 +257,16 @@ def test_a_damaged_folder_is_told_and_the_others_are_published(tmp_path):
 
 
 @pytest.mark.usefixtures("short_pages")
+def test_a_damaged_record_is_told(tmp_path):
+    folder = run_at(tmp_path / "run", "2026-01-01")
+    path = min((folder / "records").glob("*.json"))
+    path.write_text(path.read_text()[:100])
+    published = publish([folder], tmp_path / "site", tmp_path / "history")
+    assert published.suites == ["omniglot-small"]
+    assert len(published.problems) == 1
+    assert path.name in published.problems[0]
+
+
 def test_suites_that_differ_in_case_alone_are_not_both_published(tmp_path):
     runs = [run_at(tmp_path / name, 0, suite=name) for name in ("quick", "Quick")]
     done = publish(runs, tmp_path / "site", tmp_path / "history")

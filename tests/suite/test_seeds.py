@@ -176,6 +176,28 @@ def test_what_is_tested_on_alone_is_not_split_anew(tmp_path: Path) -> None:
         cells(tmp_path, more=f'[evaluate]\non = ["same", "other"]\n\n{more}')
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "margin_ratio = 1.05",
+            "margin_ratio = 1.05: expected more than trivial_ratio, which is 1.08",
+        ),
+        ("trivial = 0.05", "trivial = 0.05: expected less than margin, which is 0.03 by default"),
+        (
+            "margin = 0.01\ntrivial = 0.02",
+            "trivial = 0.02: expected less than margin, which is 0.01",
+        ),
+    ],
+)
+def test_margins_that_cross_are_told_before_a_run_keeps_them(
+    tmp_path: Path, said: str, told: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        cells(tmp_path, more=f"[compare]\n{said}")
+    assert told in str(refused.value)
+
+
 def test_a_published_split_is_not_split_anew(tmp_path: Path) -> None:
     text = SUITE.format(axes="", more='[datasets.omniglot]\nsplit_seed = "per_seed"')
     with pytest.raises(ConfigError, match="split_seed shuffles nothing"):

@@ -57,6 +57,33 @@ def test_exit_status_and_summary(runs: Path, capsys: pytest.CaptureFixture[str])
         assert capsys.readouterr().out.splitlines()[0] == summary
 
 
+@pytest.mark.parametrize(
+    ("out", "why"),
+    [
+        ("one/cells.json", "belongs to a run folder"),
+        ("one/records/x.json", "belongs to a run folder"),
+        ("history.jsonl", "its name ends in none of .txt, .md, .json, .html"),
+        ("x", "its name ends in none of"),
+    ],
+)
+def test_what_is_no_file_of_a_comparison_is_not_written_over(
+    runs: Path, capsys: pytest.CaptureFixture[str], out: str, why: str
+) -> None:
+    before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
+    assert main(["compare", "one", "worse", "--out", out]) == 2
+    assert why in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()} == before
+
+
+def test_a_comparison_of_nothing_is_not_passed(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = {(name, 1, seed): "missing" for name in SMALL["algorithms"] for seed in range(5)}
+    run_folder(runs / "empty", change=missing)
+    assert main(["compare", "empty", "one"]) == 2
+    assert "there is nothing to compare" in capsys.readouterr().out
+
+
 def test_files_are_written_in_the_format_of_their_names(
     runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
