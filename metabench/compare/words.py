@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from metabench.stats import Regression
+from metabench.stats.costs import MEMORY_BYTES
 from metabench.tables.typed_rows import Metric
 
 DASH, MINUS, TIMES = "–", "\N{MINUS SIGN}", "×"
@@ -35,8 +36,8 @@ def interval(change: Regression | None, metric: Metric) -> str:
 
 
 def growth(means: tuple[float, float] | None) -> str:
-    """How much more the second is: `+3 %`."""
-    if means is None or means[0] <= 0:
+    """How much more the second is: `+3 %`; unknown of so little that the rule lets it pass."""
+    if means is None or means[0] <= 0 or max(means) < MEMORY_BYTES:
         return DASH
     return f"{_signed(100 * (means[1] / means[0] - 1), 0)} %"
 

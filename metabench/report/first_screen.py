@@ -13,7 +13,7 @@ from metabench.report.cost import cost
 from metabench.report.headline import few_seeds, headline
 from metabench.tables import Run
 from metabench.tables.environment import Fact
-from metabench.text import listed
+from metabench.text import listed, plural
 
 CARDS = 4
 """Settings up to which each has a card on the first screen; more are told together."""
@@ -35,7 +35,7 @@ def first_screen(
         "answers": {block.key: answer(block, reference) for block in blocks},
         "cost_told": cost(whole, reference),
         "kicker": _kicker(facts),
-        "warnings": [*_changed(run.info), *warnings, *_unlike(blocks)],
+        "warnings": [*_diverged(blocks), *_changed(run.info), *warnings, *_unlike(blocks)],
         "machines": sorted(
             {group.machine for block in blocks for group in block.groups if group.machine}
         ),
@@ -44,6 +44,17 @@ def first_screen(
             for name in names_of(blocks)
         },
     }
+
+
+def _diverged(blocks: Sequence[Block]) -> list[str]:
+    """Say what diverged: a score at chance, or none, is easily taken for something else."""
+    told = [
+        f"{group.name} in {group.diverged} of {plural(group.seeds, 'seed')} on {block.title}"
+        for block in blocks
+        for group in block.groups
+        if group.diverged
+    ]
+    return [f"Diverged: {some(told)}."] if told else []
 
 
 def _changed(info: Mapping[str, Any]) -> list[str]:

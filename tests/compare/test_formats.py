@@ -15,6 +15,7 @@ from two_sides import side
 
 from metabench.compare import FORMATS, Comparison, MarginPair, compare, print_page, written
 from metabench.compare.pages import page_of_comparison
+from metabench.compare.words import DASH, growth
 
 BASE = [0.80, 0.81, 0.79, 0.82, 0.80]
 HOSTILE = "<script>alert(1)</script>|*x*\x1b[31m"
@@ -144,3 +145,9 @@ def test_seeds_as_far_apart_as_they_may_be_are_told_and_not_counted_through() ->
     assert f"seeds 0, 1, {2**62}" in text
     run = side({"maml": BASE})
     assert "seeds 0–4" in written(compare(run, run, MarginPair()), "text", 0)
+
+
+def test_memory_of_a_few_mebibytes_has_no_growth_worth_a_word() -> None:
+    mebibyte = 2.0**20
+    assert growth((1 * mebibyte, 2 * mebibyte)) == DASH
+    assert growth((100 * mebibyte, 110 * mebibyte)) == "+10 %"

@@ -70,3 +70,10 @@ def test_the_first_screen_answers_from_whole_trainings(tmp_path: Path) -> None:
     told = first_screen(run, blocks, {}, [])
     assert told["headline"] == headline(whole, run.info["reference"])
     assert "settings" not in " ".join(told["headline"])
+
+
+def test_what_diverged_is_told_first(tmp_path: Path) -> None:
+    lost = {("maml", 1, seed): "diverged" for seed in range(5)}
+    run = load(Synthetic(change=lost).write(tmp_path / "run"))
+    (first, *_) = first_screen(run, blocks_of(run), {}, [])["warnings"]
+    assert first == "Diverged: maml in 5 of 5 seeds on omniglot · 5-way 1-shot."
