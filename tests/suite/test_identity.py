@@ -57,7 +57,10 @@ COMPANIONS = {
     ("omniglot", "split_seed"): {"split": "random"},
 }
 # settings of which not any value is one: another than that above
-OTHERS = {("glyphs", key): ["alphabet09"] for key in ALPHABETS}
+OTHERS: dict[tuple[str, str], Any] = {
+    **{("glyphs", key): ["alphabet09"] for key in ALPHABETS},
+    **{("maml_pp", key): 0.5 for key in ("multi_step_loss", "derivative_order_annealing")},
+}
 
 
 def another(annotation: Any, value: Any) -> Any:
