@@ -59,8 +59,7 @@ def spreads_of(pen: Pen, run: Run, blocks: Sequence[Block]) -> list[Spread]:
         over.append((groups[row.group], row))
     found = []
     for title, members in settings.items():
-        order = sorted(members, key=lambda over: (len(over), [*map(list(STREAMS).index, over)]))
-        overs = [Over(_told(over), members[over]) for over in order]
+        overs = [Over(_told(over), rows) for over, rows in members.items()]
         found.append(Spread(title, overs, Markup(_panel(pen, title, overs))))
     return found
 
