@@ -6,10 +6,11 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import higher
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -154,6 +155,30 @@ def scores_while_tuned(
         optimizer.step()
         scores.append(plain(query_x).detach())
     return scores
+
+
+def gradient_of_higher(
+    plain: nn.Module,
+    batch: Episodes,
+    rates: Sequence[Tensor],
+    steps: Sequence[Sequence[Tensor]],
+) -> list[Tensor]:
+    """Return the gradient of the mean query loss, after steps at these rates for each parameter, as
+    `higher` has it: with respect to the parameters of `plain`, then to `rates`, on which the steps
+    depend."""
+    learned = [*plain.parameters(), *rates]
+    total = [torch.zeros_like(p) for p in learned]
+    for x, y, query_x, query_y in zip(
+        batch.support_x, batch.support_y, batch.query_x, batch.query_y, strict=True
+    ):
+        optimizer = torch.optim.SGD([{"params": [p]} for p in plain.parameters()], lr=1.0)
+        with higher.innerloop_ctx(plain, optimizer, copy_initial_weights=False) as (fast, inner):
+            for step in steps:
+                inner.step(plain_loss(fast(x), y), override={"lr": list(step)})
+            loss = plain_loss(fast(query_x), query_y) / len(batch)
+            for sum_, g in zip(total, torch.autograd.grad(loss, learned), strict=True):
+                sum_ += g
+    return total
 
 
 def fingerprint(module: nn.Module) -> str:

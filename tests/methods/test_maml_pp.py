@@ -7,10 +7,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import higher
 import pytest
 import torch
 from few_shot import (
+    gradient_of_higher,
     make_network,
     plain_loss,
     plain_network,
@@ -255,18 +255,8 @@ def test_rates_of_layers_and_steps_are_those_of_higher(name: str) -> None:
     method, state = begin(name, "per-step rates")
     plain = plain_network(state.model, name)
     rates = [rate.detach().clone().requires_grad_() for rate in state.rates]
-    learned = [*plain.parameters(), *rates]
-    total = [torch.zeros_like(p) for p in learned]
-    for x, y, query_x, query_y in zip(
-        batch.support_x, batch.support_y, batch.query_x, batch.query_y, strict=True
-    ):
-        optimizer = torch.optim.SGD([{"params": [p]} for p in plain.parameters()], lr=1.0)
-        with higher.innerloop_ctx(plain, optimizer, copy_initial_weights=False) as (fast, inner):
-            for step in range(STEPS):
-                inner.step(plain_loss(fast(x), y), override={"lr": [r[step] for r in rates]})
-            loss = plain_loss(fast(query_x), query_y) / TASKS
-            for sum_, g in zip(total, torch.autograd.grad(loss, learned), strict=True):
-                sum_ += g
+    steps = [[rate[step] for rate in rates] for step in range(STEPS)]
+    total = gradient_of_higher(plain, batch, rates, steps)
     assert relative_error(handed_to_adam(method, state, batch), total) < ROUNDING
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import higher
 import pytest
 import torch
-from few_shot import make_network, plain_loss, plain_network, random_episodes, relative_error
+from few_shot import (
+    gradient_of_higher,
+    make_network,
+    plain_network,
+    random_episodes,
+    relative_error,
+)
 from torch import Tensor, nn
 
 from metabench.methods.maml import MAML
@@ -71,18 +76,7 @@ def test_equals_that_of_higher(name: str, steps: int) -> None:
     method, state = begin(make_network(name), inner_steps=steps)
     plain = plain_network(state.model, name)
     rates = [rate.detach().clone().requires_grad_() for rate in state.rates]
-    learned = [*plain.parameters(), *rates]
-    total = [torch.zeros_like(p) for p in learned]
-    for x, y, query_x, query_y in zip(
-        batch.support_x, batch.support_y, batch.query_x, batch.query_y, strict=True
-    ):
-        optimizer = torch.optim.SGD([{"params": [p]} for p in plain.parameters()], lr=1.0)
-        with higher.innerloop_ctx(plain, optimizer, copy_initial_weights=False) as (fast, inner):
-            for _ in range(steps):
-                inner.step(plain_loss(fast(x), y), override={"lr": rates})
-            loss = plain_loss(fast(query_x), query_y) / TASKS
-            for sum_, g in zip(total, torch.autograd.grad(loss, learned), strict=True):
-                sum_ += g
+    total = gradient_of_higher(plain, batch, rates, [rates] * steps)
     assert relative_error(handed_to_adam(method, state, batch), total) < ROUNDING
 
 
