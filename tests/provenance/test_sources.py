@@ -40,6 +40,7 @@ def changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Changed:
         return own if top == "metabench" else place(walk, top)  # type: ignore[return-value]
 
     monkeypatch.setattr(sources._Walk, "_place", copied)
+    monkeypatch.setattr(sources, "_held", {})
     fits = {"prototypes": PROTOTYPES, "maml": MAML, "sines": SINES}
     before = {name: sources_of(parts).files for name, parts in fits.items()}
 

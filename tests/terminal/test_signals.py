@@ -55,7 +55,4 @@ def test_in_the_midst_of_an_import(
     process.send_signal(number)
     _, told = process.communicate(timeout=30)
     assert process.returncode == status
-    assert (
-        told == f"\nmetabench: {word}; what is finished is kept, and the same command goes on from "
-        "there\n"
-    )
+    assert told == f"\nmetabench: {word}\n"
