@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from metabench.methods.gradient_based import Adapted, part
-from metabench.methods.inner_loop import descend, support_loss
+from metabench.methods.inner_loop import support_loss
 from metabench.methods.maml import MAML
 from metabench.methods.method import Moment, State
 from metabench.methods.outputs import Weights, support_outputs
@@ -35,7 +35,5 @@ class ANIL(MAML):
         )
         features = support_outputs(part(state, "body"), body, x, self.settings.train_batch_norm)
         loss = support_loss(part(state, "head"), features, y, None)
-        curve = tuple(self.loss_weights(moment))
-        heads = descend(head, loss, self.rule(state, moment), curve, differentiate=True)
-        for adapted in heads:
+        for adapted in self.descend_in_training(state, head, loss, moment, through=(features,)):
             yield weights | {f"head.{name}": w for name, w in adapted.items()}

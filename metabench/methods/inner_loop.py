@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -24,11 +25,29 @@ from metabench.methods.outputs import (
     query_scores,
     support_outputs,
 )
+from metabench.methods.recomputation import recomputed
 from metabench.methods.update_rules import Rule
 from metabench.tasks.episodes import Episodes
 
 Loss = Callable[[int, Weights], Tensor]
 """Loss of each task, ``[T]``, that a step (counted from 0) descends on, at these weights."""
+
+
+@dataclass(frozen=True)
+class Recomputation:
+    """What steps are computed by a second time.
+
+    Attributes
+    ----------
+    loss
+        That of the first time, with no effect but its result.
+    learned
+        What it and the rule depend on besides the weights.
+    """
+
+    loss: Loss
+    learned: Sequence[Tensor] = ()
+
 
 Adaptation = Callable[[Weights, Tensor, Tensor], Iterator[Weights]]
 """From initial weights, support inputs ``[T, N*K, ...]`` and their labels to the weights after each
@@ -36,7 +55,13 @@ number of steps that is asked for."""
 
 
 def descend(
-    weights: Weights, loss: Loss, rule: Rule, curve: Sequence[int], *, differentiate: bool = False
+    weights: Weights,
+    loss: Loss,
+    rule: Rule,
+    curve: Sequence[int],
+    *,
+    differentiate: bool = False,
+    again: Recomputation | None = None,
 ) -> Iterator[Weights]:
     """Move T sets of weights down their losses by `rule`, and yield them after each number of steps
     in `curve`.
@@ -51,22 +76,36 @@ def descend(
         Whether gradients will be taken of what is yielded, through the steps that `rule` names.
         Otherwise what is yielded has no history; under a rule that moves in place it is good until
         the next one is asked for.
+    again
+        Steps that gradients go through are computed a second time for them, rather than kept.
     """
     if rule.in_place:
         weights = {name: w.detach().clone().requires_grad_() for name, w in weights.items()}
     done = 0
     for steps in curve:
         for step in range(done, steps):
-            moved = {name: w for name, w in weights.items() if rule.moves(name)}
-            gradients = torch.autograd.grad(
-                loss(step, weights).sum(),  # the sum keeps the tasks' gradients apart
-                tuple(moved.values()),
-                create_graph=differentiate and rule.differentiates(step),
-            )
-            after = rule.move(step, moved, dict(zip(moved, gradients, strict=True)))
+            through = differentiate and rule.differentiates(step)
+            if through and again is not None:
+                first = partial(_after, step, loss, rule, through=False)
+                second = partial(_after, step, again.loss, rule, through=True)
+                weights = recomputed(first, second, weights, again.learned)
+                continue
+            after = _after(step, loss, rule, weights, through=through)
             weights = weights | (after if differentiate or rule.in_place else as_leaves(after))
         yield weights
         done = steps
+
+
+def _after(step: int, loss: Loss, rule: Rule, weights: Weights, *, through: bool) -> Weights:
+    """The weights that a step moves, after it; its gradient is differentiated `through`, or a
+    constant."""
+    moving = {name: w for name, w in weights.items() if rule.moves(name)}
+    gradients = torch.autograd.grad(
+        loss(step, weights).sum(),  # the sum keeps the tasks' gradients apart
+        tuple(moving.values()),
+        create_graph=through,
+    )
+    return rule.move(step, moving, dict(zip(moving, gradients, strict=True)))
 
 
 def support_loss(model: nn.Module, x: Tensor, y: Tensor, batch_norm: BatchNormMode | None) -> Loss:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -11,7 +11,14 @@ from torch import Tensor, nn
 
 from metabench.cells import BatchNormMode, TrainBatchNormMode
 from metabench.methods.gradient_based import GradientBasedMethod, Steps, TrainingSteps, part
-from metabench.methods.inner_loop import MetaGradient, descend, meta_gradient, support_loss
+from metabench.methods.inner_loop import (
+    Loss,
+    MetaGradient,
+    Recomputation,
+    descend,
+    meta_gradient,
+    support_loss,
+)
 from metabench.methods.method import Moment, State, StepResult, adam, outer_step
 from metabench.methods.outputs import Weights
 from metabench.methods.update_rules import GradientDescent, Rule
@@ -47,6 +54,9 @@ class MAML(GradientBasedMethod):
             Rate of the outer Adam.
         clip
             Bound on each element of the meta-gradient.
+        recompute
+            Whether each step is computed a second time for the meta-gradient: the same numbers, in
+            memory that hardly grows with the steps.
         engine
             ``higher`` is the slow second opinion.
         """
@@ -57,9 +67,16 @@ class MAML(GradientBasedMethod):
         curve: tuple[Steps, ...] = ()
         outer_lr: Rate = 1e-3
         clip: Rate | None = None
+        recompute: bool = False
         train_batch_norm: TrainBatchNormMode = "query"
         test_batch_norm: BatchNormMode = "query"
         engine: Literal["functional", "higher"] = "functional"
+
+        def __post_init__(self) -> None:
+            if self.recompute and self.engine == "higher":
+                raise ValueError(
+                    "engine = 'higher' keeps every step: recompute = true is not for it"
+                )
 
     settings: Settings
 
@@ -91,11 +108,33 @@ class MAML(GradientBasedMethod):
         """Adapt the `weights` of T tasks, differentiably; yield them at the steps of
         `loss_weights`."""
         loss = support_loss(state.model, x, y, self.settings.train_batch_norm)
-        curve = tuple(self.loss_weights(moment))
-        return descend(weights, loss, self.rule(state, moment), curve, differentiate=True)
+        return self.descend_in_training(state, weights, loss, moment)
+
+    def descend_in_training(
+        self,
+        state: State,
+        weights: Weights,
+        loss: Loss,
+        moment: Moment,
+        *,
+        again: Loss | None = None,
+        through: Sequence[Tensor] = (),
+    ) -> Iterator[Weights]:
+        """Move the `weights` down `loss`, differentiably; with `recompute`, `again` is the loss of
+        the second time where it is another, and `through` is what it depends on besides weights and
+        what is learned with them."""
+        learned = (*learned_besides_weights(state).values(), *through)
+        return descend(
+            weights,
+            loss,
+            self.rule(state, moment),
+            tuple(self.loss_weights(moment)),
+            differentiate=True,
+            again=Recomputation(again or loss, learned) if self.settings.recompute else None,
+        )
 
     def step(self, state: State, batch: Episodes, moment: Moment) -> StepResult:
-        learned = {n: p for n, p in state.named_parameters() if not n.startswith("model.")}
+        learned = learned_besides_weights(state)
         meta = self._meta_gradient(state, batch, learned, moment)
         clip = self.settings.clip
         for parameters, gradients in (
@@ -136,3 +175,8 @@ class MAML(GradientBasedMethod):
             learned=learned,
             loss_weights=tuple(self.loss_weights(moment).values()),
         )
+
+
+def learned_besides_weights(state: State) -> dict[str, Tensor]:
+    """Parameters of a state that are not its network's, by their names in it."""
+    return {n: p for n, p in state.named_parameters() if not n.startswith("model.")}

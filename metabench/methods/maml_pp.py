@@ -218,12 +218,11 @@ class MAMLPlusPlus(MAML):
         self, state: State, weights: Weights, x: Tensor, y: Tensor, moment: Moment
     ) -> Iterator[Weights]:
         assert isinstance(state, PerStepState)
-        loss = support_loss(
-            state, x, y, self.settings.train_batch_norm, track=self.settings.per_step_statistics
-        )
-        curve = tuple(self.loss_weights(moment))
-        points = descend(weights, loss, self.rule(state, moment), curve, differentiate=True)
-        return as_after(state, curve, points, len(y))
+        mode = self.settings.train_batch_norm
+        loss = support_loss(state, x, y, mode, track=self.settings.per_step_statistics)
+        again = support_loss(state, x, y, mode)
+        points = self.descend_in_training(state, weights, loss, moment, again=again)
+        return as_after(state, tuple(self.loss_weights(moment)), points, len(y))
 
     def adapt(
         self,
