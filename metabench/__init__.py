@@ -45,6 +45,7 @@ def run(
     threads: int | None = None,
     device: str = "auto",
     engine: Literal["process", "inline"] = "process",
+    compile: Literal["never", "auto", "always"] | None = None,
     timeout: float | None = None,
     fail_fast: bool = False,
     stale: Literal["keep", "rerun"] | None = None,
@@ -72,6 +73,9 @@ def run(
         `auto` (CUDA where there is any), `cpu`, `cuda` or `cuda:N`.
     engine
         What fits run on: a `process` for each, or `inline`, one after another in this process.
+    compile
+        Whether the training steps of gradient-based methods are compiled: `never`, `always`, or
+        `auto`, where a training is long enough to repay it; that of `benchmark.toml` unless said.
     timeout
         Seconds after which a fit is killed.
     fail_fast
@@ -101,6 +105,7 @@ def run(
         threads=threads,
         device=device,
         engine=engine,
+        compile=compile,
         timeout=timeout,
         fail_fast=fail_fast,
         stale=stale,

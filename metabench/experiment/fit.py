@@ -26,6 +26,7 @@ from metabench.cells import Cell
 from metabench.datasets.dataset import Dataset
 from metabench.errors import DivergedError
 from metabench.experiment.checkpoints import Checkpoint, Cost, Origin
+from metabench.experiment.compiling import inductor
 from metabench.experiment.determinism import be_deterministic, phase, seed_noise
 from metabench.experiment.evaluation import Choice, Evaluation, choose, evaluate, figures_of
 from metabench.experiment.measure import MemoryPeaks
@@ -45,9 +46,11 @@ from metabench.experiment.training import train
 from metabench.experiment.training_data import TrainingData
 from metabench.experiment.training_result import Training
 from metabench.experiment.weights import NOTHING_KEPT, Keeping, Trained, find_weights, keep_weights
+from metabench.methods.graphs import Graphs
 from metabench.methods.method import Method
 from metabench.metrics import named_metric
 from metabench.models.ways import way_of
+from metabench.provenance.compiler import EAGER, Compilation
 from metabench.provenance.environment import MACHINE
 from metabench.tasks.episodes import EpisodeShape
 from metabench.tasks.random_streams import global_stream
@@ -111,6 +114,7 @@ def run_fit(
     progress: Report,
     keeping: Keeping = NOTHING_KEPT,
     tests: bool = True,
+    compilation: Compilation = EAGER,
 ) -> Iterator[CellOutcome]:
     """Run the fit that `cells` share, then each of them.
 
@@ -126,6 +130,8 @@ def run_fit(
         Where the fit may find its weights or its checkpoint, and leaves them.
     tests
         Whether the cells are wanted; otherwise it is over with the training.
+    compilation
+        Whether the training steps are compiled.
 
     Raises
     ------
@@ -146,6 +152,10 @@ def run_fit(
     be_deterministic(threads)
     progress(Progress("load", 0, None))
     parts = make_parts(cells[0].fit, data, started_device(device))
+    if compilation.remark:
+        warn(compilation.remark)
+    if compilation.compiler:
+        parts.state.graphs = Graphs(inductor(compilation.compiler, threads), warn)
     test_datasets, missing = open_test_datasets(cells if tests else (), parts)
     with MemoryPeaks(parts.device) as memory:
 
@@ -242,7 +252,7 @@ def train_fit(
 
 def let_go_of_training(parts: Parts) -> None:
     """Free what training alone needed, so that the memory peak of the test is its own."""
-    parts.state.optimizer = None
+    parts.state.optimizer = parts.state.graphs = None
     if parts.method.trains:
         parts.state.needed = {}
     if parts.device.type == "cuda":

@@ -53,6 +53,7 @@ def _finished_needs(
                 "fit": need.id,
                 "weights": state_digest(state),
                 "conditions_digest": made_under.get("conditions_digest"),
+                **{key: made_under[key] for key in ("compiler",) if key in made_under},
             }
         else:
             below, taken = _finished_needs(need, beside, keeping, warn)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,15 +15,21 @@ from metabench.methods.inner_loop import (
     Loss,
     MetaGradient,
     Recomputation,
+    TaskGradients,
     descend,
+    mean_gradient,
     meta_gradient,
     support_loss,
+    task_gradients,
 )
 from metabench.methods.method import Moment, State, StepResult, adam, outer_step
-from metabench.methods.outputs import Weights
+from metabench.methods.outputs import Weights, equal_chunks
 from metabench.methods.update_rules import GradientDescent, Rule
 from metabench.registry.settings import Rate
 from metabench.tasks.episodes import Episodes, Task
+
+if TYPE_CHECKING:
+    from metabench.methods.graphs import Graphs
 
 
 class MAML(GradientBasedMethod):
@@ -86,6 +92,11 @@ class MAML(GradientBasedMethod):
         return self.settings.inner_steps if said is None else said
 
     @property
+    def compiles(self) -> bool:
+        """Steps that are computed a second time are not: a graph of them all would hold them all."""
+        return self.settings.engine == "functional" and not self.settings.recompute
+
+    @property
     def gradients_per_task(self) -> int:
         return self.settings.inner_steps * (2 if self.second_order else 1) + 1
 
@@ -123,7 +134,7 @@ class MAML(GradientBasedMethod):
         """Move the `weights` down `loss`, differentiably; with `recompute`, `again` is the loss of
         the second time where it is another, and `through` is what it depends on besides weights and
         what is learned with them."""
-        learned = (*learned_besides_weights(state).values(), *through)
+        learned = (*_learned(state).values(), *through)
         return descend(
             weights,
             loss,
@@ -133,23 +144,26 @@ class MAML(GradientBasedMethod):
             again=Recomputation(again or loss, learned) if self.settings.recompute else None,
         )
 
+    def phase(self, moment: Moment) -> Hashable:
+        """All of a moment that decides which operations a step is of, where steps are compiled.
+        The loss weights themselves may be others at each moment; whatever else depends on one is to
+        be said here."""
+        return tuple(self.loss_weights(moment))
+
     def step(self, state: State, batch: Episodes, moment: Moment) -> StepResult:
-        learned = learned_besides_weights(state)
-        meta = self._meta_gradient(state, batch, learned, moment)
+        meta = self._meta_gradient(state, batch, moment)
         clip = self.settings.clip
         for parameters, gradients in (
             (dict(state.model.named_parameters()), meta.gradient),
-            (learned, meta.learned),
+            (_learned(state), meta.learned),
         ):
             for name, gradient in gradients.items():
                 parameters[name].grad = gradient if clip is None else gradient.clamp(-clip, clip)
         outer_step(state, self.settings.outer_lr * moment.rate)
         return StepResult(meta.loss, meta.score)
 
-    def _meta_gradient(
-        self, state: State, batch: Episodes, learned: Mapping[str, Tensor], moment: Moment
-    ) -> MetaGradient:
-        at = self.settings
+    def _meta_gradient(self, state: State, batch: Episodes, moment: Moment) -> MetaGradient:
+        at, learned = self.settings, _learned(state)
         if at.engine == "higher":
             if learned:
                 raise TypeError("engine = 'higher' learns initial weights alone")
@@ -166,6 +180,10 @@ class MAML(GradientBasedMethod):
                 track=True,
                 moved=state.model if self.adapted == "all" else part(state, "head"),
             )
+        shared = dict(state.model.named_parameters())
+        if state.graphs is not None:
+            parts = self._compiled(state, state.graphs, batch, moment)
+            return mean_gradient(shared, learned, parts, batch.query_y)
         return meta_gradient(
             state.model,
             batch,
@@ -176,7 +194,30 @@ class MAML(GradientBasedMethod):
             loss_weights=tuple(self.loss_weights(moment).values()),
         )
 
+    def _compiled(
+        self, state: State, graphs: Graphs, batch: Episodes, moment: Moment
+    ) -> Iterator[TaskGradients]:
+        """The gradients of as many tasks at a time as one graph is for."""
 
-def learned_besides_weights(state: State) -> dict[str, Tensor]:
+        def piece(moment: Moment, shares: Tensor, *episodes: Tensor) -> TaskGradients:
+            return task_gradients(
+                state.model,
+                Episodes(*episodes),
+                lambda weights, x, y: self.adapt_in_training(state, weights, x, y, moment),
+                batch_norm=self.settings.train_batch_norm,
+                track=True,
+                learned=_learned(state),
+                loss_weights=shares.unbind(),
+            )
+
+        weight = next(state.model.parameters())
+        shares = weight.new_tensor(tuple(self.loss_weights(moment).values()))
+        for few in equal_chunks(batch.query_x):
+            tasks = batch[few]
+            inputs = shares, tasks.support_x, tasks.support_y, tasks.query_x, tasks.query_y
+            yield graphs.run(piece, state, moment, self.phase, inputs)
+
+
+def _learned(state: State) -> Weights:
     """Parameters of a state that are not its network's, by their names in it."""
     return {n: p for n, p in state.named_parameters() if not n.startswith("model.")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -201,12 +201,18 @@ class MAMLPlusPlus(MAML):
     def rule(self, state: State, moment: Moment | None = None) -> Rule:
         assert isinstance(state, PerStepState)
         at = self.settings
-        first_order = moment is not None and moment.spent < at.derivative_order_annealing
+        first_order = moment is not None and self._is_first_order(moment)
         return PerStepDescent(
             state.learned_rate if at.per_step_rates else at.inner_lr,
             state.norm_names,
             second_order_from=None if first_order else 0,
         )
+
+    def phase(self, moment: Moment) -> Hashable:
+        return super().phase(moment), self._is_first_order(moment)
+
+    def _is_first_order(self, moment: Moment) -> bool:
+        return moment.spent < self.settings.derivative_order_annealing
 
     def loss_weights(self, moment: Moment) -> Mapping[int, float]:
         steps, share = self.settings.inner_steps, self.settings.multi_step_loss

@@ -6,7 +6,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,9 @@ from metabench.cells import BatchNormMode
 from metabench.figures import Figure
 from metabench.models.model import Model, Network
 from metabench.tasks.episodes import Episodes, Examples, Task, Unlabelled, Want
+
+if TYPE_CHECKING:
+    from metabench.methods.graphs import Graphs
 
 
 class State(nn.Module):
@@ -36,6 +39,9 @@ class State(nn.Module):
     needed
         Role -> the finished fit that plays it, for a method that `needs` any. No part of what is
         kept, and gone once a training is over.
+    graphs
+        What compiles the steps of a training, for a method that `compiles`; None where nothing is
+        to be compiled. No part of what is kept.
     """
 
     def __init__(
@@ -49,6 +55,7 @@ class State(nn.Module):
         self.optimizer = optimizer
         self.generator = generator
         self.needed: dict[str, Finished] = {}
+        self.graphs: Graphs | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +175,12 @@ class Method(ABC):
     def test_steps(self) -> int:
         """The entry of `curve` whose score counts, unless it is chosen on validation."""
         return self.curve[-1]
+
+    @property
+    def compiles(self) -> bool:
+        """Whether `step` has its arithmetic done by the `graphs` of the state, where there are
+        any."""
+        return False
 
     @property
     def gradients_per_task(self) -> int:

@@ -25,6 +25,15 @@ def chunks(x: Tensor) -> Iterator[slice]:
         yield slice(start, min(start + at_once, x.shape[0]))
 
 
+def equal_chunks(x: Tensor) -> Iterator[slice]:
+    """The same in runs of one length, each no longer than those: what is compiled for one serves
+    all."""
+    first = next(chunks(x))
+    length = next(n for n in range(first.stop, 0, -1) if x.shape[0] % n == 0)
+    for start in range(0, x.shape[0], length):
+        yield slice(start, start + length)
+
+
 def per_task(model: nn.Module, tasks: int) -> Weights:
     """The model's weights with a task axis: T views of the same numbers, each a leaf that gradients
     can be taken for."""

@@ -52,6 +52,21 @@ class Conv2d(nn.Conv2d):
         return F.conv2d(x, weight, bias, stride, padding, self.dilation, groups)
 
 
+_write_down = False
+
+
+@contextmanager
+def written_down() -> Iterator[None]:
+    """Let layers, within the block, do what holds for inputs of any value, and what a compiler can
+    take apart: what they do is written down to be done again with others."""
+    global _write_down
+    before, _write_down = _write_down, True
+    try:
+        yield
+    finally:
+        _write_down = before
+
+
 def pack_tasks(x: Tensor) -> Tensor:
     """``[T, B, C, H, W]`` -> ``[B, T*C, H, W]``; without a task axis as it is.
 
@@ -83,7 +98,7 @@ class ChannelMoments(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor) -> Moments:
-        if x.device.type != "cpu":
+        if x.device.type != "cpu" or _write_down:
             variance, mean = torch.var_mean(x, (0, 2, 3), correction=0)
             return mean, variance
         mean, variance = torch.batch_norm_update_stats(x, None, None, 0.0)
@@ -200,7 +215,12 @@ class BatchNorm2d(BatchNormalisation):
     def forward(self, x: Tensor) -> Tensor:
         scale, shift = self.scale_and_shift(x)
         # on CUDA, asking would wait for the device
-        pool_first = self.pool and x.device.type == "cpu" and bool((self.weight >= 0).all())
+        pool_first = (
+            self.pool
+            and x.device.type == "cpu"
+            and not _write_down
+            and bool((self.weight >= 0).all())
+        )
         if pool_first:
             x = F.max_pool2d(x, 2)
         x = torch.addcmul(channelwise(shift), x, channelwise(scale))

@@ -16,6 +16,7 @@ from metabench import registry
 from metabench.cells import Cell, Fit, Part
 from metabench.errors import ConfigError, some
 from metabench.identity import digest
+from metabench.provenance.compiler import Compilation, CompileMode, compilation
 from metabench.provenance.environment import cpu_capability, gpu, version
 from metabench.provenance.sources import sources_of
 
@@ -33,34 +34,47 @@ class Conditions:
         `cpu`, `cuda` or `cuda:N`.
     project
         The project's folder: what plugins import from there counts.
+    compile
+        Which fits have their training steps compiled.
     """
 
-    def __init__(self, threads: int, device: str, project: Path | None = None) -> None:
+    def __init__(
+        self,
+        threads: int,
+        device: str,
+        project: Path | None = None,
+        compile: CompileMode = "never",
+    ) -> None:
         self._threads = threads
         self._device = device
         self._project = project
-        self._known: dict[tuple[str, ...], dict[str, Any]] = {}
+        self._compile = compile
+        self._known: dict[tuple[tuple[str, ...], str | None], dict[str, Any]] = {}
 
     def __call__(self, cell: Cell) -> dict[str, Any]:
         """Those of a cell: training and test."""
-        return self.of(targets_of(cell.fit, cell.evaluate.on))
+        return self.of(targets_of(cell.fit, cell.evaluate.on), self.compilation(cell.fit).compiler)
 
     def fit(self, fit: Fit) -> dict[str, Any]:
         """Those of a fit: what it is tested on does not count."""
-        return self.of(targets_of(fit))
+        return self.of(targets_of(fit), self.compilation(fit).compiler)
 
-    def of(self, targets: tuple[str, ...]) -> dict[str, Any]:
-        """Those of whatever has these parts.
+    def compilation(self, fit: Fit) -> Compilation:
+        """Whether the training steps of a fit are compiled."""
+        return compilation(self._compile, fit, self._device)
+
+    def of(self, targets: tuple[str, ...], compiler: str | None = None) -> dict[str, Any]:
+        """Those of whatever has these parts, its training steps compiled by `compiler`.
 
         Raises
         ------
         ConfigError
             A source cannot be read.
         """
-        if targets not in self._known:
+        if (targets, compiler) not in self._known:
             try:
-                self._known[targets] = conditions(
-                    self._threads, self._device, targets, self._project
+                self._known[targets, compiler] = conditions(
+                    self._threads, self._device, targets, self._project, compiler
                 )
             except OSError as error:
                 why = error.strerror or str(error)
@@ -68,11 +82,15 @@ class Conditions:
                 raise ConfigError(
                     f"a source of {', '.join(targets)} cannot be read: {place}{why}"
                 ) from error
-        return self._known[targets]
+        return self._known[targets, compiler]
 
 
 def conditions(
-    threads: int, device: str, targets: Iterable[str] = (), project: Path | None = None
+    threads: int,
+    device: str,
+    targets: Iterable[str] = (),
+    project: Path | None = None,
+    compiler: str | None = None,
 ) -> dict[str, Any]:
     """All that bits depend on besides the configuration.
 
@@ -84,6 +102,9 @@ def conditions(
         `cpu`, `cuda` or `cuda:N`.
     targets
         `module:Class` of the parts of a fit; what they import counts (see `sources`).
+    compiler
+        What compiles the training steps; None where they run as they are written, and then nothing
+        is said of it.
 
     Returns
     -------
@@ -103,6 +124,7 @@ def conditions(
         "threads": threads,
         "cpu_capability": cpu_capability(),
         "machine": platform.machine(),
+        **({"compiler": compiler} if compiler else {}),
     }
     return {**facts, DIGEST: digest(facts)}
 

@@ -23,7 +23,7 @@ PART = {"name": str, "settings": {}}
 
 CONDITIONS = {
     **dict.fromkeys(("torch", "numpy", "scipy", "device", "gpu", "cpu_capability"), TEXT),
-    **dict.fromkeys(("machine", "conditions_digest"), TEXT),
+    **dict.fromkeys(("machine", "compiler", "conditions_digest"), TEXT),
     "threads": int,
     "parts": [(str,)],
     "sources": {"*": TEXT},
@@ -103,7 +103,7 @@ RECORD = {
         "training_conditions": CONDITIONS,
         "training_machine": {"*": str},
         "remarks": [(str,)],
-        "needs": {"*": {"fit": str, "weights": str, "conditions_digest": str}},
+        "needs": {"*": {"fit": str, "weights": str, "conditions_digest": str, "compiler": TEXT}},
     },
 }
 """A record. What a reader computes with or takes apart stands here."""

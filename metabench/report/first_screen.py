@@ -94,5 +94,5 @@ def _unlike(blocks: Sequence[Block]) -> list[str]:
     told = found[0] if len(found) == 1 else f"{len(found)} settings"
     return [
         f"Times and memory of {told} were measured on different machines, or with other numbers of "
-        "threads or of cells at once, and are not set side by side."
+        "threads or of cells at once, or some compiled and some not, and are not set side by side."
     ]

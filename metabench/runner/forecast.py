@@ -18,7 +18,7 @@ from metabench.runner.plan import PlannedCell
 Key = tuple[Any, ...]
 """Algorithm, dataset, model, ways and shots: what cells of about the same speed share."""
 
-HARDWARE = ("device", "gpu", "threads", "cpu_capability", "machine")
+HARDWARE = ("device", "gpu", "threads", "cpu_capability", "machine", "compiler")
 """The conditions that decide on speed."""
 
 

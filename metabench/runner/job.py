@@ -99,6 +99,7 @@ def run_job(job: Job, device: str, tell: Callable[[Event], None], log: Path | No
         progress=Throttled(tell, beside.look),
         keeping=keeping,
         tests=job.tests,
+        compilation=conditions.compilation(job.fit),
     )
     for outcome in outcomes:
         outcome.measured["concurrent_fits"] = beside.mean
@@ -116,7 +117,7 @@ def _conditions(job: Job, device: str) -> Conditions:
     for group, name in _parts(job):
         registry.get(group, name)
     hold_imported()
-    conditions = Conditions(job.threads, device, job.root)
+    conditions = Conditions(job.threads, device, job.root, job.compile)
     for fit in job.fit.family():
         conditions.fit(fit)
     for cell, _ in job.cells:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from metabench.cells import Cell, Fit
+from metabench.provenance.compiler import CompileMode
 from metabench.records import CHECKPOINTS
 
 LINE = 300
@@ -48,6 +49,8 @@ class Job:
         Between two checkpoints; 0 for none.
     tests
         Whether the cells are to be run; otherwise the weights alone are wanted, by other fits.
+    compile
+        Which fits have their training steps compiled.
     needs
         Role -> the id of the fit of the same run, or an earlier one, whose weights play it.
     """
@@ -68,6 +71,7 @@ class Job:
     evaluates: bool = False
     checkpoint_seconds: float = 0.0
     tests: bool = True
+    compile: CompileMode = "never"
     needs: Mapping[str, str] = field(default_factory=dict)
 
     @property

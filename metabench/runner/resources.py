@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from metabench.errors import ConfigError
 from metabench.provenance import environment
+from metabench.provenance.compiler import CompileMode
 
 EngineName = Literal["process", "inline"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
@@ -14,12 +15,13 @@ ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 
 @dataclass(frozen=True)
 class Resources:
-    """What a run may use: one entry of `devices` for each fit at once, the threads of each, and the
-    engine."""
+    """What a run may use: one entry of `devices` for each fit at once, the threads of each, the
+    engine, and which fits have their training steps compiled."""
 
     devices: tuple[str, ...]
     threads: int
     engine: EngineName = "process"
+    compile: CompileMode = "never"
 
     @property
     def device(self) -> str:
@@ -29,7 +31,8 @@ class Resources:
     def __str__(self) -> str:
         several = "s" if self.threads > 1 else ""
         at_once = "inline" if self.engine == "inline" else f"{len(self.devices)} at once"
-        return f"{at_once} on {self.device}, {self.threads} thread{several} each"
+        compiled = "" if self.compile == "never" else f", compiled: {self.compile}"
+        return f"{at_once} on {self.device}, {self.threads} thread{several} each{compiled}"
 
 
 def resources(device: str, workers: int, threads: int, engine: EngineName = "process") -> Resources:

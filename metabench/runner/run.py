@@ -81,7 +81,7 @@ def run_suite(
     declaration = declaration_of(suite, project.confidence, commit["commit"])
     with folder.locked():
         folder.refuse_other_suite(suite.name)
-        conditions = Conditions(using.threads, using.device, project.root)
+        conditions = Conditions(using.threads, using.device, project.root, using.compile)
         plan = survey(suite, folder.store, conditions)
         fits = plan.to_run(stale)
         refuse_changed_data(plan, fits, project.data)
@@ -166,6 +166,7 @@ def _jobs(
             root=project.root,
             provenance=facts,
             threads=using.threads,
+            compile=using.compile,
             workers=len(using.devices),
             keep_weights=suite.keep_weights or fit.id in needs,
             any_weights=stale == "keep",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from metabench.errors import ConfigError
+from metabench.provenance.compiler import CompileMode
 from metabench.registry import use_plugins
 from metabench.suite.document import Document, read_document
 from metabench.suite.parsing import parse
@@ -35,6 +36,8 @@ class Project:
         Processes at once; 0 means as many as cores.
     threads
         Threads of each process.
+    compile
+        Which fits have their training steps compiled.
     confidence
         Of every interval.
     checkpoint_seconds
@@ -56,6 +59,7 @@ class Project:
     data: Path
     workers: int = 0
     threads: int = 1
+    compile: CompileMode = "never"
     confidence: float = 0.95
     checkpoint_seconds: float = 60.0
     train: Mapping[str, Any] = field(default_factory=dict)
@@ -100,6 +104,7 @@ def load_project(folder: Path | None = None) -> Project:
         data=home_expanded(data).absolute() if data else root / home_expanded(table.data),
         workers=table.workers,
         threads=table.threads,
+        compile=table.compile,
         confidence=table.confidence,
         checkpoint_seconds=table.checkpoint_seconds,
         plugins=plugins,

@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from metabench.bounds import LEAST_CONFIDENCE, MOST_CONFIDENCE
 from metabench.metrics import MetricName
+from metabench.provenance.compiler import CompileMode
 from metabench.suite.value_types import (
     Amount,
     BatchNorm,
@@ -328,6 +329,7 @@ class ProjectTable(Sections):
     data: Text = "data"
     workers: Workers = 0
     threads: Threads = 1
+    compile: CompileMode = "never"
     confidence: Annotated[float, Gt(LEAST_CONFIDENCE), Le(MOST_CONFIDENCE)] = 0.95
     checkpoint_seconds: Annotated[float, Ge(0), Le(10_000_000)] = 60.0
     plugins: PluginsTable = PluginsTable()

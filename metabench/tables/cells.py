@@ -21,12 +21,23 @@ one block of the tables."""
 
 DIFFERENT_DATA = "made on different data"
 DIFFERENT_MACHINES = (
-    "made on different machines, or with other numbers of threads or of cells at once"
+    "made on different machines, or with other numbers of threads or of cells at once, or some "
+    "compiled and some not"
 )
 """Caveats of what should not be compared or averaged: scores of the one kind, times and memory of
 the other."""
 
-CONDITIONS = ("torch", "numpy", "scipy", "device", "gpu", "threads", "cpu_capability", "machine")
+CONDITIONS = (
+    "torch",
+    "numpy",
+    "scipy",
+    "device",
+    "gpu",
+    "threads",
+    "cpu_capability",
+    "machine",
+    "compiler",
+)
 """Facts about the conditions of a record, besides the sources and packages that were used."""
 
 
@@ -228,5 +239,6 @@ def _machine(made_on: Mapping[str, Any], workers: int | None) -> str:
     parts += [
         threads and f"{threads} thread{'s' if threads != 1 else ''}",
         workers and f"{workers} at once",
+        conditions.get("compiler") and f"compiled by {conditions['compiler']}",
     ]
     return ", ".join(str(part) for part in parts if part)

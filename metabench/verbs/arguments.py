@@ -43,6 +43,13 @@ def add_cells(verb: Parser) -> None:
     add_workers(verb)
     add_device(verb)
     verb.add_argument(
+        "--compile",
+        choices=("never", "auto", "always"),
+        help="compile the training steps of gradient-based methods into C++: always, or (auto) "
+        "where a training is long enough to repay it; compiled digits are others than eager ones "
+        "(default: that of benchmark.toml, or never)",
+    )
+    verb.add_argument(
         "--engine",
         choices=("process", "inline"),
         default="process",

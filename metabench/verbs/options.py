@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Annotated, Any, Literal
@@ -14,6 +14,7 @@ from annotated_types import Gt, MinLen
 from pydantic import AfterValidator
 
 from metabench.errors import ConfigError
+from metabench.provenance.compiler import CompileMode
 from metabench.registry.settings import check
 from metabench.runner.resources import EngineName, Resources, resources
 from metabench.suite import Suite, load_suite, parse_seeds
@@ -54,6 +55,7 @@ class Options:
     threads: Threads | None = None
     device: Annotated[str, AfterValidator(_a_device), "auto, cpu, cuda or cuda:N"] = "auto"
     engine: EngineName = "process"
+    compile: CompileMode | None = None
     timeout: Annotated[float, Gt(0)] | None = None
     fail_fast: bool = False
     stale: Literal["keep", "rerun"] | None = None
@@ -80,6 +82,7 @@ def settle(options: Options, project: Project) -> tuple[Suite, Resources, Path]:
             "fit after another"
         )
     using = resources(options.device, workers, options.threads or project.threads, options.engine)
+    using = replace(using, compile=options.compile or project.compile)
     return (
         suite,
         using,

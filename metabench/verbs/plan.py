@@ -44,7 +44,7 @@ def plan(options: argparse.Namespace) -> int:
     """The verb."""
     project = current_project()
     suite, using, folder = settle(of_command_line(options), project)
-    conditions = Conditions(using.threads, using.device, project.root)
+    conditions = Conditions(using.threads, using.device, project.root, using.compile)
     store = RecordStore(folder)
     found = survey(suite, store, conditions)
     pending = found.fits(("failed", "missing", "stale"))

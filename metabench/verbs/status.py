@@ -11,6 +11,7 @@ from typing import Any
 
 from metabench import registry
 from metabench.errors import ConfigError, some
+from metabench.provenance.compiler import cpp_compiler
 from metabench.provenance.conditions import Conditions, counted, differing_conditions
 from metabench.records import FINISHED, RecordStore, read_cells, read_holder
 from metabench.text import one_line, plural
@@ -93,17 +94,26 @@ def _stale(records: Iterable[Mapping[str, Any]], project: Path) -> list[list[str
         conditions = known.setdefault((threads, device), Conditions(threads, device, project))
         try:
             fit = record["config"].get("fit") or {}
-            of_fit = _targets(fit)
+            of_fit, compiler = _targets(fit), _compiler(recorded)
             of_cell = of_fit + _targets(record["config"].get("evaluate") or {})
-            of_needs = {role: conditions.of(_targets(need)) for role, need in _needs(fit)}
+            taken = record["provenance"].get("needs") or {}
+            of_needs = {
+                role: conditions.of(_targets(need), _compiler(taken.get(role) or {}))
+                for role, need in _needs(fit)
+            }
             causes = differing_conditions(
-                record, conditions.of(of_cell), conditions.of(of_fit), of_needs
+                record, conditions.of(of_cell, compiler), conditions.of(of_fit, compiler), of_needs
             )
         except ConfigError as error:
             causes = (str(error),)
         if causes:
             found.append(list(causes))
     return found
+
+
+def _compiler(recorded: Mapping[str, Any]) -> str | None:
+    """What would compile training steps now that were compiled then."""
+    return (cpp_compiler() or "none") if recorded.get("compiler") else None
 
 
 def _targets(config: Mapping[str, Any]) -> tuple[str, ...]:

@@ -41,9 +41,8 @@ def verify(options: argparse.Namespace) -> int:
     project = current_project()
     folder = run_folder(options.folder, project, options.profile)
     suite, using = _suite_of(folder, options, project)
-    found = survey(
-        suite, RecordStore(folder), Conditions(using.threads, using.device, project.root)
-    )
+    conditions = Conditions(using.threads, using.device, project.root, using.compile)
+    found = survey(suite, RecordStore(folder), conditions)
     fits: Fits = found.fits(("done", "stale"))
     if options.sample is not None:
         fits = sample(fits, options.sample)

@@ -1,0 +1,245 @@
+"""A training step as one compiled graph.
+
+The step runs once on tensors without numbers, its gradients of gradients included, and every
+operation is written down (`torch.fx`'s `make_fx`); what comes of that is a plain list of operations
+that Inductor turns into C++. So a method writes its step once, and what is compiled is that very
+step: the same numbers, in another order of rounding.
+
+What is written down holds for good: nothing in it may depend on the values of tensors, on Python's
+own random numbers, or on what the method has not said of the moment of training.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils import _pytree as pytree
+
+from metabench.errors import message_of
+from metabench.methods.method import Moment, State
+from metabench.models.layers import written_down
+from metabench.tasks.random_streams import global_states, set_global_states
+
+R = TypeVar("R")
+
+Compile = Callable[[torch.fx.GraphModule, Sequence[Tensor]], Callable[..., Sequence[Tensor]]]
+"""A graph and inputs like those that it will get -> what runs it."""
+
+
+class Graphs:
+    """The compiled graphs of a fit, one for each piece of a step and shape of its inputs. Where one
+    cannot be made, all runs as it is written.
+
+    Parameters
+    ----------
+    compile
+        Makes a graph run.
+    warn
+        Told once why nothing is compiled.
+
+    Attributes
+    ----------
+    seconds
+        What writing down and compiling took.
+    why
+        Why nothing is compiled; empty where all is.
+    """
+
+    def __init__(self, compile: Compile, warn: Callable[[str], None]) -> None:
+        self._compile = compile
+        self._warn = warn
+        self._graphs: dict[Hashable, _Graph] = {}
+        self.seconds = 0.0
+        self.why = ""
+
+    def __len__(self) -> int:
+        return len(self._graphs)
+
+    def run(
+        self,
+        piece: Callable[..., R],
+        state: State,
+        moment: Moment,
+        phase: Callable[[Moment], Hashable],
+        inputs: Sequence[Tensor],
+    ) -> R:
+        """``piece(moment, *inputs)``, a dataclass of tensors that carry no gradient.
+
+        Parameters
+        ----------
+        piece
+            Reads tensors from `state` and its arguments alone, and changes no more than buffers of
+            `state`. May take gradients.
+        phase
+            All of a moment that decides which operations `piece` is of: one graph is for one phase.
+        inputs
+            Of one shape in every iteration, or few: each has a graph of its own.
+        """
+        if self.why:
+            return piece(moment, *inputs)
+        key = phase(moment), tuple((x.shape, x.stride(), x.dtype) for x in inputs)
+        graph = self._graphs.get(key)
+        if graph is None:
+            started = time.perf_counter()
+            try:
+                watched = _watched(piece, moment, phase)
+                graph = self._graphs[key] = _Graph(watched, state, inputs, self._compile)
+            except (OSError, MemoryError):  # another time it may well be made
+                raise
+            except Exception as error:
+                said = message_of(error).strip().partition("\n")[0]
+                self.why = f"{type(error).__name__}: {said}"
+                self._warn(f"training steps are not compiled: {self.why}")
+                return piece(moment, *inputs)
+            finally:
+                self.seconds += time.perf_counter() - started
+        result: R = graph(inputs)
+        return result
+
+
+class UndeclaredError(Exception):
+    """A step depends on what a graph cannot be told."""
+
+
+@dataclass(frozen=True)
+class Watched(Moment):
+    """A moment that notes which of its fields are `read`."""
+
+    read: ClassVar[set[str]]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "read", set())
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _MOMENT:
+            object.__getattribute__(self, "read").add(name)
+        return object.__getattribute__(self, name)
+
+    @classmethod
+    def of(cls, moment: Moment) -> Watched:
+        """The same moment."""
+        return cls(**{name: getattr(moment, name) for name in _MOMENT})
+
+
+_MOMENT = tuple(field.name for field in fields(Moment))
+
+
+def _watched(
+    piece: Callable[..., Any], moment: Moment, phase: Callable[[Moment], Hashable]
+) -> Callable[..., Any]:
+    """`piece` at a moment, of which it reads nothing that `phase` does not read.
+
+    Raises
+    ------
+    UndeclaredError
+        As it is called: it does, and would be another at each moment.
+    """
+    declared, seen = Watched.of(moment), Watched.of(moment)
+    phase(declared)
+
+    def watched(*inputs: Tensor) -> Any:
+        result = piece(seen, *inputs)
+        if undeclared := seen.read - declared.read:
+            raise UndeclaredError(
+                f"they depend on the {', '.join(sorted(undeclared))} of the moment of training in "
+                "a way that `phase` does not say"
+            )
+        return result
+
+    return watched
+
+
+class _Graph:
+    """A piece of a step, written down and compiled, on the tensors of a state."""
+
+    def __init__(
+        self,
+        piece: Callable[..., Any],
+        state: State,
+        inputs: Sequence[Tensor],
+        compile: Compile,
+    ) -> None:
+        parameters, buffers = dict(state.named_parameters()), dict(state.named_buffers())
+        self._parameters, self._buffers = list(parameters.values()), list(buffers.values())
+        self._moved: list[int] = []
+
+        def flat(tensors: list[Tensor]) -> list[Tensor]:
+            given = iter(tensors)
+            own = {name: next(given).detach().requires_grad_() for name in parameters}
+            kept = [next(given).clone() for _ in buffers]
+            before = [b._version for b in kept]
+            lent = own | dict(zip(buffers, kept, strict=True))
+            result = functional_call(
+                _Whole(state, piece),
+                {f"state.{name}": x for name, x in lent.items()},
+                tuple(given),
+            )
+            self._moved = [i for i, b in enumerate(kept) if b._version != before[i]]
+            self._kind = type(result)
+            leaves, self._spec = pytree.tree_flatten(dict(vars(result)))
+            return [*(x.detach() for x in leaves), *(kept[i] for i in self._moved)]
+
+        tensors = [*self._parameters, *self._buffers, *inputs]
+        example = [x.detach() for x in tensors]
+        with _generators_unmoved(), written_down():
+            graph = make_fx(flat, tracing_mode="fake")(example)
+        with torch.no_grad():
+            states = global_states()
+            try:
+                self._call = compile(graph, example)
+            finally:
+                set_global_states(states)
+
+    @torch.no_grad()
+    def __call__(self, inputs: Sequence[Tensor]) -> Any:
+        results = self._call([*self._parameters, *self._buffers, *inputs])
+        results, moved = results[: self._spec.num_leaves], results[self._spec.num_leaves :]
+        for place, value in zip(self._moved, moved, strict=True):
+            self._buffers[place].copy_(value)
+        return self._kind(**pytree.tree_unflatten(list(results), self._spec))
+
+
+class _Whole(nn.Module):
+    """A state whose call is a piece of a step, for `functional_call`."""
+
+    def __init__(self, state: State, piece: Callable[..., Any]) -> None:
+        super().__init__()
+        self.state = state
+        self.__dict__["piece"] = piece
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.__dict__["piece"](*inputs)
+
+
+@contextmanager
+def _generators_unmoved() -> Iterator[None]:
+    """See that nothing is drawn from Python's or NumPy's global generators: a graph would hold the
+    numbers that came first.
+
+    Raises
+    ------
+    UndeclaredError
+        Something is; both stand where they stood.
+    """
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+        if random.getstate() != python or not _same(np.random.get_state(), numpy):
+            raise UndeclaredError("they draw from Python's or NumPy's global generator")
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+def _same(now: Any, then: Any) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(now, then, strict=True))

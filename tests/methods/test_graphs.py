@@ -1,0 +1,143 @@
+"""A step that is written down once, and run as a graph from then on, against the step itself."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+import torch
+from few_shot import NETWORK_MODES, make_method, make_network, random_episodes, relative_error
+from torch import Tensor, nn
+
+from metabench.methods.graphs import Graphs
+from metabench.methods.maml import MAML
+from metabench.methods.method import Moment, State
+from metabench.methods.update_rules import GradientDescent, Rule
+
+TASKS = 3
+ROUNDING = 1e-8
+"""Relative, in float64, after a few steps."""
+SETTINGS: dict[str, dict[str, Any]] = {
+    "maml": {"inner_steps": 2, "clip": 10.0},
+    "fomaml": {"inner_steps": 2},
+    "anil": {"inner_steps": 2},
+    "meta_sgd": {"inner_steps": 2, "inner_lr": 0.05},
+    "maml_pp": {"inner_steps": 2, "multi_step_loss": 0.5, "derivative_order_annealing": 0.25},
+}
+
+
+def as_it_is(graph: torch.fx.GraphModule, example: Sequence[Tensor]) -> Callable[..., Any]:
+    """What runs a graph, operation by operation: no compiler, and no seconds."""
+    return graph
+
+
+@pytest.fixture
+def warnings() -> list[str]:
+    return []
+
+
+def two_states(
+    method: MAML, network: nn.Module, warn: Callable[[str], None]
+) -> tuple[State, State]:
+    """The state of an eager training, and of one by graphs."""
+    eager, by_graphs = (
+        method.init(copy.deepcopy(network), None, torch.Generator().manual_seed(0))
+        for _ in range(2)
+    )
+    by_graphs.graphs = Graphs(as_it_is, warn)
+    return eager, by_graphs
+
+
+def moments(number: int) -> Iterator[Moment]:
+    return (Moment(i, number, i / number, 1 - i / number / 2) for i in range(number))
+
+
+@pytest.mark.parametrize(("name", "mode"), NETWORK_MODES)
+@pytest.mark.parametrize("method", SETTINGS)
+def test_trains_as_the_step_itself(method: str, name: str, mode: Any, warnings: list[str]) -> None:
+    """Weights, rates, running statistics, loss and score, through every phase of MAML++."""
+    batch_norm = {} if mode is None else {"train_batch_norm": mode}
+    made = make_method(method, **SETTINGS[method], **batch_norm)
+    eager, by_graphs = two_states(made, make_network(name), warnings.append)
+    for moment in moments(4):
+        batch = random_episodes(name, TASKS, seed=moment.iteration)
+        ours, theirs = (made.step(s, batch, moment) for s in (by_graphs, eager))
+        assert float(ours.loss) == pytest.approx(float(theirs.loss), rel=ROUNDING)
+        assert float(ours.score) == pytest.approx(float(theirs.score), rel=ROUNDING)
+    assert not warnings
+    assert len(by_graphs.graphs) == (3 if method == "maml_pp" else 1)
+    after, before = by_graphs.state_dict(), eager.state_dict()
+    for name in before:
+        assert relative_error([after[name]], [before[name]]) < ROUNDING
+
+
+def one_step(method: MAML, network: nn.Module, warn: Callable[[str], None]) -> float:
+    """How far weights are apart after a step, eager and by graphs."""
+    eager, by_graphs = two_states(method, network, warn)
+    for state in (eager, by_graphs):
+        method.step(state, random_episodes("mlp", TASKS), Moment(3, 10, 0.3, 1.0))
+    return relative_error(list(by_graphs.parameters()), list(eager.parameters()))
+
+
+class Fading(MAML):
+    """MAML whose inner rate falls in training."""
+
+    def rule(self, state: State, moment: Moment | None = None) -> Rule:
+        share = 1.0 if moment is None else 1 - moment.spent
+        return GradientDescent(self.settings.inner_lr * share, second_order_from=0)
+
+
+class SaidToFade(Fading):
+    """The same, which says so: a graph for each rate."""
+
+    def phase(self, moment: Moment) -> Any:
+        return moment.spent
+
+
+def test_what_depends_on_a_moment_without_saying_so_is_not_compiled(warnings: list[str]) -> None:
+    assert one_step(Fading(MAML.Settings()), make_network("mlp"), warnings.append) == 0
+    (warning,) = warnings
+    assert "spent of the moment" in warning
+    assert "phase" in warning
+
+
+def test_what_says_how_it_depends_on_a_moment_is_compiled(warnings: list[str]) -> None:
+    assert one_step(SaidToFade(MAML.Settings()), make_network("mlp"), warnings.append) < ROUNDING
+    assert not warnings
+
+
+class ByItsValues(nn.Module):
+    """A layer that looks at its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.sum() > 0 else -x
+
+
+class ByChance(nn.Module):
+    """A layer that draws from Python's own generator."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (1 + random.random())
+
+
+@pytest.mark.parametrize(
+    ("layer", "why"),
+    [(ByItsValues(), "data-dependent"), (ByChance(), "Python's or NumPy's global generator")],
+)
+def test_a_network_that_cannot_be_written_down_runs_as_it_is(
+    layer: nn.Module, why: str, warnings: list[str]
+) -> None:
+    network = make_network("mlp")
+    network.body.layers.append(layer)
+    method = MAML(MAML.Settings())
+    eager, by_graphs = two_states(method, network, warnings.append)
+    for state in (eager, by_graphs):
+        random.seed(1)
+        for i in range(2):
+            method.step(state, random_episodes("mlp", TASKS, seed=i), Moment())
+    assert relative_error(list(by_graphs.parameters()), list(eager.parameters())) == 0
+    (warning,) = warnings
+    assert why in warning
