@@ -93,7 +93,7 @@ class MAML(GradientBasedMethod):
 
     @property
     def compiles(self) -> bool:
-        """Steps that are computed a second time are not: a graph of them all would hold them all."""
+        """Not steps that are computed a second time: a graph of them all would hold them all."""
         return self.settings.engine == "functional" and not self.settings.recompute
 
     @property
