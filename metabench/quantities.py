@@ -328,6 +328,7 @@ TABLE: tuple[Quantity, ...] = (
     TRAINING_SECONDS,
     _seconds("validation_seconds", heading="Validation"),
     _seconds("choice_seconds", heading="Choice", note="of settings"),
+    _seconds("compile_seconds"),
     _seconds("test_seconds"),
     WALL_SECONDS,
     PEAK_ABOVE,

@@ -93,17 +93,20 @@ def result_of(
 
 def measured_of(fit: Fit, training: Training, tested: Evaluation | None) -> dict[str, Any]:
     """Times. The typical iteration is the median after the warm-up, drawing its episodes
-    included."""
+    included; compiling counts to the whole fit, and not to its training."""
     iteration = typical(training.seconds, training.resumed)
     return {
         "seconds_per_iteration": iteration,
         "seconds_per_task": None if iteration is None else iteration / fit.train.tasks_per_batch,
         "seconds_per_episode": tested.seconds if tested else None,
-        "training_seconds": training.total_seconds - training.validation_seconds,
+        "training_seconds": training.total_seconds
+        - training.validation_seconds
+        - training.compile_seconds,
         "validation_seconds": training.validation_seconds,
         "test_seconds": tested.seconds * len(tested.scores) if tested else None,
         "warm_up_iterations": int(warm_up(training.iterations, training.resumed).sum()),
         "interruptions": len(training.resumed),
+        **({"compile_seconds": training.compile_seconds} if training.compile_seconds else {}),
     }
 
 

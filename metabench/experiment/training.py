@@ -58,9 +58,7 @@ def train(
     )
     result.stopped = "budget"
     try:
-        for moment, last in moments(
-            recipe, result.iterations, lambda: clock.seconds - result.validation_seconds
-        ):
+        for moment, last in moments(recipe, result.iterations, lambda: at.trained_seconds):
             done = moment.iteration + 1
             with watch.lap():
                 batch = batches(moment.iteration)
@@ -84,6 +82,7 @@ def train(
     at.selection.restore()
     result.seconds = watch.seconds()[: result.iterations]
     result.total_seconds = clock.seconds
+    at.note_compiling()
     return result
 
 

@@ -34,6 +34,8 @@ class Training:
         Of every iteration, drawing its episodes included, validation not.
     total_seconds, validation_seconds
         Of all of it but its checkpoints, and of validation alone.
+    compile_seconds
+        Of compiling its steps, anew after each interruption; 0 where nothing was compiled.
     resumed
         Iterations that were done when an interrupted training went on, once for each time.
     """
@@ -48,6 +50,7 @@ class Training:
     seconds: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     total_seconds: float = 0.0
     validation_seconds: float = 0.0
+    compile_seconds: float = 0.0
     resumed: list[int] = field(default_factory=list)
 
     @property
@@ -75,6 +78,7 @@ class Training:
         ValueError
             No training leaves that behind.
         """
+        saved = {"compile_seconds": 0.0, **saved}  # older files know of no compiling
         _refuse_impossible(saved)
         lists = {name: saved[name].tolist() for name in _CURVES if name != "seconds"}
         known = {each.name: saved[each.name] for each in fields(cls)}
@@ -115,7 +119,7 @@ def _are_numbers(saved: Mapping[str, Any]) -> bool:
         return False
     done = len(saved["loss"])
     iterations = (*saved["validated"].tolist(), *saved["resumed"], saved["best_iteration"])
-    seconds = (saved["validation_seconds"], saved["total_seconds"])
+    seconds = tuple(saved[f"{of}_seconds"] for of in ("validation", "total", "compile"))
     return all(type(value) is int and 0 <= value <= done for value in iterations) and all(
         type(value) is float and math.isfinite(value) and value >= 0 for value in seconds
     )

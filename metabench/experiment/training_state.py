@@ -41,14 +41,27 @@ class TrainingState:
         self.selection = Selection(self.result, state, validate, higher_is_better)
         resumed = checkpoint is not None and self._resume(checkpoint, validate, higher_is_better)
         self.clock = Clock(self.result.total_seconds)
+        self._compiled_before = self.result.compile_seconds
         if resumed:
             # at once: the interruption counts even if the next one comes before anything else is
             # written
             self.save(self.result.seconds)
 
+    @property
+    def trained_seconds(self) -> float:
+        """Seconds of training so far, without validation and compiling."""
+        self.note_compiling()
+        return self.clock.seconds - self.result.validation_seconds - self.result.compile_seconds
+
+    def note_compiling(self) -> None:
+        """Let the result know what compiling has taken so far."""
+        if self._state.graphs is not None:
+            self.result.compile_seconds = self._compiled_before + self._state.graphs.seconds
+
     def save(self, seconds: NDArray[np.float64]) -> None:
         """Save everything; the iterations so far took so many `seconds`."""
         assert self._checkpoint is not None
+        self.note_compiling()
         result = self.result
         result.seconds, result.total_seconds = seconds, self.clock.seconds
         with self.clock.stopped():

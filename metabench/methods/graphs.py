@@ -175,7 +175,10 @@ class _Graph:
 
         def flat(tensors: list[Tensor]) -> list[Tensor]:
             given = iter(tensors)
-            own = {name: next(given).detach().requires_grad_() for name in parameters}
+            own = {
+                name: next(given).detach().requires_grad_(p.requires_grad)
+                for name, p in parameters.items()
+            }
             kept = [next(given).clone() for _ in buffers]
             before = [b._version for b in kept]
             lent = own | dict(zip(buffers, kept, strict=True))
@@ -187,7 +190,7 @@ class _Graph:
             self._moved = [i for i, b in enumerate(kept) if b._version != before[i]]
             self._kind = type(result)
             leaves, self._spec = pytree.tree_flatten(dict(vars(result)))
-            return [*(x.detach() for x in leaves), *(kept[i] for i in self._moved)]
+            return [*(_without_history(x) for x in leaves), *(kept[i] for i in self._moved)]
 
         tensors = [*self._parameters, *self._buffers, *inputs]
         example = [x.detach() for x in tensors]
@@ -207,6 +210,10 @@ class _Graph:
         for place, value in zip(self._moved, moved, strict=True):
             self._buffers[place].copy_(value)
         return self._kind(**pytree.tree_unflatten(list(results), self._spec))
+
+
+def _without_history(x: Any) -> Any:
+    return x.detach() if isinstance(x, Tensor) else x
 
 
 class _Whole(nn.Module):

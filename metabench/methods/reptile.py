@@ -16,7 +16,7 @@ from metabench.cells import BatchNormMode
 from metabench.methods.gradient_based import GradientBasedMethod, Steps, TrainingSteps
 from metabench.methods.inner_loop import descend
 from metabench.methods.method import Moment, State, StepResult, batch_score, task_losses
-from metabench.methods.outputs import Weights, chunks
+from metabench.methods.outputs import Weights, chunks, equal_chunks
 from metabench.methods.update_rules import PlainSGD, Rule
 from metabench.models.layers import Statistics, normalising
 from metabench.registry.settings import Rate
@@ -131,6 +131,10 @@ class Reptile(GradientBasedMethod):
         return [steps for steps in round_numbers if steps < self.test_steps]
 
     @property
+    def compiles(self) -> bool:
+        return True
+
+    @property
     def gradients_per_task(self) -> int:
         return self.settings.inner_steps
 
@@ -157,18 +161,36 @@ class Reptile(GradientBasedMethod):
             ]
         ).to(x.device)
         total, met = torch.zeros_like(start), []
-        for few in self._together(x[:, : order.shape[2]]):
-            loss = MiniBatchLoss(state.model, x[few], y[few], order[few], None, track=True)
-            rule = self.rule(state, moment)
-            (trained,) = descend(loss.start(start), loss, rule, (at.inner_steps,))
-            total += trained[FLAT].detach().sum(0)
-            met.append(loss.met)
-            if isinstance(rule, LastingAdam):
-                state.second_moment.copy_(rule.second_moment[0])
-                state.inner_steps.copy_(rule.steps)
+
+        def piece(moment: Moment, *few: Tensor) -> TrainedTasks:
+            return self._train_on(state, moment, *few)
+
+        for few in self._together(x[:, : order.shape[2]], whole=state.graphs is not None):
+            inputs = x[few], y[few], order[few]
+            trained = (
+                piece(moment, *inputs)
+                if state.graphs is None
+                else state.graphs.run(piece, state, moment, lambda moment: None, inputs)
+            )
+            total += trained.weights
+            met.append((trained.losses, trained.scores, trained.targets))
         _set_weights(state.model, start.lerp(total / len(batch), at.outer_lr * moment.rate))
         losses, outputs, targets = map(torch.cat, zip(*met, strict=True))
         return StepResult(losses.mean(), batch_score(outputs, targets))
+
+    def _train_on(
+        self, state: ReptileState, moment: Moment, x: Tensor, y: Tensor, order: Tensor
+    ) -> TrainedTasks:
+        """Train on some tasks together, which moves the state's second moments and running
+        statistics."""
+        loss = MiniBatchLoss(state.model, x, y, order, None, track=True)
+        rule = self.rule(state, moment)
+        start = loss.start(_flattened(state.model))
+        (trained,) = descend(start, loss, rule, (self.settings.inner_steps,))
+        if isinstance(rule, LastingAdam):
+            state.second_moment.copy_(rule.second_moment[0])
+            state.inner_steps.copy_(rule.steps)
+        return TrainedTasks(trained[FLAT].detach().sum(0), *loss.met)
 
     def adapt(
         self,
@@ -188,14 +210,30 @@ class Reptile(GradientBasedMethod):
         for weights in descend(start, loss, self.rule(state), self.curve):
             yield _unflattened(network, weights[FLAT])
 
-    def _together(self, mini_batch: Tensor) -> Iterator[slice]:
+    def _together(self, mini_batch: Tensor, *, whole: bool) -> Iterator[slice]:
         """Tasks to train on at once, of ``[T, b, ...]``: under Adam one alone, for it begins with
-        the second moments that the one before it left."""
-        return (
-            chunks(mini_batch)
-            if self.settings.inner_optimizer == "sgd"
-            else (slice(task, task + 1) for task in range(len(mini_batch)))
-        )
+        the second moments that the one before it left. `whole` where one graph is for all."""
+        if self.settings.inner_optimizer == "sgd":
+            return equal_chunks(mini_batch) if whole else chunks(mini_batch)
+        return (slice(task, task + 1) for task in range(len(mini_batch)))
+
+
+@dataclass(frozen=True)
+class TrainedTasks:
+    """What comes of training on T tasks.
+
+    Attributes
+    ----------
+    weights
+        Theirs after the last step, summed, ``[W]``.
+    losses, scores, targets
+        Of the last step, ``[T]``, ``[T, b, C]`` and ``[T, b]``.
+    """
+
+    weights: Tensor
+    losses: Tensor
+    scores: Tensor
+    targets: Tensor
 
 
 class MiniBatchLoss:

@@ -3,10 +3,12 @@ examples, as anybody trains a network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from metabench.methods.method import (
     Method,
@@ -21,6 +23,9 @@ from metabench.methods.method import (
 )
 from metabench.models.layers import normalising
 from metabench.tasks.episodes import Examples, Task
+
+if TYPE_CHECKING:
+    from metabench.methods.graphs import Graphs
 
 
 class SupervisedMethod(Method):
@@ -41,10 +46,57 @@ class SupervisedMethod(Method):
     def batches(self, source: Source) -> Callable[[int], Examples]:
         return source.examples()
 
+    @property
+    def compiles(self) -> bool:
+        return True
+
     def step(self, state: State, batch: Examples, moment: Moment) -> StepResult:
-        with normalising(state.model, "batch", track=True):
-            scores = state.model(batch.x)
-        loss = task_losses(scores.unsqueeze(0), batch.y.unsqueeze(0)).mean()
-        loss.backward()
+        if state.graphs is None:
+            loss, score = _loss_and_score(state, batch.x, batch.y)
+            loss.backward()
+            result = StepResult(loss.detach(), score)
+        else:
+            result = _compiled_gradients(state, state.graphs, batch, moment)
         outer_step(state, self.settings.outer_lr * moment.rate)
-        return StepResult(loss.detach(), batch_score(scores.detach(), batch.y))
+        return result
+
+
+def _loss_and_score(state: State, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    with normalising(state.model, "batch", track=True):
+        scores = state.model(x)
+    loss = task_losses(scores.unsqueeze(0), y.unsqueeze(0)).mean()
+    return loss, batch_score(scores.detach(), y)
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Of the `loss` of a batch with respect to the parameters that are trained, None where it does
+    not depend on one; and the `score`."""
+
+    of: Sequence[Tensor | None]
+    loss: Tensor
+    score: Tensor
+
+
+def _compiled_gradients(
+    state: State, graphs: Graphs, batch: Examples, moment: Moment
+) -> StepResult:
+    """Let the parameters hold their gradients, by one graph."""
+
+    def trained() -> list[Tensor]:
+        return [p for p in state.model.parameters() if p.requires_grad]
+
+    def piece(moment: Moment, x: Tensor, y: Tensor) -> Gradients:
+        loss, score = _loss_and_score(state, x, y)
+        gradients = torch.autograd.grad(loss, trained(), allow_unused=True)
+        return Gradients(list(map(_alike, gradients, trained())), loss.detach(), score)
+
+    found = graphs.run(piece, state, moment, lambda moment: None, (batch.x, batch.y))
+    for parameter, gradient in zip(trained(), found.of, strict=True):
+        parameter.grad = gradient
+    return StepResult(found.loss, found.score)
+
+
+def _alike(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
+    """A gradient that lies in memory as its parameter does: the fused Adam wants both alike."""
+    return None if gradient is None else torch.empty_like(parameter).copy_(gradient)

@@ -68,6 +68,7 @@ RECORD = {
                 "training_seconds",
                 "validation_seconds",
                 "choice_seconds",
+                "compile_seconds",
             ),
             NUMBER,
         ),

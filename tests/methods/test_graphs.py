@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from few_shot import NETWORK_MODES, make_method, make_network, random_episodes, relative_error
+from few_shot import make_method, make_network, random_episodes, relative_error
 from torch import Tensor, nn
 
 from metabench.methods.graphs import Graphs
 from metabench.methods.maml import MAML
-from metabench.methods.method import Moment, State
+from metabench.methods.method import Method, Moment, State
 from metabench.methods.update_rules import GradientDescent, Rule
+from metabench.tasks.episodes import Examples
 
 TASKS = 3
 ROUNDING = 1e-8
@@ -40,7 +41,7 @@ def warnings() -> list[str]:
 
 
 def two_states(
-    method: MAML, network: nn.Module, warn: Callable[[str], None]
+    method: Method, network: nn.Module, warn: Callable[[str], None]
 ) -> tuple[State, State]:
     """The state of an eager training, and of one by graphs."""
     eager, by_graphs = (
@@ -55,8 +56,25 @@ def moments(number: int) -> Iterator[Moment]:
     return (Moment(i, number, i / number, 1 - i / number / 2) for i in range(number))
 
 
-@pytest.mark.parametrize(("name", "mode"), NETWORK_MODES)
-@pytest.mark.parametrize("method", SETTINGS)
+def assert_same(by_graphs: State, eager: State) -> None:
+    """Weights, whatever else is learned, and buffers."""
+    after, before = by_graphs.state_dict(), eager.state_dict()
+    for name, tensor in before.items():
+        difference = (after[name] - tensor).double().norm()
+        assert difference <= ROUNDING * tensor.double().norm(), name
+
+
+CASES = [
+    *((method, "mlp", None) for method in SETTINGS),
+    *((method, "conv4 max", "query") for method in SETTINGS),
+    ("maml", "conv4 stride", "joint"),
+    ("maml", "conv4 max", "support"),
+    ("fomaml", "conv4 max", "support_plus_one"),
+    ("maml_pp", "conv4 max", "running"),
+]
+
+
+@pytest.mark.parametrize(("method", "name", "mode"), CASES)
 def test_trains_as_the_step_itself(method: str, name: str, mode: Any, warnings: list[str]) -> None:
     """Weights, rates, running statistics, loss and score, through every phase of MAML++."""
     batch_norm = {} if mode is None else {"train_batch_norm": mode}
@@ -69,9 +87,35 @@ def test_trains_as_the_step_itself(method: str, name: str, mode: Any, warnings: 
         assert float(ours.score) == pytest.approx(float(theirs.score), rel=ROUNDING)
     assert not warnings
     assert len(by_graphs.graphs) == (3 if method == "maml_pp" else 1)
-    after, before = by_graphs.state_dict(), eager.state_dict()
-    for name in before:
-        assert relative_error([after[name]], [before[name]]) < ROUNDING
+    assert_same(by_graphs, eager)
+
+
+def examples(name: str, tasks: int, *, seed: int) -> Examples:
+    """Points or images of no task in particular."""
+    batch = random_episodes(name, tasks, seed=seed)
+    return Examples(batch.query_x.flatten(0, 1), batch.query_y.flatten(0, 1))
+
+
+@pytest.mark.parametrize("name", ["mlp", "conv4 max"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", None], ids=["adam", "sgd", "supervised"])
+def test_training_without_a_meta_gradient_is_the_same(
+    optimizer: str | None, name: str, warnings: list[str]
+) -> None:
+    """Reptile, whose second moments go on from task to task, and supervised training."""
+    made = (
+        make_method("reptile", inner_optimizer=optimizer, inner_batch=4, inner_steps=3)
+        if optimizer
+        else make_method("pretrained")
+    )
+    eager, by_graphs = two_states(made, make_network(name), warnings.append)
+    for moment in moments(3):
+        batch = (random_episodes if optimizer else examples)(name, TASKS, seed=moment.iteration)
+        ours, theirs = (made.step(s, batch, moment) for s in (by_graphs, eager))
+        assert float(ours.loss) == pytest.approx(float(theirs.loss), rel=ROUNDING)
+        assert float(ours.score) == pytest.approx(float(theirs.score), rel=ROUNDING)
+    assert not warnings
+    assert len(by_graphs.graphs) == 1
+    assert_same(by_graphs, eager)
 
 
 def one_step(method: MAML, network: nn.Module, warn: Callable[[str], None]) -> float:
