@@ -376,6 +376,7 @@ def test_same_records_give_the_same_bytes(tmp_path, suite):
         "groups.csv",
         "index.html",
         "pairs.csv",
+        "over_settings.csv",
         "spread.csv",
     ]
 
