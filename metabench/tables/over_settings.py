@@ -32,7 +32,7 @@ class OverRow:
         How many of its cells did not complete, of how many. One is enough for it to have no number
         here: what is left is a selection, and a mean without the worst quarter would hide it.
     leads
-        In how many settings it has the best mean (see `GroupRow.leads`).
+        In how many settings it has the best mean (see `GroupRow.leads`) and completed every cell.
     score, low, high
         Interquartile mean over seeds and settings on the family's scale, with its interval over
         seeds.
@@ -198,7 +198,7 @@ class _OfFamily:
             entrant=who,
             did_not_complete=who.did_not_complete,
             cells=cells,
-            leads=sum(group.leads for group in who.groups),
+            leads=sum(one.leads and one.completed == one.seeds for one in who.groups),
             reference=self.family.reference_of(who),
             rank=self._rank(who),
             caveats=tuple(self._caveats(who, cells)),
@@ -215,7 +215,9 @@ class _OfFamily:
             outcomes = [cell.outcome for inside in who.cells for cell in inside]
             kinds = dict.fromkeys(one for one in outcomes if one != "completed")
             named = listed([f"{outcomes.count(kind)} {kind.replace('_', ' ')}" for kind in kinds])
-            told.append(f"{lost} of {cells} cells did not complete ({named}): no number over them")
+            told.append(
+                f"{lost} of {cells} cells did not complete ({named}): no number over settings"
+            )
         elif any(len(inside) > seeds for inside in who.cells):
             told.append(f"over the {seeds} seeds that all settings share")
         if seeds <= stats.DESCRIPTIVE:

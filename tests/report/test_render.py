@@ -375,8 +375,8 @@ def test_same_records_give_the_same_bytes(tmp_path, suite):
         "comparisons.csv",
         "groups.csv",
         "index.html",
-        "pairs.csv",
         "over_settings.csv",
+        "pairs.csv",
         "spread.csv",
     ]
 

@@ -46,7 +46,8 @@ def test_the_middle_half_and_the_improvement_by_hand(tmp_path: Path) -> None:
     for name, mean in expected.items():
         row = row_of(found, name)
         assert row.score == pytest.approx(mean)
-        assert row.low is not None and row.high is not None
+        assert row.low is not None
+        assert row.high is not None
         assert row.low < mean < row.high
     ahead = row_of(found, "protonet")
     # 1 shot: all 25 pairs; 5 shots: 15 of 25
@@ -76,6 +77,7 @@ def test_one_cell_that_did_not_complete_leaves_no_number(tmp_path: Path) -> None
         found = only(run.write(tmp_path / outcome))
         row = row_of(found, "scratch")
         assert (row.score, row.improvement, row.rank, row.profile) == (None,) * 4
+        assert row.leads == 1
         assert row.caveats[0].startswith(f"1 of 10 cells did not complete (1 {outcome})")
         # the others stand as they do without it
         without = only(two().write(tmp_path / f"without-{outcome}"))
@@ -161,7 +163,8 @@ def test_settings_that_share_trainings_are_one_draw(tmp_path: Path) -> None:
     assert (found.independent, len(found.settings)) == (1, 2)
     ahead, before = row_of(found, "protonet"), row_of(apart, "protonet")
     assert ahead.improvement == before.improvement
-    assert ahead.improvement_low is not None and before.improvement_low is not None
+    assert ahead.improvement_low is not None
+    assert before.improvement_low is not None
     assert ahead.improvement_low < before.improvement_low
 
 
