@@ -25,6 +25,13 @@ from metabench.report.configuration import configurations
 from metabench.report.drawings import drawings
 from metabench.report.exports import downloads
 from metabench.report.first_screen import first_screen
+from metabench.report.over_settings import (
+    over_interval,
+    over_score,
+    overs_of,
+    share,
+    share_interval,
+)
 from metabench.report.pairs import squares_of
 from metabench.report.spread import deviation, spreads_of
 from metabench.report.svg import Pen
@@ -88,6 +95,7 @@ def _content(run: Run) -> dict[str, Any]:
         "choices": chosen,
         "squares": squares_of(run, blocks),
         "spreads": spreads_of(pen, run, blocks),
+        "overs": overs_of(pen, run, blocks),
         "published": _published(run, blocks),
         "costs": _costs(blocks),
         "cost_ratios": list(RATIOS.values()),
@@ -110,6 +118,7 @@ def _content(run: Run) -> dict[str, Any]:
 CONTENTS = (
     ("overview", "At a glance"),
     ("comparisons", "Against the reference"),
+    ("over_settings", "Over settings"),
     ("cost", "Cost"),
     ("results", "Results"),
     ("claims", "Claims"),
@@ -135,6 +144,7 @@ def _contents(content: Mapping[str, Any]) -> list[tuple[str, str]]:
         "claims": content["claims"] or content["info"]["withdrawn"],
         "learning": sections["learning"],
         "shots": content["shots"],
+        "over_settings": content["overs"],
         "spread": content["spreads"],
         "adaptation": sections["adaptation"],
         "predictions": content["sheets"],
@@ -232,6 +242,10 @@ def _environment() -> jinja2.Environment:
         words.metric,
         words.spread,
         deviation,
+        over_score,
+        over_interval,
+        share,
+        share_interval,
     )
     environment.globals |= {"words": words, "quantities": quantities}
     environment.filters |= {function.__name__: function for function in formats}

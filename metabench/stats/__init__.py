@@ -5,6 +5,7 @@ function here takes one number a seed, unless it says otherwise.
 """
 
 from metabench.stats.aggregates import (
+    improvement_interval,
     interquartile_mean,
     performance_profile,
     probability_of_improvement,
@@ -33,7 +34,7 @@ from metabench.stats.power import (
     seeds_needed,
 )
 from metabench.stats.prediction import Prediction, prediction_interval
-from metabench.stats.ranks import RankAnalysis, rank_analysis
+from metabench.stats.ranks import FEWEST_DATASETS, RankAnalysis, rank_analysis, ranks_of
 from metabench.stats.regressions import (
     ACCURACY,
     SQUARED_ERROR,
@@ -53,6 +54,7 @@ __all__ = [
     "ACCURACY",
     "BLOCKS",
     "DESCRIPTIVE",
+    "FEWEST_DATASETS",
     "SHARE",
     "SQUARED_ERROR",
     "UNBOUNDED",
@@ -91,6 +93,7 @@ __all__ = [
     "failure_rate",
     "holm",
     "holm_levels",
+    "improvement_interval",
     "interquartile_mean",
     "judge",
     "judge_all",
@@ -107,6 +110,7 @@ __all__ = [
     "probability_of_improvement",
     "rank_analysis",
     "rank_intervals",
+    "ranks_of",
     "scale_of_accuracies",
     "screen",
     "seeds_for_superiority",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from metabench.stats.results import Vector
+from metabench.stats.results import Matrix, Vector
 
 FEWEST_DATASETS = 8
 """Independent data sets from which on ranks are tested. Shots of one data set are not independent,
@@ -52,6 +52,14 @@ class RankAnalysis:
         return [(i, j) for i in range(k) for j in range(i + 1, k) if gaps[i, j] >= bound]
 
 
+def ranks_of(scores: Sequence[Sequence[float]], *, higher_is_better: bool = True) -> Matrix:
+    """Return ranks ``[N][k]`` of k algorithms in each of N rows, 1 being the best; equal ones share
+    the mean of theirs."""
+    table = np.asarray(scores, dtype=np.float64)
+    ranks: Matrix = stats.rankdata(-table if higher_is_better else table, axis=1)
+    return ranks
+
+
 def rank_analysis(
     scores: Sequence[Sequence[float]], *, higher_is_better: bool = True, level: float = 0.05
 ) -> RankAnalysis:
@@ -75,7 +83,7 @@ def rank_analysis(
     if table.ndim != 2 or table.shape[0] < 1 or table.shape[1] < 2 or not np.isfinite(table).all():
         raise ValueError(f"expected finite scores [data sets, algorithms], got {table.shape}")
     n, k = table.shape
-    average = stats.rankdata(-table if higher_is_better else table, axis=1).mean(0)
+    average = ranks_of(table.tolist(), higher_is_better=higher_is_better).mean(0)
     chi_square = float(12 * n / (k * (k + 1)) * (np.sum(average**2) - k * (k + 1) ** 2 / 4))
     if n < FEWEST_DATASETS:
         few = f"ranks over {n} data sets: described, not tested ({FEWEST_DATASETS} are needed)"

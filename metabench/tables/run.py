@@ -22,11 +22,15 @@ from metabench.tables.declared import declared
 from metabench.tables.frames import csv_text, first_seen, frame, printable
 from metabench.tables.groups import group_rows
 from metabench.tables.margins import margins_kept_in
+from metabench.tables.over_settings import OverSettings, over_settings
 from metabench.tables.spread import SpreadRow, spread_rows
 from metabench.tables.typed_rows import CellRow, GroupRow, Scalar
 
 if TYPE_CHECKING:
     from metabench.records.arrays import Arrays
+
+CSV = ("cells", "groups", "comparisons", "pairs", "claims", "spread", "over_settings")
+"""The tables that are files of a run too."""
 
 Index = Mapping[str, tuple[Path, ...]]
 """Files of a store by the beginning of a cell's id."""
@@ -42,6 +46,7 @@ class Rows:
     pairs: Sequence[ComparisonRow]
     claims: Sequence[ClaimRow]
     spread: Sequence[SpreadRow]
+    over_settings: Sequence[OverSettings]
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,14 @@ class Run:
         `spread_rows`)."""
         return frame([row.columns() for row in self.rows.spread], SpreadRow.names(self.places))
 
+    @cached_property
+    def over_settings(self) -> pd.DataFrame:
+        """One row an algorithm and family of settings that one number can be made of (see
+        `over_settings`)."""
+        families = enumerate(self.rows.over_settings, start=1)
+        found = [row for number, family in families for row in family.columns(number)]
+        return frame(found, OverSettings.names())
+
     def _comparisons(self, found: Sequence[ComparisonRow]) -> pd.DataFrame:
         names = ComparisonRow.names(list(block_of(dict.fromkeys(self.places))))
         return frame([row.columns() for row in found], names)
@@ -148,8 +161,8 @@ class Run:
             yield cell, self.record(cell)
 
     def write_csv(self) -> None:
-        """Write `tables/cells.csv`, `groups.csv`, `comparisons.csv`, `pairs.csv`, `claims.csv`
-        and `spread.csv` beside the records, each whole or not at all.
+        """Write `tables/cells.csv`, `groups.csv`, `comparisons.csv`, `pairs.csv`, `claims.csv`,
+        `spread.csv` and `over_settings.csv` beside the records, each whole or not at all.
 
         Raises
         ------
@@ -161,7 +174,7 @@ class Run:
         refuse_links(self.folder)
         folder = self.folder / TABLES
         make_folder(folder)
-        for name in ("cells", "groups", "comparisons", "pairs", "claims", "spread"):
+        for name in CSV:
             table: pd.DataFrame = getattr(self, name)
             write_text(folder / f"{name}.csv", csv_text(table))
 
@@ -202,6 +215,7 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
             pairs=pairs,
             claims=claim_rows(info["claims"], cells, groups, level),
             spread=spread_rows(cells, groups, level),
+            over_settings=over_settings(cells, groups, level, int(described.get("root_seed") or 0)),
         ),
         places=places,
         blocks={row.block: row.at(block_of(dict.fromkeys(places))) for row in groups},

@@ -375,6 +375,7 @@ def test_same_records_give_the_same_bytes(tmp_path, suite):
         "comparisons.csv",
         "groups.csv",
         "index.html",
+        "over_settings.csv",
         "pairs.csv",
         "spread.csv",
     ]
