@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from metabench.identity import canonical
-from metabench.quantities import BY_NAME, CLAIMED, Quantity
+from metabench.quantities import BY_NAME, CLAIMED, GAIN_AFTER, Quantity, gain_after
 
 Region = tuple[float, float]
 
 BOUNDS: Mapping[str, Callable[..., Region]] = {
     "ratio_below": lambda limit: (-math.inf, limit),
     "ratio_above": lambda limit: (limit, math.inf),
+    "ratio_between": lambda low, high: (low, high),
     "difference_above": lambda limit: (limit, math.inf),
     "difference_below": lambda limit: (-math.inf, limit),
     "between": lambda low, high: (low, high),
     "equivalent_within": lambda margin: (-margin, margin),
 }
 """Bound -> the region that the ratio or the difference lies in if the claim is true."""
+
+BETWEEN = ("between", "ratio_between")
+"""Bounds that have two numbers."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,10 @@ class Claim:
         The claim is that the difference where `where` holds, less that where `versus_where` holds
         too, is within the bound.
     bound, limits
-        One of `BOUNDS`, and its number (for `between`: both).
+        One of `BOUNDS`, and its number (of `BETWEEN`: both).
+    after
+        The number of steps of adaptation whose gain it is about; None where it is about another
+        metric.
     """
 
     id: str
@@ -58,11 +66,18 @@ class Claim:
     versus_where: Mapping[str, Any] | None
     bound: str
     limits: tuple[float, ...]
+    after: int | None = None
 
     @property
     def quantity(self) -> Quantity:
         """What it is about."""
-        return BY_NAME[self.metric]
+        return BY_NAME[self.metric] if self.after is None else gain_after(self.after)
+
+    def table(self) -> dict[str, Any]:
+        """What it says, by the names of its fields; what it does not say stays out, so that a
+        further field changes no claim that was declared before."""
+        told = dataclasses.asdict(self)
+        return told if self.after is not None else {k: v for k, v in told.items() if k != "after"}
 
     @property
     def is_ratio(self) -> bool:
@@ -91,6 +106,7 @@ def read_claim(table: Mapping[str, Any]) -> Claim | None:
             versus_where=table.get("versus_where"),
             bound=table["bound"],
             limits=tuple(map(float, table["limits"])),
+            after=table.get("after"),
         )
         low, high = claim.region
         whole = (
@@ -101,6 +117,8 @@ def read_claim(table: Mapping[str, Any]) -> Claim | None:
             and isinstance(claim.of, str)
             and (claim.published or isinstance(claim.against, str | int | float))
             and claim.metric in CLAIMED
+            and (claim.metric == GAIN_AFTER) == (type(claim.after) is int)
+            and (claim.after is None or claim.after > 0)
         )
     except (KeyError, TypeError, ValueError, OverflowError):
         return None

@@ -8,15 +8,26 @@ wrong name is an error of import and not a missing column.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from metabench.metrics import METRICS, Metric
+from metabench.readings import (
+    Reading,
+    Record,
+    at,
+    end_of_interval,
+    gain_first_step,
+    gains,
+    gradients_per_task,
+    iterations_to_target,
+    to_target,
+    training_seconds,
+)
 
-Record = Mapping[str, Any]
 Kind = Literal["score", "learning", "size", "spent", "time", "memory"]
-Over = Literal["scored", "interval", "mean", "highest", "shared", "reached"]
+Over = Literal["scored", "interval", "mean", "highest", "shared", "reached", "at_target"]
 
 COLUMNS: Mapping[Over, Mapping[str, str]] = {
     "scored": {"value": "{}", "sd": "{}_sd", "low": "{}_low", "high": "{}_high"},
@@ -25,13 +36,14 @@ COLUMNS: Mapping[Over, Mapping[str, str]] = {
     "highest": {"value": "{}"},
     "shared": {"value": "{}"},
     "reached": {"reached": "target_reached", "of": "target_of", "value": "{}"},
+    "at_target": {"value": "{}"},
 }
 """How a group sums a number up -> what there is of it, and the columns that hold that.
 
 `scored`: mean and t interval over the cells that have one, diverged ones at chance among them.
 `interval`: the same over completed cells. `mean` and `highest`: of completed cells. `shared`: what
 all finished cells were given. `reached`: the mean where every finished cell has one, and how many
-have; leaving out those that have none would flatter.
+have; leaving out those that have none would flatter. `at_target`: the same mean.
 """
 
 
@@ -63,11 +75,13 @@ class Quantity:
         What it is, in a sentence for the report, where its heading does not say.
     claims
         Whether claims and comparisons may be about it.
+    counted
+        Whether the recipe alone decides it, so that seeds that agree know it without an error.
     """
 
     name: str
     kind: Kind
-    value: Callable[[Record], float | None]
+    value: Reading
     unit: str = ""
     better: Literal["higher", "lower", "score"] | None = None
     over: Over | None = None
@@ -76,6 +90,7 @@ class Quantity:
     under: str = ""
     meaning: str = ""
     claims: bool = False
+    counted: bool = False
 
     @property
     def columns(self) -> Mapping[str, str]:
@@ -91,68 +106,15 @@ class Quantity:
         return self.kind in ("time", "memory")
 
     @property
+    def needs_target(self) -> bool:
+        """Whether it is about the suite's target: nothing is known of it where some seeds did not
+        reach that."""
+        return self.over in ("reached", "at_target")
+
+    @property
     def label(self) -> str:
         """Its name in words: `seconds per task`."""
         return self.name.replace("_", " ")
-
-
-def at(path: str) -> Callable[[Record], float | None]:
-    """Return what reads the number at a dotted path of a record; None where none stands there."""
-    keys = path.split(".")
-
-    def value(record: Record) -> float | None:
-        found: Any = record
-        for key in keys:
-            found = found.get(key) if isinstance(found, Mapping) else None
-        is_number = isinstance(found, int | float) and not isinstance(found, bool)
-        return found if is_number else None
-
-    return value
-
-
-def _end_of_interval(place: Literal[0, 1]) -> Callable[[Record], float | None]:
-    """An end of the interval over the test episodes of the one model."""
-
-    def value(record: Record) -> float | None:
-        ends: list[float | None] = record["result"].get("interval") or []
-        return ends[place] if len(ends) == 2 else None
-
-    return value
-
-
-def _gain(record: Record) -> float | None:
-    """Score after the first adaptation step less that before any; None where the curve has no
-    points at 0 and 1."""
-    curve = record["result"].get("adaptation") or {}
-    steps, scores = (curve.get("steps") or [])[:2], (curve.get("score") or [])[:2]
-    if steps != [0, 1] or len(scores) < 2 or None in scores:
-        return None
-    return float(scores[1] - scores[0])
-
-
-def _iterations_to_target(record: Record) -> float | None:
-    """The first validated iteration whose score reached the target; None where none did, and where
-    there is no target."""
-    target, curve = record.get("target") or {}, record["result"].get("validation") or {}
-    wanted, higher_is_better = target.get("score"), target.get("higher_is_better")
-    if wanted is None or higher_is_better is None:
-        return None
-    sign = 1 if higher_is_better else -1
-    points = zip(*(curve.get(key) or [] for key in ("iteration", "score", "loss")), strict=False)
-    return next(
-        (
-            iteration
-            for iteration, score, loss in points
-            if None not in (score, loss) and sign * score >= sign * wanted
-        ),
-        None,
-    )
-
-
-def _training_seconds(record: Record) -> float | None:
-    """Seconds of training; None of a method that does not train, which takes no time at no cost."""
-    trained = at("result.iterations")(record)
-    return None if trained == 0 else at("measured.training_seconds")(record)
 
 
 def _metric(metric: Metric) -> Quantity:
@@ -167,7 +129,7 @@ def _metric(metric: Metric) -> Quantity:
     )
 
 
-def _seconds(name: str, *, claims: bool = False, **shown: str) -> Quantity:
+def _seconds(name: str, *, claims: bool = False, **shown: Any) -> Quantity:
     return Quantity(
         name,
         "time",
@@ -180,7 +142,7 @@ def _seconds(name: str, *, claims: bool = False, **shown: str) -> Quantity:
     )
 
 
-def _peak(memory: str, phase: str, *, claims: bool = False, **shown: str) -> Quantity:
+def _peak(memory: str, phase: str, *, claims: bool = False, **shown: Any) -> Quantity:
     return Quantity(
         f"peak_{memory}_bytes_{phase}",
         "memory",
@@ -194,8 +156,8 @@ def _peak(memory: str, phase: str, *, claims: bool = False, **shown: str) -> Qua
 
 
 SCORE = Quantity("score", "score", at("result.score"), better="score", over="scored", claims=True)
-EPISODE_LOW = Quantity("episode_low", "score", _end_of_interval(0), over="mean")
-EPISODE_HIGH = Quantity("episode_high", "score", _end_of_interval(1), over="mean")
+EPISODE_LOW = Quantity("episode_low", "score", end_of_interval(0), over="mean")
+EPISODE_HIGH = Quantity("episode_high", "score", end_of_interval(1), over="mean")
 """Ends of the typical interval of one model over its own test episodes: how far these pin down a
 given model, and nothing about another seed."""
 EPISODES_TESTED = Quantity("episodes_tested", "score", at("result.episodes"), unit="episodes")
@@ -211,17 +173,44 @@ TARGET = Quantity("target", "learning", at("target.score"), over="shared")
 ITERATIONS_TO_TARGET = Quantity(
     "iterations_to_target",
     "learning",
-    _iterations_to_target,
+    iterations_to_target,
     unit="iterations",
     better="lower",
     over="reached",
     heading="To target",
     note="iterations",
     meaning="Iterations until the validation score reached the suite's target, as a mean where all "
-    "seeds did. Where some did not, only how many: their mean would flatter.",
+    "seeds did, with the tasks and the seconds of training that they took at its mean rate. Where "
+    "some did not, only how many: their mean would flatter.",
     claims=True,
 )
-GAIN = Quantity("gain_first_step", "learning", _gain, better="score", over="interval", claims=True)
+TASKS_TO_TARGET = Quantity(
+    "tasks_to_target",
+    "learning",
+    to_target(at("result.spent.tasks")),
+    unit="tasks",
+    better="lower",
+    over="at_target",
+    heading="tasks",
+    under="iterations_to_target",
+    claims=True,
+)
+SECONDS_TO_TARGET = Quantity(
+    "seconds_to_target",
+    "time",
+    to_target(training_seconds),
+    unit="seconds",
+    better="lower",
+    over="at_target",
+    heading="seconds of training",
+    under="iterations_to_target",
+    claims=True,
+)
+"""Training tasks, and seconds of training without validation, up to the iteration of
+`ITERATIONS_TO_TARGET`, at the mean rate of the training as in the learning curves."""
+GAIN = Quantity(
+    "gain_first_step", "learning", gain_first_step, better="score", over="interval", claims=True
+)
 WEIGHTS_TRAINED = Quantity(
     "weights_trained",
     "size",
@@ -247,8 +236,21 @@ IMAGES_SPENT = Quantity(
     heading="images or points",
     under="tasks_spent",
 )
+GRADIENTS_PER_TASK = Quantity(
+    "gradients_per_task",
+    "spent",
+    gradients_per_task,
+    unit="evaluations",
+    better="lower",
+    over="shared",
+    heading="a task",
+    under="gradient_evaluations_spent",
+    claims=True,
+    counted=True,
+)
+"""A Hessian-vector product counts as one; None of a training without tasks."""
 TRAINING_SECONDS = replace(
-    _seconds("training_seconds", heading="Training", claims=True), value=_training_seconds
+    _seconds("training_seconds", heading="Training", claims=True), value=training_seconds
 )
 """Of a method that trains."""
 WALL_SECONDS = _seconds("wall_seconds", heading="Whole fit", claims=True)
@@ -283,6 +285,8 @@ TABLE: tuple[Quantity, ...] = (
     Quantity("best_iteration", "learning", at("result.best_iteration"), unit="iterations"),
     TARGET,
     ITERATIONS_TO_TARGET,
+    TASKS_TO_TARGET,
+    SECONDS_TO_TARGET,
     GAIN,
     Quantity("chosen_step", "learning", at("result.choice.step"), unit="steps"),
     WEIGHTS_TRAINED,
@@ -305,6 +309,7 @@ TABLE: tuple[Quantity, ...] = (
         over="mean",
         heading="Gradient evaluations",
     ),
+    GRADIENTS_PER_TASK,
     Quantity(
         "trials",
         "spent",
@@ -349,5 +354,32 @@ TABLE: tuple[Quantity, ...] = (
 BY_NAME: Mapping[str, Quantity] = {quantity.name: quantity for quantity in TABLE}
 PEAKS: tuple[Quantity, ...] = (PEAK_GPU, PEAK_ABOVE, BY_NAME["peak_resident_above_bytes_test"])
 """Peaks of memory by which two runs are compared: the first that every cell of both has."""
-CLAIMED: tuple[str, ...] = tuple(quantity.name for quantity in TABLE if quantity.claims)
+GAIN_AFTER = "gain"
+"""What claims call the gain after so many steps of adaptation as they say (`gain_after`)."""
+CLAIMED: tuple[str, ...] = (
+    *(quantity.name for quantity in TABLE if quantity.claims),
+    GAIN_AFTER,
+)
 """Names of those that a claim may be about."""
+
+
+def gain_after(steps: int) -> Quantity:
+    """Return the gain after so many steps of adaptation: by how much these improved the score that
+    there was before the first. Of accuracies it is how much higher they are, of errors how much
+    lower, so that more is better of both.
+
+    It is known for each point of the adaptation curve, and has no column.
+    """
+    return Quantity(
+        f"{GAIN_AFTER}_after_{steps}",
+        "learning",
+        lambda record: gains(record).get(steps),
+        better="higher",
+        over="interval",
+        claims=True,
+    )
+
+
+def gains_of(record: Record) -> dict[str, float]:
+    """Return the gain at each point of the adaptation curve, by the name of the quantity."""
+    return {gain_after(steps).name: gain for steps, gain in gains(record).items()}

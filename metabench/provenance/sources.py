@@ -27,6 +27,7 @@ HARMLESS = {
     f"{OWN}.experiment.measure": "time and memory",
     f"{OWN}.experiment.returned.*": "checks what plugins return, and changes nothing",
     f"{OWN}.quantities": "what is made of numbers",
+    f"{OWN}.readings": "what is made of numbers",
     f"{OWN}.io.*": "files, and what is read from them within bounds",
     f"{OWN}.provenance.*": "where numbers come from",
     f"{OWN}.records.*": "the format of what is kept",

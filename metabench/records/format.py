@@ -114,6 +114,7 @@ CLAIM = {
     "where": {},
     "versus_where": {},
     "limits": NUMBERS,
+    "after": int,
 }
 DECLARATION = {
     "claims": [CLAIM],

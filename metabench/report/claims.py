@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from metabench.claims import BETWEEN
 from metabench.report import words
 from metabench.report.blocks import Block
 from metabench.tables import Run
@@ -126,7 +127,8 @@ def _setting(row: ClaimRow, names: Mapping[str, tuple[str, str]]) -> Setting:
         **vars(row),
         title=f"{title}, {name}" if name != row.of and title else title,
         found=words.amount(row.estimate, row.unit or ""),
-        range=words.amounts(row.low, row.high, row.unit or ""),
+        # what was counted has no interval
+        range="" if row.low == row.high else words.amounts(row.low, row.high, row.unit or ""),
         sign=SIGNS[row.group_verdict],
     )
 
@@ -146,10 +148,10 @@ def _about(declared: Mapping[str, Any], unit: str) -> str:
         rival = "the published figure"
     elif isinstance(against, int | float):
         rival = f"{100 * against:g} %" if unit == "fraction" else words.plain_number(against)
-    about = (
-        f"{str(declared['metric']).replace('_', ' ')}, {declared['of']} "
-        f"{'over' if ratio else 'less'} {rival}"
-    )
+    metric, after = str(declared["metric"]).replace("_", " "), declared.get("after")
+    if after is not None:
+        metric += f" after {after} {'step' if after == 1 else 'steps'}"
+    about = f"{metric}, {declared['of']} {'over' if ratio else 'less'} {rival}"
     versus = declared.get("versus_where")
     if isinstance(versus, dict) and versus:
         there = ", ".join(f"{key} {value}" for key, value in versus.items())
@@ -167,7 +169,7 @@ def _bound(declared: Mapping[str, Any], unit: str) -> str:
     ):
         return words.DASH
     told = [_limit(limit, unit) for limit in limits]
-    if bound == "between":
+    if bound in BETWEEN:
         return f"between {' and '.join(told)}"
     if bound == "equivalent_within":
         return f"within ±{words.THIN}{told[0].lstrip('+')}"
@@ -179,6 +181,6 @@ def _limit(value: float, unit: str) -> str:
         return f"{f'{100 * value:+g}' if value else 0} points".replace("-", words.MINUS)
     return (
         words.amount(value, unit)
-        if (unit in words.SIZED or unit == "iterations") and value
+        if (unit in words.SIZED or unit in words.COUNTED) and value
         else words.plain_number(value)
     )

@@ -225,6 +225,9 @@ def size(value: float | None) -> str:
 SIZED: Mapping[str, Callable[[float | None], str]] = {"seconds": seconds, "bytes": size}
 """Units whose numbers are written in whichever of their multiples suits."""
 
+COUNTED = ("iterations", "tasks", "evaluations")
+"""Units that are counted, whose names stand behind the number."""
+
 
 def ratio(value: float | None) -> str:
     """A factor with two digits that count: `0.52`, `12`."""
@@ -237,9 +240,9 @@ def amount(value: float | None, unit: str) -> str:
         return DASH
     if unit == "ratio":
         return _digits(value)
-    if unit in SIZED or unit == "iterations":
+    if unit in SIZED or unit in COUNTED:
         sign = "+" if value >= 0 else MINUS
-        return f"{sign}{quantity(abs(value), unit)}{' iterations' if unit == 'iterations' else ''}"
+        return f"{sign}{quantity(abs(value), unit)}{f' {unit}' if unit in COUNTED else ''}"
     return f"{difference(value, unit)}{' points' if unit == 'fraction' else ''}"
 
 

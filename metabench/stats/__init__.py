@@ -13,7 +13,14 @@ from metabench.stats.aggregates import (
 )
 from metabench.stats.bootstrap import bca_interval
 from metabench.stats.comparison import Comparison, PairedComparison
-from metabench.stats.contrasts import Verdict, contrast_interval, judge, judge_all
+from metabench.stats.contrasts import (
+    Verdict,
+    are_the_same,
+    contrast_interval,
+    judge,
+    judge_all,
+    known_contrast,
+)
 from metabench.stats.costs import BLOCKS, Block, memory_regressed, time_regressed
 from metabench.stats.decisions import Comparing, Contest, Decision, decide
 from metabench.stats.equivalence import Equivalence, equivalence
@@ -78,6 +85,7 @@ __all__ = [
     "Scale",
     "Verdict",
     "Versions",
+    "are_the_same",
     "bca_interval",
     "benjamini_hochberg",
     "compact_letters",
@@ -97,6 +105,7 @@ __all__ = [
     "interquartile_mean",
     "judge",
     "judge_all",
+    "known_contrast",
     "level_per_look",
     "mann_whitney_test",
     "mean_interval",

@@ -9,7 +9,7 @@ import numpy as np
 
 from metabench.stats.comparison import Comparison
 from metabench.stats.intervals import t_interval
-from metabench.stats.results import DESCRIPTIVE, Matrix, checked, counted
+from metabench.stats.results import DESCRIPTIVE, Estimate, Matrix, checked, counted
 from metabench.stats.scales import Scale, difference_from_scale, magnitude, to_scale
 
 Verdict = Literal["supported", "refuted", "inconclusive", "not judged"]
@@ -76,6 +76,31 @@ def contrast_interval(
         level=1 - confidence,
         df=found.n - 1,
     ).at(confidence)
+
+
+def known_contrast(
+    plus: Sequence[Sequence[float]], minus: Sequence[Sequence[float]], *, ratio: bool = False
+) -> Estimate:
+    """The same contrast of samples whose values `are_the_same`, because they were counted and no
+    chance is in them: known without an error, from one seed on.
+
+    Raises
+    ------
+    ValueError
+        No samples or different lengths, or a value of a ratio that is not positive.
+    """
+    values = _stacked((*plus, *minus))
+    if ratio and (values <= 0).any():
+        raise ValueError(f"ratios need positive values, got {values.min()}")
+    first, others = values[: len(plus), 0], values[len(plus) :, 0]
+    known = float(first.prod() / others.prod() if ratio else first.sum() - others.sum())
+    n = values.shape[1]
+    return Estimate(known, (known, known), 1.0, 0.0, n, f"counted, alike in {counted(n, 'seed')}")
+
+
+def are_the_same(*samples: Sequence[float]) -> bool:
+    """Whether each sample has one and the same value throughout."""
+    return all(len({*sample}) == 1 for sample in samples)
 
 
 def _stacked(samples: Sequence[Sequence[float]]) -> Matrix:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from metabench.cells import Cell
-from metabench.claims import BOUNDS, Claim
+from metabench.claims import BETWEEN, BOUNDS, Claim
 from metabench.errors import nearest
 from metabench.identity import canonical
 from metabench.metrics import METRICS
-from metabench.quantities import CLAIMED, ITERATIONS_TO_TARGET
+from metabench.quantities import CLAIMED, GAIN_AFTER, GRADIENTS_PER_TASK, TASKS_TO_TARGET
+from metabench.registry import get
+from metabench.suite.curves import off_curve
 from metabench.suite.document import Document, KeyPath
 from metabench.suite.schema import ClaimTable
 
@@ -65,9 +67,11 @@ def _claim(document: Document, path: KeyPath, table: ClaimTable) -> Claim:
                 f"expected one of {', '.join(CLAIMED)}{nearest(table.metric, CLAIMED)}",
             )
         )
+    if (table.metric == GAIN_AFTER) != (table.after is not None):
+        raise document.error(_wrong_after(path, table))
     bound = bounds[0]
-    limits = tuple(said[bound]) if bound == "between" else (said[bound],)
-    if bound == "between" and not (len(limits) == 2 and limits[0] < limits[1]):
+    limits = tuple(said[bound]) if bound in BETWEEN else (said[bound],)
+    if bound in BETWEEN and not (len(limits) == 2 and limits[0] < limits[1]):
         raise document.error(((*path, bound), "expected two numbers, the smaller one first"))
     return Claim(
         id=table.id,
@@ -81,7 +85,15 @@ def _claim(document: Document, path: KeyPath, table: ClaimTable) -> Claim:
         versus_where=table.versus_where,
         bound=bound,
         limits=limits,
+        after=table.after,
     )
+
+
+def _wrong_after(path: KeyPath, table: ClaimTable) -> tuple[KeyPath, str]:
+    """Say that `after` and the metric that it belongs to do not come together."""
+    if table.after is None:
+        return (*path, "metric"), "needs after, the number of steps of adaptation: after = 1"
+    return (*path, "after"), f'is for metric = "{GAIN_AFTER}"'
 
 
 def _about_nothing(
@@ -153,16 +165,36 @@ def _rivals(claim: Claim) -> list[str]:
     return [claim.against] if isinstance(claim.against, str) else []
 
 
-def _undecidable(path: KeyPath, claim: Claim, cells: Iterable[Cell]) -> list[tuple[KeyPath, str]]:
+def _undecidable(path: KeyPath, claim: Claim, cells: Sequence[Cell]) -> list[tuple[KeyPath, str]]:
     """Say what in the claim keeps any outcome from deciding it."""
     if claim.against == claim.of:
         return [((*path, "against"), "is the algorithm that the claim is about")]
-    targets = {
-        cell.target for cell in cells if cell.labels["algorithm"] in (claim.of, claim.against)
+    sides = {
+        name: [cell for cell in cells if cell.labels["algorithm"] == name]
+        for name in (claim.of, *_rivals(claim))
     }
-    if claim.quantity is ITERATIONS_TO_TARGET and targets == {None}:
+    targets = {cell.target for members in sides.values() for cell in members}
+    if claim.quantity.needs_target and targets == {None}:
         return [((*path, "metric"), "needs a target, and [validate] says none")]
+    if claim.quantity in (TASKS_TO_TARGET, GRADIENTS_PER_TASK):
+        for name, members in sides.items():
+            if not any(_trains_on_tasks(cell) for cell in members):
+                return [((*path, "metric"), f"is about training on tasks, and {name} has none")]
+    if claim.after is not None:
+        where = [claim.where, {**claim.where, **(claim.versus_where or {})}]
+        met = [
+            cell
+            for members in sides.values()
+            for cell in members
+            if any(_matches(cell.group(), one) for one in where)
+        ]
+        return [((*path, "after"), why) for why in off_curve(met, claim.after)]
     return []
+
+
+def _trains_on_tasks(cell: Cell) -> bool:
+    method = get("methods", cell.fit.method.name)
+    return bool(method.trains and "episodes" in method.wants)
 
 
 def _matches(group: Mapping[str, Any], where: Mapping[str, Any]) -> bool:

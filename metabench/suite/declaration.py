@@ -60,7 +60,7 @@ def declaration_of(suite: Suite, confidence: float, commit: str | None) -> dict[
     tables = tomllib.loads(suite.resolved)
     declared: dict[str, Any] = plain(
         {
-            "claims": [dataclasses.asdict(claim) for claim in suite.claims],
+            "claims": [claim.table() for claim in suite.claims],
             "reference": suite.reference,
             "confidence": confidence,
             "cells_digest": digest(sorted({cell.id for cell in suite.cells})),

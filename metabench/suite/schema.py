@@ -271,6 +271,7 @@ class ClaimTable(Table):
     says: Text
     source: Text = ""
     metric: str
+    after: Annotated[int, Ge(1), Le(10_000)] | None = None
     of: Name
     against: str | Amount | None = None
     published: Literal[True] | None = None
@@ -278,6 +279,7 @@ class ClaimTable(Table):
     versus_where: Setting | None = None
     ratio_below: Positive | None = None
     ratio_above: Positive | None = None
+    ratio_between: Annotated[list[Positive], MinLen(2)] | None = None
     difference_above: Amount | None = None
     difference_below: Amount | None = None
     between: Annotated[list[Amount], MinLen(2)] | None = None

@@ -8,7 +8,7 @@ from typing import Any
 
 from metabench.errors import MESSAGE, shortened, some
 from metabench.identity import canonical, digest
-from metabench.quantities import TABLE
+from metabench.quantities import TABLE, gains_of
 from metabench.records import FINISHED
 from metabench.tables.frames import first_seen
 from metabench.tables.typed_rows import VARIANT, CellRow, Conditions, Metric, Scalar
@@ -155,7 +155,7 @@ def _found(record: Mapping[str, Any]) -> dict[str, Any]:
     """What the record of a cell says, its target beside it, by the names of the row."""
     result, made_on = record["result"], record["provenance"]
     error, workers = result.get("error") or {}, (record["measured"] or {}).get("workers")
-    numbers = {quantity.name: quantity.value(record) for quantity in TABLE}
+    numbers = {quantity.name: quantity.value(record) for quantity in TABLE} | gains_of(record)
     return {
         "outcome": result["outcome"],
         "error_type": error.get("type"),

@@ -15,7 +15,7 @@ class ClaimRow:
 
     Attributes
     ----------
-    id, says, source, post_hoc, metric, of, against, bound
+    id, says, source, post_hoc, metric, after, of, against, bound
         What it says, as `cells.json` has it.
     verdict
         What came of the whole claim.
@@ -39,6 +39,7 @@ class ClaimRow:
     post_hoc: bool | None = None
     verdict: Verdict = "not judged"
     metric: str | None = None
+    after: int | None = None
     of: str | None = None
     against: str | float | None = None
     bound: str | None = None

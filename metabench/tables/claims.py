@@ -26,7 +26,7 @@ from metabench.tables.typed_rows import CellRow, GroupRow
 Members = Mapping[str, Mapping[int, CellRow]]
 """Cells by group and seed."""
 
-SAID = ("id", "says", "source", "post_hoc", "metric", "of", "against", "bound")
+SAID = ("id", "says", "source", "post_hoc", "metric", "after", "of", "against", "bound")
 """What the rows of a claim repeat of what `cells.json` says."""
 
 
@@ -51,9 +51,10 @@ def claim_rows(
 
     Scores are those of completed and of diverged cells at chance; all else is taken over completed
     cells alone. Where a side lost cells (see `GroupRow.lost`), what is left of it is a selection,
-    and nothing is decided in its favour: such a claim is inconclusive. `iterations_to_target` is
-    judged only where every finished cell reached the target. Each claim is judged by itself: they
-    are no family.
+    and nothing is decided in its favour: such a claim is inconclusive. What it took to the target
+    is judged only where every finished cell reached it. What is counted and the same in all seeds
+    is known without an error: a single seed decides. Each claim is judged by itself: they are no
+    family.
 
     Parameters
     ----------
@@ -131,7 +132,7 @@ def _judged(
     number of settings that could refute the claim."""
     quantity = claim.quantity
     sides = [side for side in (*plus, *minus) if not isinstance(side, float)]
-    if quantity is ITERATIONS_TO_TARGET:
+    if quantity.needs_target:
         _refuse_censored(sides)
     values = {side.group: _values(members[side.group], quantity) for side in sides}
     seeds = sorted(set.intersection(*(set(known) for known in values.values())))
@@ -142,7 +143,10 @@ def _judged(
     samples = [_sample(part, values, seeds) for part in (plus, minus)]
     if claim.is_ratio and min(value for part in samples for one in part for value in one) <= 0:
         raise NotJudgedError("a ratio needs positive values, and there are others")
-    estimate, verdict = _held(claim, samples, _unit(claim, sides[0]), *level)
+    if quantity.counted and stats.are_the_same(*samples[0], *samples[1]):
+        estimate, verdict = _known(claim, samples)
+    else:
+        estimate, verdict = _held(claim, samples, _unit(claim, sides[0]), *level)
     low, high = estimate.interval or (None, None)
     caveats = _caveats(sides, met, quantity)
     if favoured := _favoured_losers(claim, estimate, verdict, plus, minus):
@@ -190,6 +194,15 @@ def _held(
     return estimate, verdict
 
 
+def _known(
+    claim: Claim, samples: Sequence[Sequence[Sequence[float]]]
+) -> tuple[stats.Estimate, stats.Verdict]:
+    """The contrast of numbers that are known without an error, and what that says."""
+    estimate = stats.known_contrast(*samples, ratio=claim.is_ratio)
+    low, high = claim.region
+    return estimate, "supported" if low <= estimate.estimate <= high else "refuted"
+
+
 def _favoured_losers(
     claim: Claim,
     estimate: stats.Estimate,
@@ -221,7 +234,7 @@ def _unit(claim: Claim, group: GroupRow) -> str:
 
 
 def _refuse_censored(sides: Sequence[GroupRow]) -> None:
-    """Iterations to a target that some seeds never reached have no mean."""
+    """Of what it took to a target that some seeds never reached there is no mean."""
     for side in sides:
         found = side[ITERATIONS_TO_TARGET]
         if found.reached is None or found.of is None:

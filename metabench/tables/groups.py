@@ -32,11 +32,11 @@ def group_rows(cells: Iterable[CellRow], reference: str, confidence: float) -> l
     reaches beyond the scale.
     Costs are means over completed cells, peaks the highest of them; a divergence ends early and
     would look cheap. `machine` is what they ran on, and None where that was not one and the same.
-    `iterations_to_target` is the mean only where every scored cell reached the target: leaving out
-    those that did not would flatter. `leads` marks the best mean of a block (several on a tie), and
-    says nothing about separation. Algorithms with privileged inputs (oracles) are a mark
-    to measure by, and lead nothing; nor does one that lost a cell, for what is left of it is a
-    selection.
+    `iterations_to_target`, and tasks and seconds to it, are the mean only where every scored cell
+    reached the target: leaving out those that did not would flatter. `leads` marks the best mean of
+    a block (several on a tie), and says nothing about separation. Algorithms with privileged inputs
+    (oracles) are a mark to measure by, and lead nothing; nor does one that lost a cell, for what is
+    left of it is a selection.
     """
     groups: dict[str, list[CellRow]] = {}
     for cell in cells:
@@ -136,6 +136,8 @@ def _summaries(
             summaries[quantity.name] = Summary(next(iter(_values(finished, quantity)), None))
         elif quantity.over == "reached":
             summaries[quantity.name] = _reached(finished, quantity)
+        elif quantity.over == "at_target":
+            summaries[quantity.name] = Summary(_reached(finished, quantity).value)
     return summaries
 
 

@@ -125,6 +125,8 @@ def test_the_seeds_for_a_margin():
         (-0.0123, "seconds", "−12.3 ms"),
         (3 * 2**20, "bytes", "+3.00 MiB"),
         (-460, "iterations", "−460 iterations"),
+        (1840, "tasks", "+1 840 tasks"),
+        (-5, "evaluations", "−5 evaluations"),
         (-0.31, "mse", "−0.310"),
         (None, "fraction", "–"),
     ],

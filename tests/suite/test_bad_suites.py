@@ -593,6 +593,68 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "iterations_to_target",
         ("metric", "needs a target, and [validate] says none"),
     ),
+    "claim about tasks to a target that nobody set": (
+        "seconds_per_task",
+        "tasks_to_target",
+        ("metric", "needs a target, and [validate] says none"),
+    ),
+    "claim about seconds to a target that nobody set": (
+        "seconds_per_task",
+        "seconds_to_target",
+        ("metric", "needs a target, and [validate] says none"),
+    ),
+    "claim about seconds to a target, misspelt": (
+        "seconds_per_task",
+        "second_to_target",
+        ("metric", "did you mean 'seconds_to_target'?"),
+    ),
+    "claim about gradients of what does not train": (
+        'metric = "seconds_per_task"\nof = "maml_5"\nagainst = "maml"',
+        'metric = "gradients_per_task"\nof = "maml_5"\nagainst = "scratch"',
+        ("metric", "is about training on tasks, and scratch has none"),
+    ),
+    "claim about gradients, misspelt": (
+        "seconds_per_task",
+        "gradient_per_task",
+        ("metric", "did you mean 'gradients_per_task'?"),
+    ),
+    "claim about a gain after nobody knows how many steps": (
+        "seconds_per_task",
+        "gain",
+        ('[[claims]] metric = "gain"', "needs after", "after = 1"),
+    ),
+    "claim about a gain, misspelt": (
+        "seconds_per_task",
+        "gains",
+        ("metric", "did you mean 'gain'?"),
+    ),
+    "claim about what is no gain after so many steps": (
+        "ratio_above = 1.5",
+        "ratio_above = 1.5\nafter = 1",
+        ("[[claims]] after = 1", 'is for metric = "gain"'),
+    ),
+    "claim about a gain after no steps": (
+        'metric = "seconds_per_task"',
+        'metric = "gain"\nafter = 0',
+        ("[[claims]] after = 0", "at least 1"),
+    ),
+    "claim about a gain after two steps of one": (
+        'metric = "seconds_per_task"',
+        'metric = "gain"\nafter = 2',
+        ("[[claims]] after = 2", "after 2 steps", "the adaptation curve of maml has 0, 1"),
+    ),
+    "claim about a gain in a test after so many steps": (
+        'batch_norm = "default"',
+        'batch_norm = "default"\nsteps = [5, 3]\n[[claims]]\nid = "g"\nsays = "g"\n'
+        'metric = "gain"\nafter = 5\nof = "maml_5"\nagainst = 0\ndifference_above = 0',
+        ("[[claims]] after = 5", "the adaptation curve of maml_5 has 0, 1, 2, 3"),
+    ),
+    "claim about a gain over an unknown beginning": (
+        "inner_steps = 5",
+        'inner_steps = 5\ncurve = [1]\n[[claims]]\nid = "g"\nsays = "g"\n'
+        'metric = "gain"\nafter = 1\nof = "maml_5"\nagainst = 0\ndifference_above = 0',
+        ("[[claims]] after = 1", "the score after 0 and after 1 step", "maml_5 has 1, 5"),
+    ),
     "claim without a bound": (
         "ratio_above = 1.5",
         "",
@@ -607,6 +669,21 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "ratio_above = 1.5",
         "between = [2, 1]",
         ("between = [2, 1]", "smaller one first"),
+    ),
+    "claim of a ratio the wrong way round": (
+        "ratio_above = 1.5",
+        "ratio_between = [0.5, 0.3]",
+        ("ratio_between = [0.5, 0.3]", "smaller one first"),
+    ),
+    "claim of a ratio below nothing": (
+        "ratio_above = 1.5",
+        "ratio_between = [0, 0.5]",
+        ("ratio_between[0] = 0", "greater than 0"),
+    ),
+    "claim of a ratio, misspelt": (
+        "ratio_above = 1.5",
+        "ratio_betwen = [0.3, 0.5]",
+        ("ratio_betwen", "did you mean 'ratio_between'?"),
     ),
     "claim between three": ("ratio_above = 1.5", "between = [1, 2, 3]", ("between", "two numbers")),
 }

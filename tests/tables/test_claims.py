@@ -59,6 +59,18 @@ def costing(algorithm, column, values):
     return {(algorithm, 1, seed): change(value) for seed, value in enumerate(values)}
 
 
+def spending(tasks, gradients):
+    """A change that gives a record these tasks and gradient evaluations of its training."""
+    spent = {"tasks": tasks, "gradient_evaluations": gradients}
+    return lambda record: record["result"]["spent"].update(spent)
+
+
+def adapting(*scores):
+    """A change that gives a record these scores after 0, 1, 2 ... steps."""
+    curve = {"steps": list(range(len(scores))), "score": list(scores)}
+    return lambda record: record["result"].update(adaptation=curve)
+
+
 @pytest.mark.parametrize(
     ("bound", "limits", "verdict"),
     [
@@ -77,6 +89,9 @@ def costing(algorithm, column, values):
         ("ratio_above", [1.0], "supported"),
         ("ratio_below", [1.04], "inconclusive"),
         ("ratio_below", [1.0], "refuted"),
+        ("ratio_between", [1.02, 1.07], "supported"),
+        ("ratio_between", [1.04, 1.07], "inconclusive"),
+        ("ratio_between", [0.3, 0.5], "refuted"),
     ],
 )
 def test_a_claim_against_another_algorithm(tmp_path, bound, limits, verdict):
@@ -211,6 +226,24 @@ def test_versus_where_keeps_the_other_coordinates(tmp_path):
             "3 of 5 seeds",
         ),
         ({"metric": "iterations_to_target"}, {"ways": None, "scores": {}}, "maml has no target"),
+        *(
+            (
+                {"metric": metric},
+                {"change": {("maml", 1, 3): reached(None)}},
+                "maml reached the target with 4 of 5 seeds",
+            )
+            for metric in ("tasks_to_target", "seconds_to_target")
+        ),
+        ({"metric": "tasks_to_target"}, {"ways": None, "scores": {}}, "maml has no target"),
+        ({"metric": "gain", "after": 4}, {}, "no seed has a value on every side"),
+        (
+            {"metric": "gradients_per_task", "of": "scratch"},
+            {
+                "algorithms": ("scratch", "fomaml"),
+                "change": {("scratch", 1, seed): spending(0, 0) for seed in range(5)},
+            },
+            "no seed has a value on every side",
+        ),
         ({"of": "protonet"}, {}, "no group of the suite is as it says"),
         ({"against": "protonet"}, {}, "maml and protonet share no setting"),
         ({"versus_where": {"shots": 5}}, {}, "no group of the suite is as it says"),
@@ -233,6 +266,10 @@ def test_not_judged(tmp_path, said, suite, why):
         {"limits": [None]},
         {"bound": "between", "limits": [2, 1]},
         {"bound": "between", "limits": [1]},
+        {"bound": "ratio_between", "limits": [2, 1]},
+        {"metric": "gain"},
+        {"metric": "gain", "after": 0},
+        {"after": 1},
         {"where": None},
         {"against": None},
         {"against": ["fomaml"]},
@@ -295,7 +332,7 @@ def test_nothing_is_decided_in_favour_of_a_side_that_lost_a_cell(
     assert (f"nothing is decided in favour of {loser}" in row["caveats"]) == (not decided)
 
 
-@pytest.mark.parametrize("metric", ["macro_f1", "gain_first_step", "seconds_per_task"])
+@pytest.mark.parametrize("metric", ["macro_f1", "gain_first_step", "gain", "seconds_per_task"])
 def test_the_guard_holds_for_every_metric_of_a_claim(tmp_path, metric):
     """A cell at chance has a score, and nothing else."""
 
@@ -309,7 +346,7 @@ def test_the_guard_holds_for_every_metric_of_a_claim(tmp_path, metric):
 
     change = {("maml", 1, seed): scored(value) for seed, value in enumerate(MAML)}
     change |= {("fomaml", 1, seed): scored(value) for seed, value in enumerate(FOMAML)}
-    held = claim(metric=metric)
+    held = claim(metric=metric) | ({"after": 1} if metric == "gain" else {})
     if metric == "seconds_per_task":
         held |= {"bound": "difference_below"}
     assert judged(tmp_path / "whole", held, change=change)[0]["verdict"] == "supported"
@@ -429,6 +466,107 @@ def test_iterations_to_target_where_all_reached_it(tmp_path):
         "iterations",
         pytest.approx(-460),
     )
+
+
+@pytest.mark.parametrize(("metric", "tasks"), [("tasks_to_target", 4), ("seconds_to_target", None)])
+def test_what_it_took_to_the_target_where_all_reached_it(tmp_path, metric, tasks):
+    """A training of MAML is 2000 iterations of 4 tasks; its seconds are in the record."""
+    at = {"maml": (300, 400, 300, 400, 500), "fomaml": (700, 900, 800, 900, 900)}
+    change = {
+        (name, 1, seed): reached(n) for name, all_of in at.items() for seed, n in enumerate(all_of)
+    }
+    held = claim(metric=metric, bound="ratio_below", limits=[1.0])
+    (row,) = judged(tmp_path, held, change=change)
+    cells = load(tmp_path / "run").cells.set_index(["algorithm", "seed"])
+    took = {
+        name: [
+            n * (tasks or cells.loc[(name, seed), "training_seconds"] / 2000)
+            for seed, n in enumerate(all_of)
+        ]
+        for name, all_of in at.items()
+    }
+    logs = [math.log(a / b) for a, b in zip(took["maml"], took["fomaml"], strict=True)]
+    assert (row["verdict"], row["unit"]) == ("supported", "ratio")
+    assert (row["low"], row["high"]) == pytest.approx(tuple(map(math.exp, t_interval(logs))))
+    assert cells.loc[("maml", 1), metric] == pytest.approx(took["maml"][1])
+
+
+def test_seconds_to_target_compare_on_one_machine_alone(tmp_path):
+    change = {
+        (name, 1, seed): reached(300 + seed) for name in ("maml", "fomaml") for seed in range(5)
+    }
+
+    def there(record):
+        reached(320)(record)
+        elsewhere(record)
+
+    claims = [claim(metric=f"{what}_to_target") for what in ("tasks", "seconds")]
+    tasks, seconds = judged(tmp_path, *claims, change=change | {("maml", 1, 0): there})
+    assert tasks["verdict"] != "not judged"
+    assert "made on different machines" in seconds["caveats"]
+
+
+def test_gradients_are_counted_and_a_single_seed_decides(tmp_path):
+    """Five steps: 11 of MAML, two a step and one of the queries; 6 of FOMAML."""
+    change = {("maml", 1, 0): spending(8000, 88_000), ("fomaml", 1, 0): spending(8000, 48_000)}
+    share = claim(metric="gradients_per_task", of="fomaml", against="maml")
+    within, below, six, beyond = judged(
+        tmp_path,
+        share | {"bound": "ratio_between", "limits": [0.54, 0.55]},
+        share | {"bound": "ratio_below", "limits": [0.5]},
+        share | {"against": 6, "bound": "equivalent_within", "limits": [0.1]},
+        share | {"bound": "difference_below", "limits": [-5]},
+        seeds=(0,),
+        scores={},
+        change=change,
+    )
+    assert [row["verdict"] for row in (within, below, six, beyond)] == [
+        "supported",
+        "refuted",
+        "supported",
+        "supported",
+    ]
+    assert within["estimate"] == within["low"] == within["high"] == pytest.approx(6 / 11)
+    assert (six["estimate"], beyond["estimate"], beyond["unit"]) == (0, -5, "evaluations")
+    assert within["method"] == "counted, alike in 1 seed"
+
+
+def test_gradients_that_differ_between_seeds_are_no_known_number(tmp_path):
+    change = {("maml", 1, seed): spending(10, 100 + seed) for seed in range(5)}
+    change |= {("fomaml", 1, seed): spending(10, 60) for seed in range(5)}
+    held = claim(metric="gradients_per_task", bound="difference_above", limits=[4.0])
+    (row,) = judged(tmp_path, held, change=change)
+    assert (row["low"], row["high"]) == pytest.approx(t_interval([4.0, 4.1, 4.2, 4.3, 4.4]))
+
+
+def test_gradients_of_a_side_that_lost_a_cell_are_not_decided_in_its_favour(tmp_path):
+    change = {("maml", 1, seed): spending(10, 110) for seed in range(5)}
+    change |= {("fomaml", 1, seed): spending(10, 60) for seed in range(4)}
+    held = claim(metric="gradients_per_task", bound="ratio_above", limits=[1.5])
+    (row,) = judged(tmp_path, held, change=change | {("fomaml", 1, 4): "failed"})
+    assert (row["verdict"], row["estimate"]) == ("inconclusive", pytest.approx(11 / 6))
+
+
+@pytest.mark.parametrize("dataset", ["omniglot", "sinusoid"])
+def test_the_gain_after_some_steps_is_an_improvement(tmp_path, dataset):
+    """Accuracy rises by 0.4 to 0.44 in two steps, an error falls by as much: more is better."""
+    sign = 1 if dataset == "omniglot" else -1
+    change = {
+        ("maml", 1, seed): adapting(0.5, 0.6, 0.5 + sign * (0.40 + seed / 100)) for seed in range(5)
+    }
+    change |= {("fomaml", 1, seed): adapting(0.5, 0.6, 0.5 + sign * 0.3) for seed in range(5)}
+    suite = {"dataset": dataset, "ways": 5 if dataset == "omniglot" else None, "scores": {}}
+    more, less = judged(
+        tmp_path,
+        claim(metric="gain", after=2),
+        claim(metric="gain", after=2, of="fomaml", against="maml", bound="ratio_above", limits=[1]),
+        change=change,
+        **suite,
+    )
+    assert (more["verdict"], less["verdict"]) == ("supported", "refuted")
+    assert (more["low"], more["high"]) == pytest.approx(t_interval([0.1, 0.11, 0.12, 0.13, 0.14]))
+    assert (more["metric"], more["after"]) == ("gain", 2)
+    assert more["unit"] == ("fraction" if dataset == "omniglot" else "squared amplitude")
 
 
 def test_a_claim_of_after_the_data_says_so(tmp_path):

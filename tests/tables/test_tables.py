@@ -359,6 +359,11 @@ def test_iterations_to_target_only_where_all_reached_it(tmp_path):
     )
     maml, fomaml = rows(run.groups)
     assert (maml["iterations_to_target"], maml["target_reached"], maml["target_of"]) == (500, 5, 5)
+    assert (maml["tasks_to_target"], maml["seconds_to_target"]) == (
+        2000,
+        pytest.approx(maml["training_seconds"] / 4),
+    )
+    assert fomaml["tasks_to_target"] is fomaml["seconds_to_target"] is None
     assert (fomaml["iterations_to_target"], fomaml["target_reached"], fomaml["target_of"]) == (
         None,
         4,
