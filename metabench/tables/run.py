@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from metabench.io.files import make_folder, write_text
-from metabench.records import TABLES, RecordStore, read_cells, refuse_links
+from metabench.records import (
+    TABLES,
+    RecordStore,
+    Timings,
+    read_cells,
+    read_timings,
+    refuse_links,
+)
 from metabench.tables.all_pairs import pair_rows, with_ranks
 from metabench.tables.cells import block_of, cell_row
 from metabench.tables.claim_row import ClaimRow
@@ -23,6 +30,7 @@ from metabench.tables.frames import csv_text, first_seen, frame, printable
 from metabench.tables.groups import group_rows
 from metabench.tables.margins import margins_kept_in
 from metabench.tables.spread import SpreadRow, spread_rows
+from metabench.tables.timed import Alone, TimedRow, timed_rows
 from metabench.tables.typed_rows import CellRow, GroupRow, Scalar
 
 if TYPE_CHECKING:
@@ -42,6 +50,7 @@ class Rows:
     pairs: Sequence[ComparisonRow]
     claims: Sequence[ClaimRow]
     spread: Sequence[SpreadRow]
+    timed: Sequence[TimedRow] = ()
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,8 @@ class Run:
     foreign
         Files among the records that belong to no cell of the suite, or are second files of one.
         They are listed and not used.
+    timings
+        What was timed alone (see `timed_rows`); None where nothing was.
     """
 
     folder: Path
@@ -79,6 +90,7 @@ class Run:
     blocks: Mapping[str, Mapping[str, Scalar]] = field(repr=False)
     records: Mapping[str, Path] = field(repr=False)
     foreign: tuple[Path, ...] = ()
+    timings: Timings | None = field(default=None, repr=False)
 
     @cached_property
     def cells(self) -> pd.DataFrame:
@@ -112,6 +124,12 @@ class Run:
         """One row a group, where others let other random streams follow the seed (see
         `spread_rows`)."""
         return frame([row.columns() for row in self.rows.spread], SpreadRow.names(self.places))
+
+    @cached_property
+    def timed(self) -> pd.DataFrame:
+        """One row a group whose training step was timed alone (see `timed_rows`)."""
+        names = TimedRow.names(list(block_of(dict.fromkeys(self.places))))
+        return frame([row.columns() for row in self.rows.timed], names)
 
     def _comparisons(self, found: Sequence[ComparisonRow]) -> pd.DataFrame:
         names = ComparisonRow.names(list(block_of(dict.fromkeys(self.places))))
@@ -149,7 +167,8 @@ class Run:
 
     def write_csv(self) -> None:
         """Write `tables/cells.csv`, `groups.csv`, `comparisons.csv`, `pairs.csv`, `claims.csv`
-        and `spread.csv` beside the records, each whole or not at all.
+        and `spread.csv` beside the records, each whole or not at all; and `timed.csv` where
+        something was timed alone.
 
         Raises
         ------
@@ -161,7 +180,8 @@ class Run:
         refuse_links(self.folder)
         folder = self.folder / TABLES
         make_folder(folder)
-        for name in ("cells", "groups", "comparisons", "pairs", "claims", "spread"):
+        timed = ("timed",) if self.rows.timed else ()
+        for name in ("cells", "groups", "comparisons", "pairs", "claims", "spread", *timed):
             table: pd.DataFrame = getattr(self, name)
             write_text(folder / f"{name}.csv", csv_text(table))
 
@@ -191,6 +211,9 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
     pairs = pair_rows(cells, groups, level)
     groups = with_ranks(groups, pairs)
     info = {**described, **declared(described, level)}
+    comparisons = comparison_rows(cells, groups, level, margins_kept_in(folder))
+    timings = read_timings(folder)
+    alone = Alone.of(timings, cells)
     return Run(
         folder=folder,
         info=info,
@@ -198,15 +221,17 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
         rows=Rows(
             cells=cells,
             groups=groups,
-            comparisons=comparison_rows(cells, groups, level, margins_kept_in(folder)),
+            comparisons=comparisons,
             pairs=pairs,
-            claims=claim_rows(info["claims"], cells, groups, level),
+            claims=claim_rows(info["claims"], cells, groups, level, alone),
             spread=spread_rows(cells, groups, level),
+            timed=timed_rows(alone, groups, comparisons, level),
         ),
         places=places,
         blocks={row.block: row.at(block_of(dict.fromkeys(places))) for row in groups},
         records=records,
         foreign=_foreign(store, index, entries, records),
+        timings=timings,
     )
 
 
