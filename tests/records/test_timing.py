@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -79,7 +78,7 @@ def test_a_time_that_is_none_is_refused(written: Timings, tmp_path: Path, second
 
 
 def test_no_link_is_followed(written: Timings, tmp_path: Path) -> None:
-    os.rename(tmp_path / TIMING, tmp_path / "elsewhere.json")
+    (tmp_path / TIMING).rename(tmp_path / "elsewhere.json")
     (tmp_path / TIMING).symlink_to("elsewhere.json")
     with pytest.raises(FolderError, match="symbolic link"):
         read_timings(tmp_path)

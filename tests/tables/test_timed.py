@@ -52,9 +52,7 @@ def timed_run(
         entry["labels"]["algorithm"]: entry["fit"]
         for entry in reversed(read_cells(folder)["cells"])
     }
-    write_timings(
-        folder, timings({name: {fits[name]: of} for name, of in budgets.items()}, passes)
-    )
+    write_timings(folder, timings({name: {fits[name]: of} for name, of in budgets.items()}, passes))
     return load(folder)
 
 
