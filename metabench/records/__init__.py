@@ -10,11 +10,19 @@ from metabench.records.contents import (
     metric_of,
     record_of,
 )
-from metabench.records.folder import CHECKPOINTS, TABLES, WEIGHTS, refuse_links
+from metabench.records.folder import CHECKPOINTS, TABLES, TIMING, WEIGHTS, refuse_links
 from metabench.records.format import FINISHED, SCHEMA, Outcome
 from metabench.records.holder import delete_holder, read_holder, write_holder
 from metabench.records.listing import CELLS_SCHEMA, read_cells, write_cells
 from metabench.records.store import Found, RecordStore, Scan
+from metabench.records.timing import (
+    TimedAlgorithm,
+    TimedBlock,
+    TimedSetting,
+    Timings,
+    read_timings,
+    write_timings,
+)
 
 __all__ = [
     "CELLS_SCHEMA",
@@ -22,11 +30,16 @@ __all__ = [
     "FINISHED",
     "SCHEMA",
     "TABLES",
+    "TIMING",
     "WEIGHTS",
     "Found",
     "Outcome",
     "RecordStore",
     "Scan",
+    "TimedAlgorithm",
+    "TimedBlock",
+    "TimedSetting",
+    "Timings",
     "bits_of",
     "data_digests",
     "delete_holder",
@@ -38,8 +51,10 @@ __all__ = [
     "plain",
     "read_cells",
     "read_holder",
+    "read_timings",
     "record_of",
     "refuse_links",
     "write_cells",
     "write_holder",
+    "write_timings",
 ]

@@ -11,7 +11,8 @@ RECORDS, WEIGHTS, CHECKPOINTS, TABLES = "records", "weights", "checkpoints", "ta
 """Folders of a run: of its records, of the weights of finished fits, of fits under way, and of the
 tables beside the report."""
 
-FILES = ("cells.json", "suite.toml", "index.html", ".run.json", ".lock")
+TIMING = "timing.json"
+FILES = ("cells.json", "suite.toml", "index.html", TIMING, ".run.json", ".lock")
 
 
 def refuse_links(folder: Path) -> None:

@@ -39,7 +39,7 @@ def cost(blocks: Sequence[Block], reference: str) -> str | None:
     compared = [group for block in blocks for group in block.scored if group.compared]
     told = [_training(compared, reference)]
     told += [
-        f"{name}: {_told(found)}."
+        f"{name}: {told_ratios(found)}."
         for name, quantity in OTHERS.items()
         if _is_another_story(blocks, quantity)
         and (found := _ratios(_by_algorithm(compared), quantity))
@@ -58,7 +58,7 @@ def _training(compared: Sequence[Group], reference: str) -> str:
         return ""
     idle = [name for name in _by_algorithm(compared) if name not in trained]
     none = f"; {listed(idle)} {'does' if len(idle) == 1 else 'do'} not train" if idle else ""
-    return f"Training time against that of {reference}: {_told(ratios)}{none}."
+    return f"Training time against that of {reference}: {told_ratios(ratios)}{none}."
 
 
 def _by_algorithm(groups: Sequence[Group]) -> Rows:
@@ -84,8 +84,8 @@ def _is_another_story(blocks: Sequence[Block], quantity: Quantity) -> bool:
     return False
 
 
-def _told(ratios: Mapping[str, Span]) -> str:
-    """Each algorithm with its ratios; of many the fastest and the slowest."""
+def told_ratios(ratios: Mapping[str, Span]) -> str:
+    """Return each algorithm with its ratios; of many the fastest and the slowest."""
     times = f"×{words.NBSP}"
     if len(ratios) <= MANY:
         return listed(

@@ -35,6 +35,7 @@ from metabench.report.over_settings import (
 from metabench.report.pairs import squares_of
 from metabench.report.spread import deviation, spreads_of
 from metabench.report.svg import Pen
+from metabench.report.timed import timed_of
 from metabench.report.troubles import incomplete, troubles
 from metabench.tables import Beside, Run, beside, environment, load
 from metabench.tables.cost_ratios import RATIOS
@@ -99,6 +100,7 @@ def _content(run: Run) -> dict[str, Any]:
         "published": _published(run, blocks),
         "costs": _costs(blocks),
         "cost_ratios": list(RATIOS.values()),
+        "timed": timed_of(run, blocks),
         "incomplete": incomplete(blocks),
         "troubles": troubles(run),
         "foreign": [path.name for path in run.foreign],

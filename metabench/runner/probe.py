@@ -3,14 +3,10 @@ episodes of each, run as fits are."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +17,7 @@ from metabench.records import RecordStore
 from metabench.runner.describe import name_of
 from metabench.runner.forecast import iterations_of
 from metabench.runner.plan import PlannedCell
+from metabench.runner.shortened import run_shortened, shortened_fit
 
 if TYPE_CHECKING:
     from metabench.runner.resources import Resources
@@ -91,30 +88,11 @@ def probe(
         The rates of each fit by its id, as far as there are any, and a line about each kind that
         failed.
     """
-    from metabench.runner.run import run_suite
-
     kinds = _kinds(fits)
     probes = tuple(cell for cells in kinds.values() for cell in cells)
-    shortened = replace(
-        suite,
-        cells=probes,
-        needed=tuple(
-            replace(cell, fit=_shortened_fit(cell.fit)) for cell in (*suite.cells, *suite.needed)
-        ),
-        selected=frozenset(cell.id for cell in probes),
-        keep_weights=False,
-    )
+    needed = [replace(cell, fit=_shortened_fit(cell.fit)) for cell in (*suite.cells, *suite.needed)]
     print(f"trying {len(kinds)} kinds of fits", file=sys.stderr)
-    with (
-        tempfile.TemporaryDirectory(prefix="metabench-probe-") as folder,
-        contextlib.redirect_stdout(io.StringIO()),
-    ):
-        summary = run_suite(
-            shortened,
-            replace(project, checkpoint_seconds=0.0),
-            using=using,
-            out=Path(folder) / "run",
-        )
+    with run_shortened(suite, project, using, probes, needed) as summary:
         rates = {kind: _rates(cells, RecordStore(summary.folder)) for kind, cells in kinds.items()}
     failed = [f"{failed.name}: {failed.failure.line}" for failed in summary.failed]
     lost = {failed.name for failed in summary.failed}
@@ -147,12 +125,7 @@ def _kinds(fits: Fits) -> dict[str, list[Cell]]:
 
 
 def _shortened_fit(fit: Fit) -> Fit:
-    train = replace(fit.train, iterations=WARM_UP + TIMED, tasks=None, seconds=None)
-    validate = replace(
-        fit.validate, every=WARM_UP, episodes=min(EPISODES, fit.validate.episodes), patience=None
-    )
-    needs = {role: _shortened_fit(need) for role, need in fit.needs.items()}
-    return replace(fit, train=train, validate=validate, needs=needs)
+    return shortened_fit(fit, WARM_UP + TIMED, every=WARM_UP, episodes=EPISODES)
 
 
 def _kind(fit: Fit) -> str:

@@ -25,6 +25,7 @@ def contrast_interval(
     confidence: float = 0.95,
     unit: str = "",
     ratio: bool = False,
+    over: str = "seed",
 ) -> Comparison:
     """Student's t interval of a contrast formed seed by seed: the sum of `plus` less the sum of
     `minus`, or product over product.
@@ -39,6 +40,8 @@ def contrast_interval(
         Samples ``[n]`` each, all in the same order of seeds.
     ratio
         Multiply and divide instead of adding and subtracting.
+    over
+        What the samples have one value of each.
 
     Raises
     ------
@@ -52,7 +55,10 @@ def contrast_interval(
         raise ValueError(f"ratios need positive values, got {values.min()}")
     analysed = to_scale(values, scale)
     found = t_interval(
-        (signs @ analysed).tolist(), confidence=confidence, scale=magnitude(analysed, scale)
+        (signs @ analysed).tolist(),
+        confidence=confidence,
+        scale=magnitude(analysed, scale),
+        over=over,
     )
     kind = "difference of differences" if len(values) > 2 else "difference"
     what = (
@@ -66,7 +72,7 @@ def contrast_interval(
         confidence,
         None if ratio else found.sd,  # that of the logarithms would be no number in the unit
         found.n,
-        f"{what} over {counted(found.n, 'seed')}",
+        f"{what} over {counted(found.n, over)}",
         "ratio" if ratio else unit,
         found.caveats,
         difference=float((signs @ values).mean()),

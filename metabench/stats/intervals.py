@@ -8,12 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from metabench.stats.results import DESCRIPTIVE, Estimate, Interval, checked, spread
+from metabench.stats.results import DESCRIPTIVE, Estimate, Interval, checked, counted, spread
 from metabench.stats.student import critical_value
 
 
 def t_interval(
-    values: Sequence[float], *, confidence: float = 0.95, unit: str = "", scale: float | None = None
+    values: Sequence[float],
+    *,
+    confidence: float = 0.95,
+    unit: str = "",
+    scale: float | None = None,
+    over: str = "seed",
 ) -> Estimate:
     """Student's t interval of a mean over seeds: mean ± t(n - 1) · sd / √n.
 
@@ -24,6 +29,8 @@ def t_interval(
     scale
         Size of the numbers that the values were computed from, which tells spread from rounding; by
         default their own.
+    over
+        What the values are one of each.
 
     Raises
     ------
@@ -32,10 +39,17 @@ def t_interval(
     """
     array = checked(values)
     n, mean = array.size, float(array.mean())
-    method = f"mean with Student t interval over {n} {'seed' if n == 1 else 'seeds'}"
+    method = f"mean with Student t interval over {counted(n, over)}"
     if n == 1:
         return Estimate(
-            mean, None, confidence, None, 1, method, unit, ("one seed: no interval over seeds",)
+            mean,
+            None,
+            confidence,
+            None,
+            1,
+            method,
+            unit,
+            (f"one {over}: no interval over {over}s",),
         )
     sd = spread(array, float(np.abs(array).max()) if scale is None else scale)
     if sd == 0.0:
@@ -47,10 +61,10 @@ def t_interval(
             n,
             method,
             unit,
-            (f"all {n} seeds gave the same value: their spread is unknown, not zero",),
+            (f"all {counted(n, over)} gave the same value: their spread is unknown, not zero",),
         )
     half = critical_value((1 - confidence) / 2, n - 1) * sd / n**0.5
-    caveats = (f"{n} seeds: descriptive",) if n <= DESCRIPTIVE else ()
+    caveats = (f"{counted(n, over)}: descriptive",) if n <= DESCRIPTIVE else ()
     return Estimate(mean, (mean - half, mean + half), confidence, sd, n, method, unit, caveats)
 
 

@@ -26,7 +26,7 @@ class ClaimRow:
     bound_low, bound_high
         Where it should lie; None for no end.
     seeds
-        How many went in.
+        How many went in; of what was timed alone, how many rounds.
     group_verdict
         What came of it here.
     method, caveats

@@ -10,21 +10,11 @@ from typing import Any
 
 from metabench import stats
 from metabench.claims import Claim, read_claim
-from metabench.errors import some
-from metabench.quantities import ITERATIONS_TO_TARGET, SCORE, Quantity
-from metabench.tables.cells import (
-    DIFFERENT_DATA,
-    machines_of,
-    on_different_data,
-    unlike_costs,
-    unlike_pairs,
-)
 from metabench.tables.claim_row import ClaimRow
+from metabench.tables.claim_values import Measured, Members, measured
 from metabench.tables.sides import NotJudgedError, Side, counterpart, figure_of, pairs_of, reported
+from metabench.tables.timed import Alone
 from metabench.tables.typed_rows import CellRow, GroupRow
-
-Members = Mapping[str, Mapping[int, CellRow]]
-"""Cells by group and seed."""
 
 SAID = ("id", "says", "source", "post_hoc", "metric", "after", "of", "against", "bound")
 """What the rows of a claim repeat of what `cells.json` says."""
@@ -35,6 +25,7 @@ def claim_rows(
     cells: Iterable[CellRow],
     groups: Sequence[GroupRow],
     confidence: float,
+    alone: Alone | None = None,
 ) -> list[ClaimRow]:
     """Return a row for each claim and each group of its algorithm that it is about, in the suite's
     order.
@@ -62,6 +53,8 @@ def claim_rows(
         As `cells.json` has them, each with `post_hoc`. One that lacks what it needs is not judged.
     cells, groups
         Rows of their tables.
+    alone
+        What was timed alone.
     """
     members: dict[str, dict[int, CellRow]] = {}
     for cell in cells:
@@ -72,7 +65,7 @@ def claim_rows(
         found = (
             [_not_judged("what stands in cells.json is no claim that this metabench knows")]
             if claim is None
-            else _settings(claim, groups, members, confidence)
+            else _settings(claim, groups, members, confidence, alone)
         )
         verdict = stats.judge_all([row.group_verdict for row in found])
         head: dict[str, Any] = {key: said.get(key) for key in SAID}
@@ -81,7 +74,11 @@ def claim_rows(
 
 
 def _settings(
-    claim: Claim, groups: Sequence[GroupRow], members: Members, confidence: float
+    claim: Claim,
+    groups: Sequence[GroupRow],
+    members: Members,
+    confidence: float,
+    alone: Alone | None,
 ) -> list[ClaimRow]:
     """What came of a claim in each setting that has both of its sides; one row that says why, where
     there is none."""
@@ -102,7 +99,7 @@ def _settings(
                 base, its_rival = counterpart(group, bases, versus)
                 plus.append(reported(claim, base) if its_rival is None else its_rival)
                 minus.append(base)
-            row = _judged(claim, plus, minus, members, (confidence, len(pairs)))
+            row = _judged(claim, plus, minus, members, (confidence, len(pairs)), alone)
             if claim.published:
                 told = f"against {figure_of(claim, group)}"
                 row = replace(row, caveats="; ".join(filter(None, (told, row.caveats))))
@@ -127,28 +124,22 @@ def _judged(
     minus: Sequence[Side],
     members: Members,
     level: tuple[float, int],
+    alone: Alone | None,
 ) -> ClaimRow:
     """The contrast of two or four sides, and its verdict; `level` is that of the run, and the
     number of settings that could refute the claim."""
-    quantity = claim.quantity
     sides = [side for side in (*plus, *minus) if not isinstance(side, float)]
-    if quantity.needs_target:
-        _refuse_censored(sides)
-    values = {side.group: _values(members[side.group], quantity) for side in sides}
-    seeds = sorted(set.intersection(*(set(known) for known in values.values())))
-    if not seeds:
-        raise NotJudgedError("no seed has a value on every side")
-    met = [[members[side.group][seed] for side in sides] for seed in seeds]
-    _refuse_different(sides, met, quantity)
-    samples = [_sample(part, values, seeds) for part in (plus, minus)]
+    quantity = claim.quantity
+    known = measured(sides, quantity, members, alone)
+    samples = [_sample(part, known) for part in (plus, minus)]
     if claim.is_ratio and min(value for part in samples for one in part for value in one) <= 0:
         raise NotJudgedError("a ratio needs positive values, and there are others")
     if quantity.counted and stats.are_the_same(*samples[0], *samples[1]):
         estimate, verdict = _known(claim, samples)
     else:
-        estimate, verdict = _held(claim, samples, _unit(claim, sides[0]), *level)
+        estimate, verdict = _held(claim, samples, _unit(claim, sides[0]), known.over, *level)
     low, high = estimate.interval or (None, None)
-    caveats = _caveats(sides, met, quantity)
+    caveats = list(known.caveats)
     if favoured := _favoured_losers(claim, estimate, verdict, plus, minus):
         verdict = "inconclusive"
         caveats.append(f"nothing is decided in favour of {' or '.join(favoured)}")
@@ -164,12 +155,10 @@ def _judged(
     )
 
 
-def _sample(
-    part: Sequence[Side], values: Mapping[str, Mapping[int, float]], seeds: Sequence[int]
-) -> list[list[float]]:
-    """For each side its values in the order of the seeds; a number holds for every one."""
+def _sample(part: Sequence[Side], known: Measured) -> list[list[float]]:
+    """For each side its values in their order; a number holds for every one."""
     return [
-        [side if isinstance(side, float) else values[side.group][seed] for seed in seeds]
+        [side] * known.number if isinstance(side, float) else known.values[side.group]
         for side in part
     ]
 
@@ -178,13 +167,16 @@ def _held(
     claim: Claim,
     samples: Sequence[Sequence[Sequence[float]]],
     unit: str,
+    over: str,
     level: float,
     settings: int,
 ) -> tuple[stats.Comparison, stats.Verdict]:
     """The contrast with the interval that decides, and what that says: at the level of the run
     where it supports the claim, else at what is left of it for one of several settings to refute it
     by."""
-    estimate = stats.contrast_interval(*samples, confidence=level, unit=unit, ratio=claim.is_ratio)
+    estimate = stats.contrast_interval(
+        *samples, confidence=level, unit=unit, ratio=claim.is_ratio, over=over
+    )
     if unit == "fraction":
         most = float(len(samples[0]))
         estimate = replace(estimate, bounds=(-most, most)).at(level)
@@ -231,67 +223,6 @@ def _higher_is_better(claim: Claim, side: GroupRow) -> bool:
 
 def _unit(claim: Claim, group: GroupRow) -> str:
     return "ratio" if claim.is_ratio else claim.quantity.unit or group.metric.unit
-
-
-def _refuse_censored(sides: Sequence[GroupRow]) -> None:
-    """Of what it took to a target that some seeds never reached there is no mean."""
-    for side in sides:
-        found = side[ITERATIONS_TO_TARGET]
-        if found.reached is None or found.of is None:
-            raise NotJudgedError(f"{side.algorithm} has no target")
-        if found.reached < found.of:
-            raise NotJudgedError(
-                f"{side.algorithm} reached the target with {found.reached} of {found.of} seeds"
-            )
-
-
-def _refuse_different(
-    sides: Sequence[GroupRow], met: Sequence[Sequence[CellRow]], quantity: Quantity
-) -> None:
-    """Scores compare on the same data, costs on one machine used in one way."""
-    for block in {side.block for side in sides}:
-        if on_different_data(cell for cells in met for cell in cells if cell.block == block):
-            raise NotJudgedError(DIFFERENT_DATA)
-    if quantity.is_cost and (why := unlike_costs(met)):
-        raise NotJudgedError(why)
-
-
-def _values(cells: Mapping[int, CellRow], quantity: Quantity) -> dict[int, float]:
-    return {
-        seed: float(value)
-        for seed, cell in cells.items()
-        if (value := cell[quantity]) is not None
-        and (quantity is SCORE or cell.outcome == "completed")
-    }
-
-
-def _caveats(
-    sides: Sequence[GroupRow], met: Sequence[Sequence[CellRow]], quantity: Quantity
-) -> list[str]:
-    """What is missing, and what was put in the place of a number."""
-    declared = max(side.seeds for side in sides)
-    caveats = (
-        [f"{len(met)} of {declared} seeds have a value on every side"]
-        if len(met) < declared
-        else []
-    )
-    for side in sides:
-        if side.diverged:
-            at_chance = quantity is SCORE and side.scored > side.completed
-            how = "counted at chance" if at_chance else "left out"
-            caveats.append(f"{side.algorithm}: {side.diverged} diverged, {how}")
-        if lost := side.lost(quantity):
-            caveats.append(
-                f"{side.algorithm} lost {lost} of {side.seeds} seeds: what is left is a selection"
-            )
-    if differing := unlike_pairs(met):
-        caveats.append(f"made under unlike conditions: {some(differing)}")
-    machines = machines_of(cell for cells in met for cell in cells)
-    if quantity.is_cost and len(machines) > 1:
-        caveats.append(
-            f"over {len(machines)} machines or ways of using them, each seed on one of them"
-        )
-    return caveats
 
 
 def _not_judged(why: str) -> ClaimRow:

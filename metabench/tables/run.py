@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from metabench.io.files import make_folder, write_text
-from metabench.records import TABLES, RecordStore, read_cells, refuse_links
+from metabench.records import (
+    TABLES,
+    RecordStore,
+    Timings,
+    read_cells,
+    read_timings,
+    refuse_links,
+)
 from metabench.tables.all_pairs import pair_rows, with_ranks
 from metabench.tables.cells import block_of, cell_row
 from metabench.tables.claim_row import ClaimRow
@@ -24,6 +31,7 @@ from metabench.tables.groups import group_rows
 from metabench.tables.margins import margins_kept_in
 from metabench.tables.over_settings import OverSettings, over_settings
 from metabench.tables.spread import SpreadRow, spread_rows
+from metabench.tables.timed import Alone, TimedRow, timed_rows
 from metabench.tables.typed_rows import CellRow, GroupRow, Scalar
 
 if TYPE_CHECKING:
@@ -47,6 +55,7 @@ class Rows:
     claims: Sequence[ClaimRow]
     spread: Sequence[SpreadRow]
     over_settings: Sequence[OverSettings]
+    timed: Sequence[TimedRow] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,8 @@ class Run:
     foreign
         Files among the records that belong to no cell of the suite, or are second files of one.
         They are listed and not used.
+    timings
+        What was timed alone (see `timed_rows`); None where nothing was.
     """
 
     folder: Path
@@ -84,6 +95,7 @@ class Run:
     blocks: Mapping[str, Mapping[str, Scalar]] = field(repr=False)
     records: Mapping[str, Path] = field(repr=False)
     foreign: tuple[Path, ...] = ()
+    timings: Timings | None = field(default=None, repr=False)
 
     @cached_property
     def cells(self) -> pd.DataFrame:
@@ -126,6 +138,12 @@ class Run:
         found = [row for number, family in families for row in family.columns(number)]
         return frame(found, OverSettings.names())
 
+    @cached_property
+    def timed(self) -> pd.DataFrame:
+        """One row a group whose training step was timed alone (see `timed_rows`)."""
+        names = TimedRow.names(list(block_of(dict.fromkeys(self.places))))
+        return frame([row.columns() for row in self.rows.timed], names)
+
     def _comparisons(self, found: Sequence[ComparisonRow]) -> pd.DataFrame:
         names = ComparisonRow.names(list(block_of(dict.fromkeys(self.places))))
         return frame([row.columns() for row in found], names)
@@ -162,7 +180,8 @@ class Run:
 
     def write_csv(self) -> None:
         """Write `tables/cells.csv`, `groups.csv`, `comparisons.csv`, `pairs.csv`, `claims.csv`,
-        `spread.csv` and `over_settings.csv` beside the records, each whole or not at all.
+        `spread.csv` and `over_settings.csv` beside the records, each whole or not at all; and
+        `timed.csv` where something was timed alone.
 
         Raises
         ------
@@ -174,7 +193,7 @@ class Run:
         refuse_links(self.folder)
         folder = self.folder / TABLES
         make_folder(folder)
-        for name in CSV:
+        for name in (*CSV, *(("timed",) if self.rows.timed else ())):
             table: pd.DataFrame = getattr(self, name)
             write_text(folder / f"{name}.csv", csv_text(table))
 
@@ -204,6 +223,9 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
     pairs = pair_rows(cells, groups, level)
     groups = with_ranks(groups, pairs)
     info = {**described, **declared(described, level)}
+    comparisons = comparison_rows(cells, groups, level, margins_kept_in(folder))
+    timings = read_timings(folder)
+    alone = Alone.of(timings, cells)
     return Run(
         folder=folder,
         info=info,
@@ -211,16 +233,18 @@ def load(folder: str | Path, confidence: float | None = None) -> Run:
         rows=Rows(
             cells=cells,
             groups=groups,
-            comparisons=comparison_rows(cells, groups, level, margins_kept_in(folder)),
+            comparisons=comparisons,
             pairs=pairs,
-            claims=claim_rows(info["claims"], cells, groups, level),
+            claims=claim_rows(info["claims"], cells, groups, level, alone),
             spread=spread_rows(cells, groups, level),
             over_settings=over_settings(cells, groups, level, int(described.get("root_seed") or 0)),
+            timed=timed_rows(alone, groups, comparisons, level),
         ),
         places=places,
         blocks={row.block: row.at(block_of(dict.fromkeys(places))) for row in groups},
         records=records,
         foreign=_foreign(store, index, entries, records),
+        timings=timings,
     )
 
 

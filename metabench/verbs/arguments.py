@@ -39,7 +39,7 @@ def add_run_folder(verb: Parser, name: str) -> None:
 def add_cells(verb: Parser) -> None:
     """Add which cells of a suite, and what they run on."""
     add_only(verb)
-    verb.add_argument("--seeds", metavar="LIST", help="only these seeds: 0-4, or 0,2")
+    add_seeds(verb)
     add_workers(verb)
     add_device(verb)
     verb.add_argument(
@@ -69,6 +69,11 @@ def add_only(verb: Parser) -> None:
     )
 
 
+def add_seeds(verb: Parser) -> None:
+    """Add the restriction to some of the seeds."""
+    verb.add_argument("--seeds", metavar="LIST", help="only these seeds: 0-4, or 0,2")
+
+
 def add_workers(verb: Parser) -> None:
     """Add how many fits run at once."""
     verb.add_argument(
@@ -92,6 +97,13 @@ def add_device(verb: Parser) -> None:
         "--device",
         default="auto",
         help="auto (CUDA where there is any), cpu, cuda or cuda:N (default: auto)",
+    )
+
+
+def add_no_report(verb: Parser) -> None:
+    """Add that the verb ends without a report."""
+    verb.add_argument(
+        "--no-report", action="store_true", help="do not render the report at the end"
     )
 
 

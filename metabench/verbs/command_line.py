@@ -3,6 +3,7 @@ that help and a wrong word are answered without importing what a verb needs to w
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from metabench.verbs.argument_types import count, ratio, seconds, share
@@ -11,9 +12,11 @@ from metabench.verbs.arguments import (
     add_confidence,
     add_device,
     add_json,
+    add_no_report,
     add_only,
     add_outcome,
     add_run_folder,
+    add_seeds,
     add_selection,
     add_suite,
     add_workers,
@@ -44,7 +47,8 @@ def command_line() -> Parser:
     top.add_argument("--version", action="store_true", help="show the version and exit")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", dest="verb")
     for add in (
-        *(_add_plan, _add_run, _add_freeze, _add_status, _add_report, _add_publish, _add_list),
+        *(_add_plan, _add_run, _add_time, _add_freeze, _add_status, _add_report, _add_publish),
+        _add_list,
         *(_add_verify, _add_compare, _add_ab, _add_data, _add_doctor),
     ):
         add(verbs)
@@ -89,7 +93,41 @@ def _add_run(verbs: Any) -> None:
         choices=("keep", "rerun"),
         help="records made under other conditions: let them count, or make them again",
     )
-    run.add_argument("--no-report", action="store_true", help="do not render the report at the end")
+    run.add_argument(
+        "--repeat-timing",
+        action="store_true",
+        help="then time the training step of each algorithm alone on the machine, as `metabench "
+        "time` does; scores are not touched",
+    )
+    add_no_report(run)
+
+
+def _add_time(verbs: Any) -> None:
+    summary = "time the training step of each algorithm of a run, one alone and in turn"
+    time = _verb(verbs, "time", summary, "metabench time sinusoid", "timing:timing")
+    add_suite(time, "the run of this profile of the suite")
+    add_only(time)
+    add_seeds(time)
+    add_device(time)
+    time.add_argument("--out", metavar="FOLDER", help="the run folder (default: reports/SUITE)")
+    time.add_argument(
+        "--blocks",
+        type=count,
+        default=8,
+        metavar="N",
+        help="rounds of each setting, its algorithms forth and back (default: 8)",
+    )
+    time.add_argument(
+        "--iterations",
+        type=partial(count, least=20),
+        default=60,
+        metavar="N",
+        help="of each short training, at least 20, of which 10 warm up (default: 60)",
+    )
+    time.add_argument(
+        "--again", action="store_true", help="begin anew, in the place of what was timed before"
+    )
+    add_no_report(time)
 
 
 def _add_freeze(verbs: Any) -> None:

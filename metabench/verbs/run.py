@@ -19,13 +19,19 @@ from metabench.verbs.target import current_project
 
 def run(options: argparse.Namespace) -> int:
     """The verb."""
-    summary = _run(of_command_line(options), current_project())
+    said, project = of_command_line(options), current_project()
+    summary = _run(said, project)
     _tell(summary)
+    status = summary.exit_status
+    if options.repeat_timing:
+        from metabench.verbs.timing import time_and_tell
+
+        status = time_and_tell(*settle(said, project), project).exit_status or status
     if not options.no_report:
         from metabench.report import render
 
         print(f"report: {render(summary.folder)}")
-    return summary.exit_status
+    return status
 
 
 def run_project(suite: str | Path | None = None, **said: Any) -> RunSummary:

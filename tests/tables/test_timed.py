@@ -1,0 +1,146 @@
+"""Ratios of what was timed alone, against answers worked out by hand, and claims held against
+them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from synthetic_run import Synthetic
+from timed_alone import timings
+
+from metabench.records import read_cells, write_timings
+from metabench.report import render
+from metabench.tables import Run, load
+
+ALGORITHMS = ("maml", "fomaml", "reptile")
+RATIOS = [0.60, 0.66, 0.64, 0.70, 0.62]
+CLAIM = {
+    **{"id": "cheap", "says": "Half", "source": "", "metric": "seconds_per_task", "of": "fomaml"},
+    **{"against": "maml", "published": False, "where": {}, "versus_where": None},
+    **{"bound": "ratio_below", "limits": [0.7]},
+}
+
+
+def rounds(ratios: Sequence[float], drift: float = 1.0) -> list[list[tuple[str, float]]]:
+    """MAML at 20 ms, FOMAML by its ratio to it, on a machine that takes `drift` times as long with
+    each pass."""
+    found, now = [], 1.0
+    for ratio in ratios:
+        passes = []
+        for name in ("maml", "fomaml", "fomaml", "maml"):
+            passes.append((name, now * 0.02 * (ratio if name == "fomaml" else 1.0)))
+            now *= drift
+        found.append(passes)
+    return found
+
+
+def timed_run(
+    folder: Path,
+    passes: Sequence[Sequence[tuple[str, float]]],
+    budgets: Mapping[str, int | None] = {"maml": 2000, "fomaml": 2000},
+    **said: Any,
+) -> Run:
+    """A run of three algorithms whose first seeds of two were timed in turn."""
+    said = {"algorithms": ALGORITHMS, "shots": (1,), **said}
+    Synthetic(**said).write(folder)
+    fits = {
+        entry["labels"]["algorithm"]: entry["fit"]
+        for entry in reversed(read_cells(folder)["cells"])
+    }
+    write_timings(folder, timings({name: {fits[name]: of} for name, of in budgets.items()}, passes))
+    return load(folder)
+
+
+def test_a_ratio_is_over_rounds_with_the_interval_of_its_family(tmp_path: Path) -> None:
+    run = timed_run(tmp_path / "run", rounds(RATIOS))
+    maml, fomaml = run.rows.timed
+    logs = np.log(RATIOS)
+    low, high = stats.t.interval(1 - 0.05 / 2, len(logs) - 1, logs.mean(), stats.sem(logs))
+    assert (fomaml.group.algorithm, fomaml.rounds, fomaml.family_size) == ("fomaml", 5, 2)
+    assert fomaml.ratio == pytest.approx(np.exp(logs.mean()))
+    assert (fomaml.ratio_low, fomaml.ratio_high) == pytest.approx((np.exp(low), np.exp(high)))
+    p = stats.ttest_1samp(logs, 0.0).pvalue
+    assert (fomaml.p, fomaml.p_holm) == pytest.approx((p, 2 * p))
+    assert maml.ratio is None
+    assert maml.seconds_per_iteration == pytest.approx(0.02)
+    assert maml.seconds_per_task == pytest.approx(0.005)
+    assert maml.total_seconds == pytest.approx(0.02 * 1.1 * 2000)
+
+
+def test_a_machine_that_drifts_leaves_ratios_alone(tmp_path: Path) -> None:
+    steady, drifting = (
+        timed_run(tmp_path / str(drift), rounds(RATIOS, drift)).rows.timed[1]
+        for drift in (1.0, 1.05)
+    )
+    for end in ("ratio", "ratio_low", "ratio_high"):
+        assert getattr(drifting, end) == pytest.approx(getattr(steady, end))
+    assert drifting.seconds_per_task > 1.3 * steady.seconds_per_task
+
+
+def test_few_rounds_decide_nothing(tmp_path: Path) -> None:
+    (_, fomaml) = timed_run(tmp_path / "run", rounds(RATIOS[:3])).rows.timed
+    assert (fomaml.p, fomaml.p_holm) == (None, None)
+    assert fomaml.caveats == "3 rounds: descriptive, not tested"
+
+
+def test_a_budget_in_seconds_is_not_extrapolated(tmp_path: Path) -> None:
+    run = timed_run(tmp_path / "run", rounds(RATIOS), {"maml": None, "fomaml": 5})
+    maml, fomaml = run.rows.timed
+    assert maml.total_seconds is None
+    assert fomaml.total_seconds is not None
+
+
+def test_claims_about_times_use_what_was_timed_alone_and_others_do_not(tmp_path: Path) -> None:
+    """The run itself says 0.57 (see `SPEED`); of Reptile, and of whole trainings, nothing was timed
+    alone."""
+    slow = timed_run(
+        tmp_path / "run",
+        rounds([ratio + 0.3 for ratio in RATIOS]),
+        claims=[
+            CLAIM,
+            {**CLAIM, "id": "whole", "metric": "training_seconds"},
+            {**CLAIM, "id": "reptile", "of": "reptile", "limits": [1.5]},
+            {**CLAIM, "id": "absolute", "against": 0.004, "bound": "difference_above"},
+        ],
+    )
+    alone, whole, reptile, absolute = slow.rows.claims
+    assert (alone.verdict, alone.seeds) == ("refuted", 5)
+    assert alone.estimate == pytest.approx(stats.gmean([ratio + 0.3 for ratio in RATIOS]))
+    assert "timed alone and in turn" in alone.caveats
+    assert alone.method is not None
+    assert alone.method.endswith("over 5 rounds")
+    assert whole.verdict == "supported"
+    for row in (whole, reptile):
+        assert "timed alone" not in row.caveats
+        assert row.method is not None
+        assert row.method.endswith("over 5 seeds")
+    assert absolute.estimate == pytest.approx(
+        0.005 * np.mean([ratio + 0.3 for ratio in RATIOS]) - 0.004
+    )
+
+
+def test_a_run_that_was_not_timed_has_no_such_rows(tmp_path: Path) -> None:
+    run = load(Synthetic(algorithms=ALGORITHMS, shots=(1,)).write(tmp_path / "run"))
+    assert run.rows.timed == []
+    assert run.timed.empty
+
+
+def test_times_of_other_fits_are_passed_over(tmp_path: Path) -> None:
+    folder = Synthetic(algorithms=ALGORITHMS, shots=(1,)).write(tmp_path / "run")
+    write_timings(folder, timings({"maml": {"x": 1}, "fomaml": {"y": 1}}, rounds(RATIOS)))
+    assert load(folder).rows.timed == []
+
+
+def test_the_report_tells_them_and_the_csv_has_them(tmp_path: Path) -> None:
+    run = timed_run(tmp_path / "run", rounds(RATIOS), claims=[CLAIM])
+    page = render(run.folder).read_text()
+    assert "Training steps timed alone" in page
+    assert "Timed alone, a training task against that of maml: fomaml" in page
+    assert "A processor; machine 012345; 1 thread on cpu" in page
+    text = (run.folder / "tables" / "timed.csv").read_text()
+    assert text.splitlines()[2].startswith(run.rows.timed[1].group.group)
