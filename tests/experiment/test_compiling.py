@@ -1,0 +1,99 @@
+"""Fits whose steps are compiled by Inductor and the C++ compiler that is here."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from few_shot import HERE, make_cell, reproducible
+from few_shot import run as run_eager
+
+from metabench.errors import FolderError
+from metabench.experiment.compiling import private_folder
+from metabench.experiment.fit import CellOutcome, Progress, run_fit
+from metabench.experiment.weights import Keeping
+from metabench.provenance.compiler import Compilation, cpp_compiler
+
+COMPILER = cpp_compiler()
+needs_a_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C++ compiler here")
+
+
+def run(
+    checkpoints: Path | None = None, progress: Callable[[Progress], None] = lambda _: None
+) -> CellOutcome:
+    """Train MAML on sinusoids, compiled, with a checkpoint after every iteration."""
+    (outcome,) = run_fit(
+        [make_cell("maml")],
+        data=Path(),
+        device="cpu",
+        threads=1,
+        workers=1,
+        progress=progress,
+        keeping=Keeping(checkpoints=checkpoints, every=1e-9, provenance=HERE),
+        compilation=Compilation(COMPILER),
+    )
+    return outcome
+
+
+class StoppedError(Exception):
+    """Stands for whatever ends a process."""
+
+
+def stop_at_three(progress: Progress) -> None:
+    if progress.phase == "train" and progress.iteration >= 3:
+        raise StoppedError
+
+
+@pytest.mark.slow
+@needs_a_compiler
+def test_bits_are_the_same_after_an_interruption_and_close_to_eager_ones(tmp_path: Path) -> None:
+    whole = run()
+    with pytest.raises(StoppedError):
+        run(tmp_path, stop_at_three)
+    assert reproducible(run(tmp_path)) == reproducible(whole)
+    (eager,) = run_eager(make_cell("maml"), data=Path())
+    ours, theirs = (o.arrays["result/train_loss"] for o in (whole, eager))
+    assert ours == pytest.approx(theirs, rel=1e-4)
+    assert not whole.provenance_extra["remarks"]
+    assert whole.measured["compile_seconds"] > 0
+    assert whole.measured["wall_seconds"] > whole.measured["compile_seconds"]
+    assert "compile_seconds" not in eager.measured
+    assert not psutil.Process().children()
+
+
+@pytest.mark.slow
+def test_a_compiler_that_fails_leaves_steps_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "c++"
+    broken.write_text("#!/bin/sh\n[ \"$1\" = --version ] && echo 'c++ 1.2.3' && exit\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CXX", str(broken))
+    monkeypatch.setenv("METABENCH_CACHE", str(tmp_path / "cache"))
+    outcome = run()
+    (remark,) = outcome.provenance_extra["remarks"]
+    assert remark.startswith("training steps are not compiled: ")
+    (eager,) = run_eager(make_cell("maml"), data=Path())
+    assert reproducible(outcome) == reproducible(eager)
+
+
+def test_what_is_compiled_lies_where_nobody_else_can_write(tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "compiled"
+    folder.mkdir(parents=True, mode=0o777)
+    folder.chmod(0o777)
+    assert stat.S_IMODE(private_folder(folder).stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_no_link_and_no_file_is_taken_for_that_folder(kind: str, tmp_path: Path) -> None:
+    place = tmp_path / "compiled"
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir()
+        place.symlink_to(tmp_path / "elsewhere")
+    else:
+        place.write_text("")
+    with pytest.raises(FolderError, match="METABENCH_CACHE"):
+        private_folder(place)
