@@ -30,7 +30,7 @@ examples:
   metabench list                        what there is
   metabench plan sinusoid               what a run would do, and how long it would take
   metabench run sinusoid                run what is not done yet, then report
-  metabench run sinusoid --profile short --workers 2
+  metabench run sinusoid --profile smoke --workers 2
   metabench status sinusoid             how far it is
 
 SUITE is a name in the project's suites folder or a path to a TOML file; without one, benchmark.toml

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import os
+import tomllib
 from itertools import combinations_with_replacement
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from suite_project import GOOD, load, write_suite
 
+from metabench import registry
 from metabench.cells import Cell, Part
+from metabench.datasets.class_splits import SPLITS
 from metabench.errors import ConfigError
 from metabench.records.contents import metric_of
 from metabench.suite import Suite, every_suite, load_suite, parse_seeds, suite_names
@@ -547,17 +550,51 @@ def test_lines_of_keys() -> None:
 # Suites of this repository
 
 
-@pytest.mark.parametrize("name", ["sinusoid", "omniglot-small"])
-@pytest.mark.parametrize("profile", [None, "short"])
-def test_shipped_suites(name: str, profile: str | None) -> None:
+@pytest.mark.parametrize(
+    ("name", "profile", "seeds"),
+    [
+        ("sinusoid", None, 5),
+        ("sinusoid", "short", 5),
+        ("sinusoid", "smoke", 3),
+        ("maml_vs_reptile", "short", 4),
+        ("omniglot-small", None, 5),
+        ("omniglot-small", "short", 2),
+    ],
+)
+def test_shipped_suites(name: str, profile: str | None, seeds: int) -> None:
     suite = load_suite(name, load_project(ROOT), profile=profile)
     assert suite.title
     assert suite.description
     assert suite.claims
-    assert len({cell.fit.seed for cell in suite.cells}) == (
-        5 if profile is None else 3 if name == "sinusoid" else 2
-    )
+    assert len({cell.fit.seed for cell in suite.cells}) == seeds
     assert {"maml", "fomaml", "scratch"} <= set(suite.algorithms)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", suite_names(load_project(ROOT)))
+def test_every_suite_loads_in_every_profile_and_says_where_its_claims_come_from(name: str) -> None:
+    project = load_project(ROOT)
+    profiles = tomllib.loads((ROOT / "suites" / f"{name}.toml").read_text()).get("profiles", {})
+    for profile in (None, *profiles):
+        suite = load_suite(name, project, profile=profile)
+        assert all(claim.source for claim in suite.claims)
+        assert suite.root_seed == (1 if profile == "final" else 0)
+
+
+def test_the_tutorials_waves_are_the_papers_mirrored() -> None:
+    """y = A sin(x + phase), phase from 0 to pi."""
+    cell = load_suite("sinusoid-tutorial", load_project(ROOT)).cells[0]
+    at = cell.fit.dataset.settings
+    assert (at["phase_low"], at["phase_high"]) == (-math.pi, 0.0)
+
+
+def test_the_tutorials_split_has_as_many_characters_on_glyphs_as_on_omniglot() -> None:
+    cells = load_suite("maml_vs_reptile", load_project(ROOT)).cells
+    parts = {cell.fit.dataset.name: cell.fit.dataset for cell in cells}
+    sizes = registry.make("datasets", parts["glyphs"]).class_sizes(ROOT / "nowhere")
+    assert [len(sizes[split]) for split in SPLITS] == [1200, 200, 223]
+    said = parts["omniglot"].settings
+    assert [said[f"{split}_classes"] for split in SPLITS] == [1200, 200, 223]
 
 
 def test_benchmark_names_a_suite_that_is_there() -> None:
