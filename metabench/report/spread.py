@@ -31,6 +31,14 @@ class Over:
     told: str
     rows: Sequence[tuple[Group, SpreadRow]]
 
+    def held(self, group: Group, row: SpreadRow) -> str:
+        """At which seeds the rest of a row is held, where that alone tells it from others of its
+        name: `test episodes at seed 1`."""
+        twins = [other.held for one, other in self.rows if one.name == group.name]
+        names = [name for name in STREAMS if len({other.get(name) for other in twins}) > 1]
+        told = [f"{STREAMS[name]} at seed {row.held[name]}" for name in names if name in row.held]
+        return ", ".join(told)
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -117,7 +125,10 @@ def _panel(pen: Pen, title: str, overs: Sequence[Over]) -> str:
         ax.set(xlabel=axis.label, ylabel="")
         told = "; ".join(
             f"{over.told}: "
-            + ", ".join(f"{group.name} {deviation(row)}" for group, row in over.rows)
+            + ", ".join(
+                " ".join(filter(None, (group.name, over.held(group, row), deviation(row))))
+                for group, row in over.rows
+            )
             for over in overs
         )
         return pen.inline(figure, f"spread-{words.slug(title)}", f"Spread, {title}", told)

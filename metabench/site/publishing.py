@@ -6,6 +6,7 @@ there next, the index last. One that is interrupted leaves the site that was, an
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from metabench.site.target import MANIFEST, Target
 from metabench.site.trend import csv_of
 from metabench.suite.value_types import is_name
 from metabench.tables import Run, load
+from metabench.text import one_line
 
 
 @dataclass
@@ -83,6 +85,7 @@ def publish(folders: Iterable[Path], site: Path, kept: Path) -> Published:
     """
     target = Target(site)
     contents = read_contents(target)
+    _refuse_no_folder(kept)
     published = Published(site / "index.html")
     for folder in folders:
         try:
@@ -92,6 +95,7 @@ def publish(folders: Iterable[Path], site: Path, kept: Path) -> Published:
             published.problems.append(str(error))
             continue
         published.problems += _damaged(folder, read.run)
+        target.make()
         if read.entry is not None:
             published.added += history.append(kept, read.entry)
         contents = _publish_run(read, contents, target)
@@ -101,6 +105,14 @@ def publish(folders: Iterable[Path], site: Path, kept: Path) -> Published:
     published.suites = sorted({*published.suites})
     _write_overview(contents, published, target, kept)
     return published
+
+
+def _refuse_no_folder(kept: Path) -> None:
+    if os.path.lexists(kept) and not kept.is_dir():
+        raise FolderError(
+            f"{one_line(kept)}: is no folder; --history names the folder of the history, in which "
+            "each suite has a file"
+        )
 
 
 def _read(folder: Path, remarks: list[str]) -> _Read:

@@ -40,6 +40,25 @@ class Target:
                 "metabench has written. Choose a new folder, or an empty one"
             )
 
+    def make(self) -> None:
+        """Make the folder, before anything is read or noted elsewhere that it was to show.
+
+        Raises
+        ------
+        FolderError
+            It cannot be made or written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            why = None if os.access(self.folder, os.W_OK | os.X_OK) else "it cannot be written"
+        except OSError as error:
+            why = error.strerror
+        if why:
+            raise FolderError(
+                f"{one_line(self.folder)}: no site can be written there: {why}. Choose another "
+                "folder with --to"
+            )
+
     def write(self, path: str, text: str) -> None:
         """Write a file at a path relative to the site's folder; one that says the same already is
         left alone.

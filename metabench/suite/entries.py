@@ -12,6 +12,11 @@ from metabench.suite.document import KeyPath
 from metabench.suite.schema import TABLE_OF
 from metabench.suite.written import Written
 
+SEEDS_BELONG = (
+    "what follows the seed is not said here: init, data and test stand in [seeds], in [[override]] "
+    "(seeds.init = 0, with when = ... for a part of the grid), or on an axis"
+)
+
 
 def check_entries(written: Written) -> None:
     """Refuse entries for names that nobody registered, and settings that they do not take; entries
@@ -34,7 +39,9 @@ def check_entries(written: Written) -> None:
                 try:
                     checked(group, registered, key, value)
                 except ValueError as error:
-                    problems.append(((TABLE_OF[group], label, key), str(error)))
+                    is_seeds = key == "seeds" and "unknown key" in str(error)
+                    told = SEEDS_BELONG if is_seeds else str(error)
+                    problems.append(((TABLE_OF[group], label, key), told))
     if problems:
         raise written.document.error(*problems)
 

@@ -139,6 +139,12 @@ def axes_layer(document: Document, grid: int, axes: Mapping[str, Any]) -> Layer:
     return Layer(document, ("grid", grid, "axes"), sections, own="axes")
 
 
+SEEDS_ARE_NO_AXIS = (
+    'seeds are no axis: say seeds = ... in the grid; an axis "seeds.init", "seeds.data" or '
+    '"seeds.test" holds one group of random streams'
+)
+
+
 def checked_axes(document: Document, grid: int, axes: Mapping[str, Sequence[Any]]) -> None:
     """Refuse axes that are no settings, or whose values do not fit. Settings of methods, models and
     datasets are checked where they apply."""
@@ -146,7 +152,9 @@ def checked_axes(document: Document, grid: int, axes: Mapping[str, Sequence[Any]
     for axis, values in axes.items():
         section, _, key = axis.partition(".")
         path = ("grid", grid, "axes", axis)
-        if section not in SECTIONS or not key:
+        if axis == "seeds":
+            problems.append((path, SEEDS_ARE_NO_AXIS))
+        elif section not in SECTIONS or not key:
             problems.append((path, unknown_key(section, SECTIONS, "an axis (SECTION.KEY)")))
         elif section in TABLES:
             annotations = keys(TABLES[section])

@@ -114,7 +114,10 @@ def _complaint(document: Document, model: type[Table], path: KeyPath, details: E
         return unknown_key(str(path[-1]), keys(table), preview(owner))
     if kind in SAID:
         return details["msg"]
-    return wrong_value(_annotation_at(model, path), document.value(path))
+    told = wrong_value(_annotation_at(model, path), document.value(path))
+    if path[0] == "profiles" and path[-1] == "seeds" and isinstance(document.value(path), dict):
+        told += "; what follows the seed (init, data, test) stands in [seeds] or in [[override]]"
+    return told
 
 
 def _existing(document: Document, loc: tuple[str | int, ...]) -> KeyPath:

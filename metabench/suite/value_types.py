@@ -70,6 +70,7 @@ def distinct(values: list[T]) -> list[T]:
 # Upper bounds are for slips of the keyboard: what is beyond them would only fill the memory, or
 # never end.
 MAX_SEEDS = 10_000
+MAX_SEED = 2**31
 MAX_PROCESSES = 1_024
 LARGEST = 1_000_000_000_000
 Amount = Annotated[float, Ge(-LARGEST), Le(LARGEST)]
@@ -84,7 +85,7 @@ Workers = Annotated[int, Ge(0), Le(MAX_PROCESSES)]
 Threads = Annotated[int, Ge(1), Le(MAX_PROCESSES)]
 OneOrMore = Annotated[list[T], BeforeValidator(_listed), MinLen(1), AfterValidator(distinct)]
 RootSeed = Annotated[int, Ge(0)]
-Seed = Annotated[int, Ge(0), Le(2**31)]
+Seed = Annotated[int, Ge(0), Le(MAX_SEED)]
 EACH = "each"
 HeldSeed = Literal["each"] | Seed
 """`each`: every seed of the grid its own."""
@@ -93,7 +94,7 @@ Seeds = Annotated[
     BeforeValidator(_first_integers),
     MinLen(1),
     AfterValidator(distinct),
-    "a number of seeds, at least 1, or a list of seeds from 0 up",
+    f"a number of seeds, 1 to {MAX_SEEDS:,}, or a list of seeds from 0 to {MAX_SEED:,}",
 ]
 QueryShots = Annotated[
     Size | Annotated[list[Size], MinLen(2)],

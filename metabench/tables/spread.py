@@ -27,6 +27,8 @@ class SpreadRow(Placed):
     ----------
     over
         The groups of streams that follow the seed (see `STREAMS`).
+    held
+        At which seed the others are held, by group of streams.
     seeds
         How many of its cells have a score.
     sd, low, high
@@ -39,6 +41,7 @@ class SpreadRow(Placed):
     """
 
     over: tuple[str, ...]
+    held: Mapping[str, Scalar]
     seeds: int
     sd: float
     low: float | None
@@ -51,7 +54,7 @@ class SpreadRow(Placed):
         """Columns of the table."""
         kept = [key for key in places if not _is_seeding(key)]
         numbers = ("seeds", "sd", "low", "high", "scale", "caveats")
-        return ["group", *kept, "metric_name", "over", *numbers]
+        return ["group", *kept, "metric_name", "over", "held", *numbers]
 
     def columns(self) -> Columns:
         """By the names of the table's columns."""
@@ -60,6 +63,7 @@ class SpreadRow(Placed):
             **self.place,
             **self.metric.columns(),
             "over": " ".join(self.over),
+            "held": " ".join(f"{name}={seed}" for name, seed in self.held.items()),
         }
 
 
@@ -120,6 +124,9 @@ def _row(
         metric=group.metric,
         privileged=group.privileged,
         over=group.over,
+        held={
+            name: seed for name in STREAMS if (seed := group.place.get(f"seeds.{name}")) is not None
+        },
         seeds=len(scores),
         sd=found.estimate,
         low=low,

@@ -126,6 +126,7 @@ def _fit_facts(
         "fit": fit.id,
         "name": name_of(cells[0].cell),
         "seed": fit.seed,
+        "init_seed": fit.seed if fit.init_seed is None else fit.init_seed,
         "cells": {state: states[state] for state in STATES if states[state]},
         "to_do": _action(fit, kept) if fit.id in expected else None,
         "expected_seconds": expected.get(fit.id),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,7 +15,7 @@ from metabench.report.citation import paragraph
 from metabench.report.first_screen import first_screen
 from metabench.report.headline import headline
 from metabench.report.page import page
-from metabench.report.spread import spreads_of
+from metabench.report.spread import Over, spreads_of
 from metabench.report.svg import Pen
 from metabench.tables import load
 
@@ -77,3 +78,16 @@ def test_what_diverged_is_told_first(tmp_path: Path) -> None:
     run = load(Synthetic(change=lost).write(tmp_path / "run"))
     (first, *_) = first_screen(run, blocks_of(run), {}, [])["warnings"]
     assert first == "Diverged: maml in 5 of 5 seeds on omniglot · 5-way 1-shot."
+
+
+def test_rows_that_are_held_at_other_seeds_can_be_told_apart(tmp_path: Path) -> None:
+    run = load(seeded_run(tmp_path / "run"))
+    (spread,) = spreads_of(Pen(), run, blocks_of(run))
+    ((group, row),) = spread.overs[0].rows
+    other = replace(row, held={**row.held, "test": 1})
+    alike = Over("initial weights", [(group, row), (group, other)])
+    assert [alike.held(*one) for one in alike.rows] == [
+        "test episodes at seed 0",
+        "test episodes at seed 1",
+    ]
+    assert spread.overs[0].held(group, row) == ""

@@ -462,8 +462,19 @@ class TestCommandLine:
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full and /proc")
     def test_a_target_that_cannot_be_written_is_told_in_one_line(self, project, capsys):
         run_at(project / "reports/omniglot-small", 0)
-        assert main(["publish", "--to", "/proc/site", "--history", "kept"]) in (2, 3)
+        assert main(["publish", "--to", "/proc/site", "--history", "kept"]) == 2
+        assert not (project / "kept").exists()
         (line,) = [
             line for line in capsys.readouterr().err.splitlines() if line.startswith("metabench:")
         ]
         assert "/proc/site" in line
+        assert "Choose another folder with --to" in line
+
+    def test_a_history_that_is_a_file_is_refused_before_anything_is_written(self, project, capsys):
+        run_at(project / "reports/omniglot-small", 0)
+        (project / "notes").write_text("mine")
+        before = tree(project)
+        assert main(["publish", "--to", "site", "--history", "notes"]) == 2
+        assert "notes: is no folder; --history names the folder" in capsys.readouterr().err
+        assert tree(project) == before
+        assert not (project / "site").exists()

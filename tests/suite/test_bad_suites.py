@@ -122,11 +122,26 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "shots = 1\nseeds = 0",
         ("seeds = 0", "expected a number of seeds"),
     ),
+    "seeds as an axis": (
+        'axes = { "train.tasks_per_batch" = [4, 8] }',
+        'axes = { "seeds" = [1, 2] }',
+        ("axes.seeds", "seeds are no axis", "say seeds = ... in the grid", '"seeds.init"'),
+    ),
+    "held seeds of an algorithm": (
+        "inner_steps = 5",
+        "inner_steps = 5\nseeds.init = 0",
+        ("[algorithms.maml_5.seeds]", "stand in [seeds], in [[override]]", "on an axis"),
+    ),
+    "held seeds of a profile": (
+        "[validate]",
+        "[profiles.held]\nseeds.init = 0\n\n[validate]",
+        ("[profiles.held.seeds]", "a number of seeds, 1 to 10,000", "stands in [seeds] or in"),
+    ),
     "negative seed": ("shots = 1\nseeds = 2", "shots = 1\nseeds = [-1]", ("seeds", "expected")),
     "too many seeds": (
         "shots = 1\nseeds = 2",
         "shots = 1\nseeds = 1000000000000",
-        ("seeds = 1000000000000", "expected a number of seeds"),
+        ("seeds = 1000000000000", "expected a number of seeds, 1 to 10,000, or a list of seeds"),
     ),
     "choice": (
         'batch_norm = "default"',

@@ -33,6 +33,7 @@ def test_what_follows_the_seed_alone_stands_beside_all_together(tmp_path: Path) 
         assert row.high == pytest.approx(min(expected.interval[1], 0.5 * (4 / 3) ** 0.5))
         assert row.seeds == 4
         assert "seeds.init" not in row.place
+    assert rows[0].held == {"data": 0, "test": 0}
 
 
 def test_the_spread_of_errors_is_that_of_their_logarithms(tmp_path: Path) -> None:
@@ -93,8 +94,9 @@ def test_a_claim_that_says_nothing_of_seeds_is_about_whole_trainings(tmp_path: P
 def test_nothing_is_told_where_all_groups_let_the_same_follow(tmp_path: Path) -> None:
     run = load(Synthetic().write(tmp_path / "run"))
     assert run.rows.spread == []
-    assert list(run.spread.columns)[-7:] == [
+    assert list(run.spread.columns)[-8:] == [
         "over",
+        "held",
         "seeds",
         "sd",
         "low",
