@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# a core each, whole files apart: some prepare much that all tests in them look at
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=8 --dist=loadfile
 SUITE ?=
 N ?=
 
@@ -29,13 +31,13 @@ report: $(READY) ## render the report of the default suite (SUITE=name for anoth
 	$(BIN)/metabench report $(SUITE)
 
 test: $(READY) ## run the tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: $(READY) ## run the quick ones, under a minute
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 fuzz: $(READY) ## damage suites, data, run folders, histories and sites in N ways (N=3000) and see that every verb copes
-	FUZZ_CASES=$(or $(N),3000) $(BIN)/python -m pytest tests/fuzz
+	FUZZ_CASES=$(or $(N),3000) $(PYTEST) tests/fuzz
 
 simulate: $(READY) ## error rates, power and coverage of the statistics where the truth is known (N=1000)
 	$(BIN)/python tools/simulate.py $(N)
