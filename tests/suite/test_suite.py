@@ -554,8 +554,8 @@ def test_lines_of_keys() -> None:
     ("name", "profile", "seeds"),
     [
         ("sinusoid", None, 5),
-        ("sinusoid", "short", 5),
-        ("sinusoid", "smoke", 3),
+        ("sinusoid", "short", 4),
+        ("sinusoid", "smoke", 1),
         ("maml_vs_reptile", "short", 4),
         ("omniglot-small", None, 5),
         ("omniglot-small", "short", 2),
