@@ -50,7 +50,7 @@ def measured(
     if quantity.needs_target:
         _refuse_censored(sides)
     names = [side.group for side in sides]
-    if alone and (timed := alone.samples(names, quantity)):
+    if alone and (timed := alone.samples(sides, quantity)):
         told = [alone.told, *_lost(sides, quantity)]
         return Measured(dict(zip(names, timed, strict=True)), "round", told)
     values = {name: _values(members[name], quantity) for name in names}

@@ -121,19 +121,24 @@ class Alone:
         known = (setting.kind_of(fit) for fit in self.fits.get(group, ()))
         return next((kind for kind in known if kind), None)
 
-    def samples(self, groups: Sequence[str], quantity: Quantity) -> list[list[float]] | None:
-        """Return the seconds of these groups, ``[groups][rounds]``, of the rounds in which they
-        were timed in turn; None where there are none, or they are seconds of something else."""
-        setting = self.setting_of(*groups) if quantity in TIMED and groups else None
-        if setting is None:
+    def samples(self, groups: Sequence[GroupRow], quantity: Quantity) -> list[list[float]] | None:
+        """Return the seconds of these groups, ``[groups][rounds]``, of the rounds in which those on
+        the same data were timed in turn; None where some were not, or they are seconds of something
+        else. Rounds of several settings are taken by their numbers."""
+        if quantity not in TIMED:
             return None
-        kinds = [str(self.kind(setting, group)) for group in groups]
-        rounds = [
-            [seconds for kind in kinds if (seconds := block.of(kind, quantity.name))]
-            for block in self.timings.blocks_of(setting)
-        ]
-        whole = [row for row in rounds if len(row) == len(kinds)]
-        return [list(sample) for sample in zip(*whole, strict=True)] or None
+        by_number: list[dict[int, float]] = []
+        for group in groups:
+            beside = [other.group for other in groups if other.block == group.block]
+            setting = self.setting_of(*beside)
+            if setting is None:
+                return None
+            kind = str(self.kind(setting, group.group))
+            blocks = self.timings.blocks_of(setting)
+            seconds = {block.number: block.of(kind, quantity.name) for block in blocks}
+            by_number.append({number: found for number, found in seconds.items() if found})
+        numbers = sorted(set.intersection(*(set(known) for known in by_number)))
+        return [[known[number] for number in numbers] for known in by_number] if numbers else None
 
     @property
     def told(self) -> str:
@@ -217,7 +222,7 @@ def _compared(
     per_task = BY_NAME["seconds_per_task"]
     found: list[stats.PairedComparison | None] = []
     for row in members:
-        samples = alone.samples([row.group.group, row.reference.group], per_task)
+        samples = alone.samples([row.group, row.reference], per_task)
         found.append(
             stats.paired_t_test(*samples, confidence=confidence, scale="log", bounds=(0.0, inf))
             if samples

@@ -4,6 +4,7 @@ them."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,39 @@ def test_claims_about_times_use_what_was_timed_alone_and_others_do_not(tmp_path:
     assert absolute.estimate == pytest.approx(
         0.005 * np.mean([ratio + 0.3 for ratio in RATIOS]) - 0.004
     )
+
+
+def test_a_difference_of_differences_takes_rounds_of_both_settings(tmp_path: Path) -> None:
+    """At five shots FOMAML saves less: a ratio of ratios, round by round."""
+    folder = Synthetic(
+        algorithms=ALGORITHMS,
+        claims=[
+            {
+                **CLAIM,
+                "where": {"shots": 5},
+                "versus_where": {"shots": 1},
+                "bound": "ratio_above",
+                "limits": [1.0],
+            }
+        ],
+    ).write(tmp_path / "run")
+    at: dict[int, dict[str, dict[str, int | None]]] = {1: {}, 5: {}}
+    for entry in read_cells(folder)["cells"]:
+        at[entry["group"]["shots"]].setdefault(entry["labels"]["algorithm"], {})[entry["fit"]] = 9
+    less = [0.9, 0.85, 0.95, 0.8, 0.88]
+    one, five = (
+        timings({name: fits[name] for name in ("maml", "fomaml")}, rounds(ratios))
+        for fits, ratios in ((at[1], RATIOS), (at[5], less))
+    )
+    there = replace(five.settings[0], key="there")
+    blocks = [replace(block, setting="there") for block in five.blocks]
+    write_timings(
+        folder,
+        replace(one, settings=(*one.settings, there), blocks=(*one.blocks, *blocks)),
+    )
+    (claim,) = load(folder).rows.claims
+    assert claim.estimate == pytest.approx(stats.gmean(np.array(less) / RATIOS))
+    assert (claim.verdict, claim.seeds) == ("supported", 5)
 
 
 def test_a_run_that_was_not_timed_has_no_such_rows(tmp_path: Path) -> None:
