@@ -203,6 +203,7 @@ def test_plan_counts_states_and_expects_time(
     facts = json.loads(capsys.readouterr().out)
     assert facts["cells"] == {"done": 2, "stale": 0, "failed": 2, "missing": 0}
     assert (facts["fits"], facts["fits_to_run"], facts["expected_seconds"]) == (2, 1, None)
+    assert {fit["init_seed"] for fit in facts["plan"]} == {fit["seed"] for fit in facts["plan"]}
     in_project.suite("longer", "none", iterations=40)
     assert main(["plan", "longer", "--device", "cpu", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

@@ -35,6 +35,23 @@ def parse_seeds(text: str) -> list[int]:
     return sorted(set(seeds))
 
 
+def refuse_malformed(only: Sequence[str]) -> None:
+    """Refuse what is no KEY=VALUE, whatever suite it is for.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first.
+    """
+    for pattern in only:
+        key, equals, wanted = pattern.partition("=")
+        if not key or not equals or not all(wanted.split(",")):
+            raise ConfigError(
+                f"only {one_line(pattern) or repr(pattern)}: expected KEY=VALUE[,VALUE], such as "
+                "algorithm=maml,fomaml"
+            )
+
+
 def selected_ids(
     cells: Sequence[Cell], seeds: Sequence[int] | None, only: Sequence[str]
 ) -> frozenset[str]:

@@ -12,6 +12,7 @@ from metabench.suite import find_suite
 from metabench.suite.document import read_document
 from metabench.suite.finding import MANY
 from metabench.suite.project import Project
+from metabench.suite.restrictions import refuse_malformed
 from metabench.text import one_line
 from metabench.verbs.target import current_project
 
@@ -37,6 +38,7 @@ def _ab(options: argparse.Namespace) -> int:
     from metabench.verbs.outcome import refuse_unwritable, show
 
     refuse_unwritable(options.out)
+    refuse_malformed(options.only)
     project = current_project()
     using = resources(options.device, 1, options.threads or project.threads)
     with room.checkouts(project, (options.base, options.head)) as (baseline, head):

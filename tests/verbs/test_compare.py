@@ -394,6 +394,9 @@ def test_a_commit_that_is_not_there_is_told(
     repository: Repository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository.commit()
+    # told before either checkout is looked for
+    assert main(["ab", "nowhere", "--only", "maml", "--device", "cpu"]) == 2
+    assert "only maml: expected KEY=VALUE[,VALUE]" in capsys.readouterr().err
     assert main(["ab", "nowhere", "--device", "cpu"]) == 2
     assert "'nowhere': neither a commit of" in capsys.readouterr().err
     shutil.rmtree("suites")
