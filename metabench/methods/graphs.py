@@ -78,8 +78,8 @@ class Graphs:
         Parameters
         ----------
         piece
-            Reads tensors from `state` and its arguments alone, and changes no more than buffers of
-            `state`. May take gradients.
+            A function or a method. Reads tensors from `state` and its arguments alone, and changes
+            no more than buffers of `state`, in place. May take gradients.
         phase
             All of a moment that decides which operations `piece` is of: one graph is for one phase.
         inputs
@@ -87,7 +87,9 @@ class Graphs:
         """
         if self.why:
             return piece(moment, *inputs)
-        key = phase(moment), tuple((x.shape, x.stride(), x.dtype) for x in inputs)
+        # a closure is another object at each step, of the same code
+        which = getattr(piece, "__code__", piece)
+        key = which, phase(moment), tuple((x.shape, x.stride(), x.dtype) for x in inputs)
         graph = self._graphs.get(key)
         if graph is None:
             started = time.perf_counter()
@@ -182,11 +184,14 @@ class _Graph:
             kept = [next(given).clone() for _ in buffers]
             before = [b._version for b in kept]
             lent = own | dict(zip(buffers, kept, strict=True))
-            result = functional_call(
-                _Whole(state, piece),
-                {f"state.{name}": x for name, x in lent.items()},
-                tuple(given),
-            )
+            held = {f"state.{name}": x for name, x in lent.items()}
+            result = functional_call(_Whole(state, piece), held, tuple(given))
+            # it puts there what stands in the place of a tensor afterwards
+            if assigned := [name for name, x in lent.items() if held[f"state.{name}"] is not x]:
+                raise UndeclaredError(
+                    f"they put another tensor in the place of {', '.join(assigned)}: what is to "
+                    "move must be changed in place"
+                )
             self._moved = [i for i, b in enumerate(kept) if b._version != before[i]]
             self._kind = type(result)
             leaves, self._spec = pytree.tree_flatten(dict(vars(result)))
