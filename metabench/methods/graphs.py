@@ -90,23 +90,34 @@ class Graphs:
         # a closure is another object at each step, of the same code
         which = getattr(piece, "__code__", piece)
         key = which, phase(moment), tuple((x.shape, x.stride(), x.dtype) for x in inputs)
-        graph = self._graphs.get(key)
-        if graph is None:
-            started = time.perf_counter()
-            try:
-                watched = _watched(piece, moment, phase)
-                graph = self._graphs[key] = _Graph(watched, state, inputs, self._compile)
-            except (OSError, MemoryError):  # another time it may well be made
-                raise
-            except Exception as error:
-                said = message_of(error).strip().partition("\n")[0]
-                self.why = f"{type(error).__name__}: {said}"
-                self._warn(f"training steps are not compiled: {self.why}")
-                return piece(moment, *inputs)
-            finally:
-                self.seconds += time.perf_counter() - started
-        result: R = graph(inputs)
+        if key not in self._graphs and not self._add(key, piece, state, moment, phase, inputs):
+            return piece(moment, *inputs)
+        result: R = self._graphs[key](inputs)
         return result
+
+    def _add(
+        self,
+        key: Hashable,
+        piece: Callable[..., Any],
+        state: State,
+        moment: Moment,
+        phase: Callable[[Moment], Hashable],
+        inputs: Sequence[Tensor],
+    ) -> bool:
+        """Make a graph; whether that can be done."""
+        started = time.perf_counter()
+        try:
+            watched = _watched(piece, moment, phase)
+            self._graphs[key] = _Graph(watched, state, inputs, self._compile)
+        except (OSError, MemoryError):  # another time it may well be made
+            raise
+        except Exception as error:
+            said = message_of(error).strip().partition("\n")[0]
+            self.why = f"{type(error).__name__}: {said}"
+            self._warn(f"training steps are not compiled: {self.why}")
+        finally:
+            self.seconds += time.perf_counter() - started
+        return not self.why
 
 
 class UndeclaredError(Exception):

@@ -60,6 +60,8 @@ def test_bits_are_the_same_after_an_interruption_and_close_to_eager_ones(tmp_pat
     ours, theirs = (o.arrays["result/train_loss"] for o in (whole, eager))
     assert ours == pytest.approx(theirs, rel=1e-4)
     assert not whole.provenance_extra["remarks"]
+    assert "not_compiled" not in whole.provenance_extra
+    assert whole.arrays["measured/iteration_seconds"].sum() < whole.measured["training_seconds"]
     assert whole.measured["compile_seconds"] > 0
     assert whole.measured["wall_seconds"] > whole.measured["compile_seconds"]
     assert "compile_seconds" not in eager.measured
@@ -78,6 +80,9 @@ def test_a_compiler_that_fails_leaves_steps_as_they_are(
     outcome = run()
     (remark,) = outcome.provenance_extra["remarks"]
     assert remark.startswith("training steps are not compiled: ")
+    assert outcome.provenance_extra["not_compiled"] == remark.removeprefix(
+        "training steps are not compiled: "
+    )
     (eager,) = run_eager(make_cell("maml"), data=Path())
     assert reproducible(outcome) == reproducible(eager)
 
