@@ -196,7 +196,8 @@ def find_or_train(
     progress: Report,
 ) -> tuple[Trained, dict[str, Any]]:
     """Give the state the weights that an earlier run has kept, or train it and keep them; return
-    also what provenance says of the fits that it needed."""
+    also what provenance says of the fits that it needed, and why its steps were not compiled where
+    they were to be."""
     fit, method, state = parts.fit, parts.method, parts.state
     origin = Origin(fit.id, checked_content(parts.dataset), keeping.provenance)
     path = keeping.weights_of(fit.id) if method.trains else None
@@ -209,6 +210,9 @@ def find_or_train(
     checkpoint = keeping.checkpoint(origin, cost, warn) if method.trains else None
     with phase(state, fit.root_seed, "training", training=True, fit=fit.noise_id):
         training = train_fit(cell, parts, progress, checkpoint)
+    if state.graphs is not None and state.graphs.why:
+        needs = {**needs, "not_compiled": state.graphs.why}
+        origin = dataclasses.replace(origin, provenance={**origin.provenance, **needs})
     trained = Trained(training, checkpoint.cost if checkpoint else cost(), workers)
     if path is not None and training.stopped != "diverged":
         keep_weights(path, state, trained, origin)
@@ -357,7 +361,7 @@ def provenance_of(fitted: Fitted, dataset: Dataset) -> dict[str, Any]:
     if made is not None:
         provenance |= {
             "weights": "kept",
-            **{key: made[key] for key in ("needs",) if key in made},
+            **{key: made[key] for key in ("needs", "not_compiled") if key in made},
             "training_conditions": made.get("conditions"),
             "training_machine": {name: made.get(name) for name in MACHINE},
         }

@@ -6,7 +6,7 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Self
@@ -34,9 +34,17 @@ class Stopwatch:
         Whose time it is.
     earlier
         Seconds of repetitions before these, ``[I]``.
+    apart
+        Seconds so far that are none of a repetition, wherever they fell; none on CUDA.
     """
 
-    def __init__(self, device: torch.device, earlier: NDArray[np.float64] | None = None) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        earlier: NDArray[np.float64] | None = None,
+        apart: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self._apart = apart
         self._cuda = device.type == "cuda"
         self._earlier = np.zeros(0) if earlier is None else earlier
         self._host: list[float] = []
@@ -52,9 +60,9 @@ class Stopwatch:
             end.record()
             self._events.append((start, end))
         else:
-            started = time.perf_counter()
+            started, apart = time.perf_counter(), self._apart()
             yield
-            self._host.append(time.perf_counter() - started)
+            self._host.append(time.perf_counter() - started - (self._apart() - apart))
 
     def seconds(self) -> NDArray[np.float64]:
         """Seconds of every repetition so far, ``[I]``."""

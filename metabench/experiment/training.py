@@ -52,10 +52,8 @@ def train(
     total = budget_iterations(recipe)
     at = TrainingState(state, validate, higher_is_better, checkpoint, total)
     result, clock = at.result, at.clock
-    watch, losses = (
-        Stopwatch(device, result.seconds),
-        _Losses(result, READ_EVERY.get(device.type, 1)),
-    )
+    watch = Stopwatch(device, result.seconds, apart=lambda: at.compile_seconds)
+    losses = _Losses(result, READ_EVERY.get(device.type, 1))
     result.stopped = "budget"
     try:
         for moment, last in moments(recipe, result.iterations, lambda: at.trained_seconds):

@@ -31,7 +31,7 @@ class Training:
     best_iteration
         The one whose weights were selected; 0 before any training.
     seconds
-        Of every iteration, drawing its episodes included, validation not.
+        Of every iteration, drawing its episodes included, validation and compiling not.
     total_seconds, validation_seconds
         Of all of it but its checkpoints, and of validation alone.
     compile_seconds

@@ -53,10 +53,15 @@ class TrainingState:
         self.note_compiling()
         return self.clock.seconds - self.result.validation_seconds - self.result.compile_seconds
 
+    @property
+    def compile_seconds(self) -> float:
+        """Seconds of compiling so far, those before an interruption included."""
+        graphs = self._state.graphs
+        return self._compiled_before + (0.0 if graphs is None else graphs.seconds)
+
     def note_compiling(self) -> None:
         """Let the result know what compiling has taken so far."""
-        if self._state.graphs is not None:
-            self.result.compile_seconds = self._compiled_before + self._state.graphs.seconds
+        self.result.compile_seconds = self.compile_seconds
 
     def save(self, seconds: NDArray[np.float64]) -> None:
         """Save everything; the iterations so far took so many `seconds`."""

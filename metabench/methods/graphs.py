@@ -95,8 +95,8 @@ class Graphs:
         Parameters
         ----------
         piece
-            Reads tensors from `state` and its arguments alone, and changes no more than buffers of
-            `state`. May take gradients.
+            A function or a method. Reads tensors from `state` and its arguments alone, and changes
+            no more than buffers of `state`, in place. May take gradients.
         phase
             All of a moment that decides which operations `piece` is of: one graph is for one phase.
         inputs
@@ -104,24 +104,37 @@ class Graphs:
         """
         if self.why:
             return piece(moment, *inputs)
-        key = phase(moment), tuple((x.shape, x.stride(), x.dtype) for x in inputs)
-        graph = self._graphs.get(key)
-        if graph is None:
-            started = time.perf_counter()
-            try:
-                watched = _watched(piece, moment, phase)
-                graph = self._graphs[key] = _Graph(watched, state, inputs, self._compile)
-            except (OSError, MemoryError):  # another time it may well be made
-                raise
-            except Exception as error:
-                said = message_of(error).strip().partition("\n")[0]
-                self.why = f"{type(error).__name__}: {said}"
-                self._warn(f"training steps are not compiled: {self.why}")
-                return piece(moment, *inputs)
-            finally:
-                self.seconds += time.perf_counter() - started
-        result: R = graph(inputs)
+        # a closure is another object at each step, of the same code
+        which = getattr(piece, "__code__", piece)
+        key = which, phase(moment), tuple((x.shape, x.stride(), x.dtype) for x in inputs)
+        if key not in self._graphs and not self._add(key, piece, state, moment, phase, inputs):
+            return piece(moment, *inputs)
+        result: R = self._graphs[key](inputs)
         return result
+
+    def _add(
+        self,
+        key: Hashable,
+        piece: Callable[..., Any],
+        state: State,
+        moment: Moment,
+        phase: Callable[[Moment], Hashable],
+        inputs: Sequence[Tensor],
+    ) -> bool:
+        """Make a graph; whether that can be done."""
+        started = time.perf_counter()
+        try:
+            watched = _watched(piece, moment, phase)
+            self._graphs[key] = _Graph(watched, state, inputs, self._compile)
+        except (OSError, MemoryError):  # another time it may well be made
+            raise
+        except Exception as error:
+            said = message_of(error).strip().partition("\n")[0]
+            self.why = f"{type(error).__name__}: {said}"
+            self._warn(f"training steps are not compiled: {self.why}")
+        finally:
+            self.seconds += time.perf_counter() - started
+        return not self.why
 
 
 class UndeclaredError(Exception):
@@ -201,11 +214,14 @@ class _Graph:
             kept = [next(given).clone() for _ in buffers]
             before = [b._version for b in kept]
             lent = own | dict(zip(buffers, kept, strict=True))
-            result = functional_call(
-                _Whole(state, piece),
-                {f"state.{name}": x for name, x in lent.items()},
-                tuple(given),
-            )
+            held = {f"state.{name}": x for name, x in lent.items()}
+            result = functional_call(_Whole(state, piece), held, tuple(given))
+            # it puts there what stands in the place of a tensor afterwards
+            if assigned := [name for name, x in lent.items() if held[f"state.{name}"] is not x]:
+                raise UndeclaredError(
+                    f"they put another tensor in the place of {', '.join(assigned)}: what is to "
+                    "move must be changed in place"
+                )
             moved = [place for place, b in enumerate(kept) if b._version != before[place]]
             self._moved = [self._buffers[place] for place in moved]
             self._form = _Form(result)

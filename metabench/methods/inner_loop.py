@@ -268,10 +268,11 @@ def share_of(
 def summed(shares: Sequence[BatchShare]) -> BatchShare:
     """The shares of all tasks, together."""
     first, *others = shares
-    gradients = [g.clone() for g in first.gradients]
+    gradients, loss, score = [g.clone() for g in first.gradients], first.loss, first.score
     for share in others:
         torch._foreach_add_(gradients, share.gradients)
-    return BatchShare(gradients, sum(s.loss for s in shares), sum(s.score for s in shares))
+        loss, score = loss + share.loss, score + share.score
+    return BatchShare(gradients, loss, score)
 
 
 def _query_gradient(

@@ -99,7 +99,13 @@ class MAML(GradientBasedMethod):
 
     @property
     def gradients_per_task(self) -> int:
-        return self.settings.inner_steps * (2 if self.second_order else 1) + 1
+        return self.settings.inner_steps * (1 + self._second_order_evaluations) + 1
+
+    @property
+    def _second_order_evaluations(self) -> int:
+        """Evaluations that differentiating through a step adds to its own gradient, which is
+        computed a second time with `recompute`."""
+        return (1 + self.settings.recompute) * self.second_order
 
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:
         return State(model, adam(model.parameters(), self.settings.outer_lr))

@@ -193,6 +193,7 @@ class MAMLPlusPlus(MAML):
         """The mean over the budget, to the nearest whole."""
         at = self.settings
         second_order = at.inner_steps * (1 - at.derivative_order_annealing)
+        second_order *= self._second_order_evaluations
         return round(at.inner_steps + second_order + 1 + (at.inner_steps - 1) * at.multi_step_loss)
 
     def init(self, model: nn.Module, task: Task, generator: torch.Generator) -> State:

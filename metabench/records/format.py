@@ -103,6 +103,7 @@ RECORD = {
         "conditions": CONDITIONS,
         "training_conditions": CONDITIONS,
         "training_machine": {"*": str},
+        "not_compiled": TEXT,
         "remarks": [(str,)],
         "needs": {"*": {"fit": str, "weights": str, "conditions_digest": str, "compiler": TEXT}},
     },

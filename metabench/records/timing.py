@@ -7,7 +7,7 @@ forth and back, A B C C B A. A block stands in it whole or not at all.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import geometric_mean
@@ -32,7 +32,7 @@ OTHERS = (
 its tasks; and beside those what belongs to the same training."""
 
 _PASS = {"kind": str, **dict.fromkeys((*SECONDS, *OTHERS), NUMBER)}
-_ALGORITHM = {"algorithm": TEXT, "kind": str, "fits": {"*": NUMBER}}
+_ALGORITHM = {"algorithm": TEXT, "kind": str, "fits": {"*": NUMBER}, "compiler": TEXT}
 _SETTING = {"key": str, "place": {"*": (str, int, float, bool)}, "algorithms": [_ALGORITHM]}
 _BLOCK = {
     "setting": str,
@@ -65,15 +65,19 @@ class TimedAlgorithm:
     Attributes
     ----------
     kind
-        Digest of all that its speed depends on: of its fit without seed and length.
+        Digest of all that its speed depends on: of its fit without seed and length, and of what
+        compiled it.
     fits
         Ids of the fits that it stands for, each with the iterations of its budget; None where that
         is in seconds.
+    compiler
+        What compiled its training steps; None where they ran as they are written.
     """
 
     algorithm: str
     kind: str
     fits: Mapping[str, int | None]
+    compiler: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,9 @@ class TimedSetting:
     place: Mapping[str, Any]
     algorithms: Sequence[TimedAlgorithm]
 
-    def kind_of(self, fit: str) -> str | None:
-        """Return the kind that a fit is of; None where it is not of this setting."""
-        return next((one.kind for one in self.algorithms if fit in one.fits), None)
+    def algorithm_of(self, fit: str) -> TimedAlgorithm | None:
+        """Return what stands for a fit; None where it is not of this setting."""
+        return next((one for one in self.algorithms if fit in one.fits), None)
 
     def joined(self, other: TimedSetting) -> TimedSetting:
         """Return the same setting with the fits that it stands for in `other` too."""
@@ -157,12 +161,6 @@ class Timings:
         found = {block.number: block for block in self.blocks if block.setting == setting.key}
         return [found[number] for number in sorted(found)]
 
-    def settings_of(self, *fits: str) -> Iterator[TimedSetting]:
-        """Yield the settings that have all of these fits."""
-        for setting in self.settings:
-            if all(setting.kind_of(fit) for fit in fits):
-                yield setting
-
 
 def read_timings(folder: Path) -> Timings | None:
     """Read the `timing.json` of a run folder; None where there is none.
@@ -220,7 +218,9 @@ def _wrong(found: Mapping[str, Any]) -> str:
             if wrong := absent(one, [key for key in shape if key not in nullable]):
                 return f"{name}[{place}].{wrong}"
     algorithms = (one for setting in found["settings"] for one in setting["algorithms"])
-    if wrong := next((key for one in algorithms if (key := absent(one, _ALGORITHM))), ""):
+    if wrong := next(
+        (key for one in algorithms if (key := absent(one, ("algorithm", "kind", "fits")))), ""
+    ):
         return f"settings.{wrong}"
     passes = (one for block in found["blocks"] for one in block["passes"])
     return next(
@@ -240,7 +240,7 @@ def _made(found: Mapping[str, Any]) -> Timings:
             one["key"],
             one["place"],
             tuple(
-                TimedAlgorithm(each["algorithm"], each["kind"], each["fits"])
+                TimedAlgorithm(each["algorithm"], each["kind"], each["fits"], each.get("compiler"))
                 for each in one["algorithms"]
             ),
         )

@@ -228,6 +228,7 @@ def _machine(made_on: Mapping[str, Any], workers: int | None) -> str:
     what one compares."""
     conditions = made_on.get("conditions") or {}
     threads = conditions.get("threads")
+    compiler = None if made_on.get("not_compiled") else conditions.get("compiler")
     which, since = (str(made_on.get(key) or "") for key in ("machine_id", "boot_id"))
     parts = [
         made_on.get("cpu"),
@@ -239,6 +240,6 @@ def _machine(made_on: Mapping[str, Any], workers: int | None) -> str:
     parts += [
         threads and f"{threads} thread{'s' if threads != 1 else ''}",
         workers and f"{workers} at once",
-        conditions.get("compiler") and f"compiled by {conditions['compiler']}",
+        compiler and f"compiled by {compiler}",
     ]
     return ", ".join(str(part) for part in parts if part)

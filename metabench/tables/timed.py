@@ -90,10 +90,18 @@ class TimedRow:
 
 @dataclass(frozen=True)
 class Alone:
-    """What was timed alone, and the fits of each group by which it is found."""
+    """What was timed alone, and the fits of each group by which it is found.
+
+    Attributes
+    ----------
+    compiled
+        Whether the steps of a group's fits were compiled, of those that are known: what was timed
+        the other way does not speak for them.
+    """
 
     timings: Timings
     fits: Mapping[str, Sequence[str]]
+    compiled: Mapping[str, frozenset[bool]]
 
     @classmethod
     def of(cls, timings: Timings | None, cells: Iterable[CellRow]) -> Alone | None:
@@ -101,9 +109,13 @@ class Alone:
         if timings is None or not timings.blocks:
             return None
         fits: dict[str, list[str]] = {}
+        compiled: dict[str, frozenset[bool]] = {}
         for cell in cells:
             fits.setdefault(cell.group, []).append(cell.fit)
-        return cls(timings, fits)
+            if cell.conditions:
+                known = frozenset({"compiler" in dict(cell.conditions)})
+                compiled[cell.group] = compiled.get(cell.group, frozenset()) | known
+        return cls(timings, fits, compiled)
 
     def setting_of(self, *groups: str) -> TimedSetting | None:
         """Return the setting in which all of these groups were timed in turn, that with the most
@@ -118,8 +130,9 @@ class Alone:
 
     def kind(self, setting: TimedSetting, group: str) -> str | None:
         """Return what a group is called in a setting."""
-        known = (setting.kind_of(fit) for fit in self.fits.get(group, ()))
-        return next((kind for kind in known if kind), None)
+        wanted = self.compiled.get(group, (False, True))
+        known = (setting.algorithm_of(fit) for fit in self.fits.get(group, ()))
+        return next((one.kind for one in known if one and bool(one.compiler) in wanted), None)
 
     def samples(self, groups: Sequence[GroupRow], quantity: Quantity) -> list[list[float]] | None:
         """Return the seconds of these groups, ``[groups][rounds]``, of the rounds in which those on

@@ -42,13 +42,7 @@ def add_cells(verb: Parser) -> None:
     add_seeds(verb)
     add_workers(verb)
     add_device(verb)
-    verb.add_argument(
-        "--compile",
-        choices=("never", "auto", "always"),
-        help="compile the training steps of gradient-based methods into C++: always, or (auto) "
-        "where a training is long enough to repay it; compiled digits are others than eager ones "
-        "(default: that of benchmark.toml, or never)",
-    )
+    add_compile(verb)
     verb.add_argument(
         "--engine",
         choices=("process", "inline"),
@@ -97,6 +91,17 @@ def add_device(verb: Parser) -> None:
         "--device",
         default="auto",
         help="auto (CUDA where there is any), cpu, cuda or cuda:N (default: auto)",
+    )
+
+
+def add_compile(verb: Parser) -> None:
+    """Add which fits have their training steps compiled."""
+    verb.add_argument(
+        "--compile",
+        choices=("never", "auto", "always"),
+        help="compile the training steps of gradient-based methods into C++: always, or (auto) "
+        "where a training is long enough to repay it; compiled digits are others than eager ones "
+        "(default: that of benchmark.toml, or never)",
     )
 
 

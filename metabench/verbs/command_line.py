@@ -9,6 +9,7 @@ from typing import Any
 from metabench.verbs.argument_types import count, ratio, seconds, share
 from metabench.verbs.arguments import (
     add_cells,
+    add_compile,
     add_confidence,
     add_device,
     add_json,
@@ -109,6 +110,7 @@ def _add_time(verbs: Any) -> None:
     add_only(time)
     add_seeds(time)
     add_device(time)
+    add_compile(time)
     time.add_argument("--out", metavar="FOLDER", help="the run folder (default: reports/SUITE)")
     time.add_argument(
         "--blocks",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -167,9 +168,27 @@ class ByChance(nn.Module):
         return x * (1 + random.random())
 
 
+class ByItsMean(nn.Module):
+    """A layer that takes from its input a mean that it puts anew in the place of the last."""
+
+    mean: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros((), dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.mean = 0.9 * self.mean + 0.1 * x.detach().mean()
+        return x - self.mean
+
+
 @pytest.mark.parametrize(
     ("layer", "why"),
-    [(ByItsValues(), "data-dependent"), (ByChance(), "Python's or NumPy's global generator")],
+    [
+        (ByItsValues(), "data-dependent"),
+        (ByChance(), "Python's or NumPy's global generator"),
+        (ByItsMean(), "must be changed in place"),
+    ],
 )
 def test_a_network_that_cannot_be_written_down_runs_as_it_is(
     layer: nn.Module, why: str, warnings: list[str]
@@ -185,3 +204,29 @@ def test_a_network_that_cannot_be_written_down_runs_as_it_is(
     assert relative_error(list(by_graphs.parameters()), list(eager.parameters())) == 0
     (warning,) = warnings
     assert why in warning
+
+
+@dataclass(frozen=True)
+class Number:
+    """What the pieces below give."""
+
+    value: Tensor
+
+
+def test_each_piece_of_a_step_has_a_graph_of_its_own(warnings: list[str]) -> None:
+    """Of one shape and phase, and made anew at each step."""
+    _, state = two_states(make_method("maml"), make_network("mlp"), warnings.append)
+    assert state.graphs is not None
+    x = torch.ones(2)
+    for _ in range(2):
+
+        def double(moment: Moment, x: Tensor) -> Number:
+            return Number(2 * x.sum())
+
+        def triple(moment: Moment, x: Tensor) -> Number:
+            return Number(3 * x.sum())
+
+        for piece, value in ((double, 4.0), (triple, 6.0)):
+            found = state.graphs.run(piece, state, Moment(), lambda moment: None, (x,))
+            assert float(found.value) == value
+    assert len(state.graphs) == 2

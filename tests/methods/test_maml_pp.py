@@ -392,6 +392,7 @@ def test_norms_that_are_learned_a_step_are_not_adapted() -> None:
     [
         (OFF, 2 * 5 + 1),
         ({**OFF, "multi_step_loss": 1.0}, 2 * 5 + 5),
+        ({**OFF, "recompute": True}, 3 * 5 + 1),
         ({**OFF, "derivative_order_annealing": 1.0}, 5 + 1),
         ({**OFF, "derivative_order_annealing": 0.4, "multi_step_loss": 0.5}, 5 + 3 + 3),
     ],

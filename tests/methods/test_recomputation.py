@@ -78,6 +78,12 @@ def test_what_a_network_draws_is_drawn_again() -> None:
     assert next_recomputed == next_kept
 
 
+@pytest.mark.parametrize(("method", "gradients"), [("maml", 3 * 4 + 1), ("fomaml", 4 + 1)])
+def test_what_is_computed_twice_counts_twice(method: str, gradients: int) -> None:
+    """A gradient, the same once more, and what goes through it; of the first order nothing does."""
+    assert make_method(method, inner_steps=4, recompute=True).gradients_per_task == gradients
+
+
 class Kept:
     """Bytes that graphs hold at once, and the most that they ever held."""
 

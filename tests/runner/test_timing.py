@@ -14,8 +14,9 @@ from workshop import Workshop, footprints
 
 from metabench.cli import main
 from metabench.errors import ConfigError, FolderError, StaleError
+from metabench.provenance import compiler
 from metabench.records import TIMING, read_timings, write_timings
-from metabench.runner.resources import resources
+from metabench.runner.resources import Resources, resources
 from metabench.runner.timing import TimingSummary, time_suite
 from metabench.runner.timing.session import Session
 from metabench.suite import load_suite
@@ -81,8 +82,9 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def time(workshop: Workshop, only: str = "a,b,c,scratch", **said: Any) -> TimingSummary:
     said = {"blocks": 3, "iterations": 20, "tell": lambda line: None, **said}
+    said.setdefault("using", resources("cpu", 2, 1))
     suite = load_suite("timed", workshop.project, only=(f"algorithm={only}",))
-    return time_suite(suite, workshop.project, using=resources("cpu", 2, 1), **said)
+    return time_suite(suite, workshop.project, **said)
 
 
 def test_rounds_go_forth_and_back_another_first_each_time(
@@ -141,6 +143,37 @@ def test_another_selection_is_a_setting_of_its_own(
     assert found is not None
     assert [len(setting.algorithms) for setting in found.settings] == [3, 2]
     assert len(found.blocks) == 4
+
+
+def test_what_is_compiled_is_timed_so_and_apart(
+    ran: Workshop, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the length of the short training says; and no round mixes with those of steps as
+    they are written."""
+    monkeypatch.setattr(compiler, "REPAID_AFTER", 30)
+    monkeypatch.setattr(compiler, "cpp_compiler", lambda: "c++ 1.2.3")
+    modes: list[str] = []
+
+    def shortened(suite: Any, project: Any, using: Resources, cells: Any, needed: Any) -> Any:
+        modes.append(using.compile)
+        raise KeyboardInterrupt
+
+    ways = [replace(resources("cpu", 1, 1), compile=mode) for mode in ("auto", "never")]
+    with monkeypatch.context() as patched:
+        patched.setattr("metabench.runner.timing.session.run_shortened", shortened)
+        for using in ways:
+            with pytest.raises(KeyboardInterrupt):
+                time(ran, using=using)
+    assert modes == ["always", "never"]
+    monkeypatch.setattr(Session, "_once", lambda self, short: a_pass(short.kind, 0.01))
+    for using in ways:
+        assert time(ran, "a,b", blocks=1, using=using).timed == 1
+    found = read_timings(folder)
+    assert found is not None
+    assert [[one.compiler for one in setting.algorithms] for setting in found.settings] == [
+        ["c++ 1.2.3"] * 2,
+        [None] * 2,
+    ]
 
 
 def elsewhere(folder: Path) -> None:

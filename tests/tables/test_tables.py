@@ -295,6 +295,21 @@ def test_costs_of_several_machines_are_marked_and_not_compared(tmp_path):
     assert row["time_ratio"] is not None  # every pair on one machine
 
 
+def test_what_could_not_be_compiled_is_not_told_as_compiled(tmp_path):
+    def asked(record):
+        record["provenance"]["conditions"]["compiler"] = "c++ 1.2.3"
+
+    def in_vain(record):
+        asked(record)
+        record["provenance"]["not_compiled"] = "it cannot be written down"
+
+    change = {("maml", 1, 0): asked, ("fomaml", 1, 0): in_vain}
+    cells = load(one_block(change=change).write(tmp_path / "run")).rows.cells
+    told = {cell.algorithm: cell.machine for cell in cells if cell.seed == 0}
+    assert told["maml"].endswith("2 at once, compiled by c++ 1.2.3")
+    assert told["fomaml"].endswith("2 at once")
+
+
 def test_errors_are_averaged_on_logarithms_and_never_below_zero(tmp_path):
     """On the scale itself the interval of the first would begin at -0.92."""
     skewed = [0.1, 0.1, 0.1, 0.1, 3.0]

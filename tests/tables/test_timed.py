@@ -89,6 +89,19 @@ def test_few_rounds_decide_nothing(tmp_path: Path) -> None:
     assert fomaml.caveats == "3 rounds: descriptive, not tested"
 
 
+def test_what_was_timed_the_other_way_than_the_run_was_made_does_not_speak_for_it(
+    tmp_path: Path,
+) -> None:
+    """Steps of the one compiled, and as they are written of the other."""
+
+    def compiled(record: dict[str, Any]) -> None:
+        record["provenance"]["conditions"]["compiler"] = "c++ 1.2.3"
+
+    change = {("fomaml", 1, seed): compiled for seed in range(10)}
+    run = timed_run(tmp_path / "run", rounds(RATIOS), change=change)
+    assert [row.group.algorithm for row in run.rows.timed] == ["maml"]
+
+
 def test_a_budget_in_seconds_is_not_extrapolated(tmp_path: Path) -> None:
     run = timed_run(tmp_path / "run", rounds(RATIOS), {"maml": None, "fomaml": 5})
     maml, fomaml = run.rows.timed

@@ -90,7 +90,7 @@ def time_suite(
     folder = RunFolder(out or project.reports / suite.name)
     read_cells(folder.path)
     alone = replace(using, devices=using.devices[:1], engine="process")
-    shorts = shorts_of(suite, iterations)
+    shorts = shorts_of(suite, iterations, alone)
     if not shorts:
         raise ConfigError(f"{suite.name}: nothing that is selected trains, and training is timed")
     with folder.locked():

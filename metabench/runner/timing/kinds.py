@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from metabench.cells import Cell, Fit
 from metabench.identity import canonical, digest
+from metabench.provenance.compiler import compilation
 from metabench.records import TimedAlgorithm, TimedSetting
 from metabench.runner.forecast import iterations_of
 from metabench.runner.needs import trains
 from metabench.runner.shortened import shortened_fit
 
 if TYPE_CHECKING:
+    from metabench.runner.resources import Resources
     from metabench.suite import Suite
 
 EPISODES = 4
@@ -35,31 +37,36 @@ class Short:
         return self.algorithm.kind
 
 
-def shorts_of(suite: Suite, iterations: int) -> list[Short]:
+def shorts_of(suite: Suite, iterations: int, using: Resources) -> list[Short]:
     """The selected fits that train, one a kind: at the lowest seed that there is of it. What
-    differs in length alone is of one kind."""
-    kinds: dict[tuple[str, str], tuple[Cell, dict[str, int | None], Mapping[str, Any]]] = {}
+    differs in length alone is of one kind, unless that decides whether it is compiled."""
+    kinds: dict[tuple[str, str], Short] = {}
     cells = [cell for cell in suite.cells if cell.id in suite.selected]
     for cell in sorted(cells, key=lambda cell: cell.seed):
         fit = cell.fit
         if not trains(fit) or not fit.train.has_budget:
             continue
-        place = _place(cell)
-        kind = cut_short(fit, iterations).at_seed(0).id
-        _, fits, _ = kinds.setdefault((canonical(place), kind), (cell, {}, place))
-        fits[fit.id] = None if fit.train.seconds else iterations_of(fit)
-    return [
-        Short(
-            replace(
-                cell,
-                fit=cut_short(cell.fit, iterations),
-                evaluate=replace(cell.evaluate, episodes=min(EPISODES, cell.evaluate.episodes)),
-            ),
-            TimedAlgorithm(str(cell.labels["algorithm"]), kind, fits),
-            place,
-        )
-        for (_, kind), (cell, fits, place) in kinds.items()
-    ]
+        budget = None if fit.train.seconds else iterations_of(fit)
+        new = _short(cell, iterations, using)
+        key = canonical(new.place), new.kind
+        known = kinds.get(key, new)
+        fits = {**known.algorithm.fits, fit.id: budget}
+        kinds[key] = replace(known, algorithm=replace(known.algorithm, fits=fits))
+    return list(kinds.values())
+
+
+def _short(cell: Cell, iterations: int, using: Resources) -> Short:
+    compiler = compilation(using.compile, cell.fit, using.device).compiler
+    fit = cut_short(cell.fit, iterations)
+    kind = fit.at_seed(0).id
+    if compiler:
+        kind = digest([kind, compiler])
+    evaluate = replace(cell.evaluate, episodes=min(EPISODES, cell.evaluate.episodes))
+    return Short(
+        replace(cell, fit=fit, evaluate=evaluate),
+        TimedAlgorithm(str(cell.labels["algorithm"]), kind, {}, compiler),
+        _place(cell),
+    )
 
 
 def cut_short(fit: Fit, iterations: int) -> Fit:

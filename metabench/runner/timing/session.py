@@ -143,7 +143,9 @@ class Session:
             replace(one, fit=cut_short(one.fit, self.timings.iterations))
             for one in (*self.suite.cells, *self.suite.needed)
         ]
-        with run_shortened(self.suite, self.project, self.using, [cell], needed) as summary:
+        # as its fit would be: a rule on the length of a training has none to go by here
+        using = replace(self.using, compile="always" if short.algorithm.compiler else "never")
+        with run_shortened(self.suite, self.project, using, [cell], needed) as summary:
             if summary.failed:
                 return summary.failed[0].failure.line
             store = RecordStore(summary.folder)
