@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +86,20 @@ def read_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return str(request.param)
 
 
+@contextmanager
+def fresh_memory(megabytes: int) -> Iterator[None]:
+    """Use so much memory within the block, from the system, whatever the process holds free."""
+    private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    with mmap.mmap(-1, megabytes * MEGABYTE, flags=private) as block:
+        for page in range(0, len(block), mmap.PAGESIZE):
+            block[page] = 1
+        yield
+
+
 def allocate(megabytes: int) -> None:
     """Use so much memory for a moment."""
-    block = np.ones(megabytes * MEGABYTE, dtype=np.uint8)
-    time.sleep(0.2)
-    del block
+    with fresh_memory(megabytes):
+        time.sleep(0.2)
 
 
 @pytest.mark.slow
@@ -108,11 +120,12 @@ def test_memory_peaks_rise_with_what_is_used_and_start_anew(read_by: str) -> Non
 
 
 def test_peaks_of_the_test_are_above_what_was_there_before_training(read_by: str) -> None:
-    with MemoryPeaks(CPU) as training:
-        block = np.ones(100 * MEGABYTE, dtype=np.uint8)
-    with MemoryPeaks(CPU, training.before) as test:
+    with (
+        MemoryPeaks(CPU) as training,
+        fresh_memory(100),
+        MemoryPeaks(CPU, training.before) as test,
+    ):
         read = test.read()
-    del block
     assert read["resident_before_bytes"] == training.before
     assert 90 * MEGABYTE < read["peak_resident_above_bytes"] < 130 * MEGABYTE
 
