@@ -66,11 +66,17 @@ def assert_same(by_graphs: State, eager: State) -> None:
 
 CASES = [
     *((method, "mlp", None) for method in SETTINGS),
-    *((method, "conv4 max", "query") for method in SETTINGS),
-    ("maml", "conv4 stride", "joint"),
-    ("maml", "conv4 max", "support"),
-    ("fomaml", "conv4 max", "support_plus_one"),
-    ("maml_pp", "conv4 max", "running"),
+    *(
+        pytest.param(*case, marks=pytest.mark.slow)
+        for case in (
+            ("maml", "conv4 max", "query"),
+            ("maml", "conv4 stride", "joint"),
+            ("fomaml", "conv4 max", "support"),
+            ("anil", "conv4 max", "query"),
+            ("meta_sgd", "conv4 max", "query"),
+            ("maml_pp", "conv4 max", "running"),
+        )
+    ),
 ]
 
 
