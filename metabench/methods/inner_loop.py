@@ -232,7 +232,8 @@ def summed(shares: Sequence[BatchShare]) -> BatchShare:
     gradients = [g.clone() for g in first.gradients]
     for share in others:
         torch._foreach_add_(gradients, share.gradients)
-    return BatchShare(gradients, sum(s.loss for s in shares), sum(s.score for s in shares))
+    losses, scores = (torch.stack([getattr(s, of) for s in shares]) for of in ("loss", "score"))
+    return BatchShare(gradients, losses.sum(), scores.sum())
 
 
 def _query_gradient(

@@ -46,7 +46,7 @@ def add_cells(verb: Parser) -> None:
         "--compile",
         choices=("never", "auto", "always"),
         help="compile the training steps of gradient-based methods into C++: always, or (auto) "
-        "where that is repaid, in long trainings of small networks; compiled digits are others than "
+        "where that is repaid, in long trainings of small networks; compiled digits differ from "
         "eager ones (default: that of benchmark.toml, or never)",
     )
     verb.add_argument(
