@@ -75,7 +75,7 @@ def run(
         What fits run on: a `process` for each, or `inline`, one after another in this process.
     compile
         Whether the training steps of gradient-based methods are compiled: `never`, `always`, or
-        `auto`, where a training is long enough to repay it; that of `benchmark.toml` unless said.
+        `auto`, in long trainings of small networks; that of `benchmark.toml` unless said.
     timeout
         Seconds after which a fit is killed.
     fail_fast

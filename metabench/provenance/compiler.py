@@ -17,14 +17,16 @@ from functools import cache
 from typing import Literal, get_args
 
 from metabench import registry
-from metabench.cells import Fit
+from metabench.cells import Fit, Part
+from metabench.registry.settings import build
 
 CompileMode = Literal["never", "auto", "always"]
 COMPILE_MODES: tuple[CompileMode, ...] = get_args(CompileMode)
 
 REPAID_AFTER = 10_000
-"""Iterations from which `auto` compiles. To compile a step takes from some ten seconds to a few
-minutes of a core, and saves milliseconds an iteration."""
+"""Iterations from which `auto` compiles, where a network says that it has no batch normalisation.
+To compile such a step takes some ten seconds of a core, and saves milliseconds an iteration.
+Networks of images spend their time in kernels that are as fast uncompiled."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def compilation(mode: CompileMode, fit: Fit, device: str) -> Compilation:
     """Decide on a fit that is to run on a device (`cpu`, `cuda` or `cuda:N`) here."""
     if mode == "never" or not registry.make("methods", fit.method).compiles:
         return EAGER
-    if mode == "auto" and _iterations(fit) < REPAID_AFTER:
+    if mode == "auto" and not (_iterations(fit) >= REPAID_AFTER and _is_plain(fit.model)):
         return EAGER
     if device != "cpu":
         return Compilation(remark="training steps are not compiled: they are on a CPU alone")
@@ -82,6 +84,15 @@ def _version(path: str) -> str | None:
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None
     return said.partition("\n")[0].strip() or None
+
+
+def _is_plain(model: Part | None) -> bool:
+    """Whether a network says that it has no batch normalisation."""
+    if model is None:
+        return False
+    found = registry.get("models", model.name)
+    says = getattr(found, "has_batch_norm", None)
+    return says is not None and not says(build(found.Settings, model.settings))
 
 
 def _iterations(fit: Fit) -> float:

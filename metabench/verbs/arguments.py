@@ -100,7 +100,8 @@ def add_compile(verb: Parser) -> None:
         "--compile",
         choices=("never", "auto", "always"),
         help="compile the training steps of gradient-based methods into C++: always, or (auto) "
-        "where a training is long enough to repay it; compiled digits are others than eager ones "
+        "where that is repaid, in long trainings of small networks; compiled digits are others "
+        "than eager ones "
         "(default: that of benchmark.toml, or never)",
     )
 

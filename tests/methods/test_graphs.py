@@ -13,6 +13,7 @@ import torch
 from few_shot import make_method, make_network, random_episodes, relative_error
 from torch import Tensor, nn
 
+from metabench.methods import outputs
 from metabench.methods.graphs import Graphs
 from metabench.methods.maml import MAML
 from metabench.methods.method import Method, Moment, State
@@ -67,11 +68,17 @@ def assert_same(by_graphs: State, eager: State) -> None:
 
 CASES = [
     *((method, "mlp", None) for method in SETTINGS),
-    *((method, "conv4 max", "query") for method in SETTINGS),
-    ("maml", "conv4 stride", "joint"),
-    ("maml", "conv4 max", "support"),
-    ("fomaml", "conv4 max", "support_plus_one"),
-    ("maml_pp", "conv4 max", "running"),
+    *(
+        pytest.param(*case, marks=pytest.mark.slow)
+        for case in (
+            ("maml", "conv4 max", "query"),
+            ("maml", "conv4 stride", "joint"),
+            ("fomaml", "conv4 max", "support"),
+            ("anil", "conv4 max", "query"),
+            ("meta_sgd", "conv4 max", "query"),
+            ("maml_pp", "conv4 max", "running"),
+        )
+    ),
 ]
 
 
@@ -89,6 +96,24 @@ def test_trains_as_the_step_itself(method: str, name: str, mode: Any, warnings: 
     assert not warnings
     assert len(by_graphs.graphs) == (3 if method == "maml_pp" else 1)
     assert_same(by_graphs, eager)
+
+
+def test_a_batch_in_parts_has_one_graph_for_all(
+    warnings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six tasks, four of which would fit together: three at a time, so that parts are alike."""
+    method, tasks = MAML(MAML.Settings()), 6
+    eager, by_graphs = two_states(method, make_network("mlp"), warnings.append)
+    batch = random_episodes("mlp", tasks)
+    monkeypatch.setitem(outputs.NUMBERS_AT_ONCE, "cpu", 4 * batch.query_x[0].numel())
+    parts = [part.stop - part.start for part in outputs.equal_chunks(batch.query_x)]
+    assert parts == [3, 3]
+    ours, theirs = (method.step(s, batch, Moment()) for s in (by_graphs, eager))
+    assert float(ours.loss) == pytest.approx(float(theirs.loss), rel=ROUNDING)
+    assert float(ours.score) == pytest.approx(float(theirs.score), rel=ROUNDING)
+    assert_same(by_graphs, eager)
+    assert len(by_graphs.graphs) == 1
+    assert not warnings
 
 
 def examples(name: str, tasks: int, *, seed: int) -> Examples:

@@ -46,6 +46,8 @@ def script(path: Path, lines: str, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("always", fit_of(), True),
         ("auto", fit_of(**LONG), True),
         ("auto", fit_of(train={"iterations": REPAID_AFTER - 1}), False),
+        ("auto", fit_of(source="omniglot", **LONG), False),
+        ("always", fit_of(source="omniglot"), True),
         ("auto", fit_of(train={"iterations": None, "tasks": 2 * REPAID_AFTER}), True),
         ("auto", fit_of(train={"iterations": None, "seconds": 1e6}), False),
         ("always", fit_of("protonet", source="omniglot"), False),
