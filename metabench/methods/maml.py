@@ -11,15 +11,12 @@ from torch import Tensor, nn
 
 from metabench.cells import BatchNormMode, TrainBatchNormMode
 from metabench.methods.gradient_based import GradientBasedMethod, Steps, TrainingSteps, part
-from metabench.methods.inner_loop import (
-    Loss,
+from metabench.methods.inner_loop import Loss, Recomputation, descend, support_loss
+from metabench.methods.meta_gradient import (
     MetaGradient,
-    Recomputation,
     TaskGradients,
-    descend,
     mean_gradient,
     meta_gradient,
-    support_loss,
     task_gradients,
 )
 from metabench.methods.method import Moment, State, StepResult, adam, outer_step
