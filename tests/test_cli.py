@@ -22,7 +22,7 @@ from metabench.verbs.listing import KINDS
 
 VERBS = (
     *("plan", "run", "freeze", "status", "report", "publish", "list", "verify"),
-    *("compare", "ab", "data", "doctor"),
+    *("compare", "ab", "data", "doctor", "time"),
 )
 
 

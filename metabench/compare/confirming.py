@@ -100,6 +100,7 @@ class FreshSeeds:
                     *("--stale", "rerun", "--device", self.using.device),
                     *("--workers", str(len(self.using.devices))),
                     *("--threads", str(self.using.threads)),
+                    *_compiled(side.groups[group.key]),
                     *_only(group),
                 )
                 fresh = read_side(folder / FOLDER)
@@ -175,6 +176,13 @@ def _write_suite(folder: Path, path: Path, seeds: Sequence[int]) -> Path:
     data |= {"grid": [{**grid, "seeds": list(seeds)} for grid in grids], "keep_weights": False}
     path.write_text(toml_text(data))
     return path
+
+
+def _compiled(group: SideGroup) -> list[str]:
+    """What has training steps compiled where those of the group were: older sources know no such
+    option."""
+    found = (name for cell in group.cells.values() for name, _ in cell.row.conditions)
+    return ["--compile", "always"] if "compiler" in found else []
 
 
 def _only(group: Joined) -> list[str]:

@@ -23,7 +23,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.utils import _pytree as pytree
 
 from metabench.errors import message_of
 from metabench.methods.method import Moment, State
@@ -59,8 +58,25 @@ class Graphs:
         self._compile = compile
         self._warn = warn
         self._graphs: dict[Hashable, _Graph] = {}
+        self._made: dict[Any, Any] = {}
+        self._numbers: tuple[tuple[float, ...], Tensor] = (), torch.zeros(0)
         self.seconds = 0.0
         self.why = ""
+
+    def once(self, make: Callable[[State], R], state: State) -> R:
+        """What `make` gave of the state the first time: to walk through all modules takes longer
+        than some steps do."""
+        if make not in self._made:
+            self._made[make] = make(state)
+        made: R = self._made[make]
+        return made
+
+    def constant(self, numbers: tuple[float, ...], like: Tensor) -> Tensor:
+        """Numbers that are mostly those of the iteration before, as a tensor of the kind of
+        another."""
+        if numbers != self._numbers[0]:
+            self._numbers = numbers, like.new_tensor(numbers)
+        return self._numbers[1]
 
     def __len__(self) -> int:
         return len(self._graphs)
@@ -73,7 +89,8 @@ class Graphs:
         phase: Callable[[Moment], Hashable],
         inputs: Sequence[Tensor],
     ) -> R:
-        """``piece(moment, *inputs)``, a dataclass of tensors that carry no gradient.
+        """``piece(moment, *inputs)``: a dataclass of tensors and lists of them, which carry no
+        gradient.
 
         Parameters
         ----------
@@ -183,8 +200,10 @@ class _Graph:
         compile: Compile,
     ) -> None:
         parameters, buffers = dict(state.named_parameters()), dict(state.named_buffers())
-        self._parameters, self._buffers = list(parameters.values()), list(buffers.values())
-        self._moved: list[int] = []
+        self._own = [*parameters.values(), *buffers.values()]
+        self._buffers = list(buffers.values())
+        self._moved: list[Tensor] = []
+        self._form: _Form | None = None
 
         def flat(tensors: list[Tensor]) -> list[Tensor]:
             given = iter(tensors)
@@ -203,13 +222,12 @@ class _Graph:
                     f"they put another tensor in the place of {', '.join(assigned)}: what is to "
                     "move must be changed in place"
                 )
-            self._moved = [i for i, b in enumerate(kept) if b._version != before[i]]
-            self._kind = type(result)
-            leaves, self._spec = pytree.tree_flatten(dict(vars(result)))
-            return [*(_without_history(x) for x in leaves), *(kept[i] for i in self._moved)]
+            moved = [place for place, b in enumerate(kept) if b._version != before[place]]
+            self._moved = [self._buffers[place] for place in moved]
+            self._form = _Form(result)
+            return [*self._form.leaves(result), *(kept[place] for place in moved)]
 
-        tensors = [*self._parameters, *self._buffers, *inputs]
-        example = [x.detach() for x in tensors]
+        example = [x.detach() for x in (*self._own, *inputs)]
         with _generators_unmoved(), written_down():
             graph = make_fx(flat, tracing_mode="fake")(example)
         with torch.no_grad():
@@ -221,15 +239,40 @@ class _Graph:
 
     @torch.no_grad()
     def __call__(self, inputs: Sequence[Tensor]) -> Any:
-        results = self._call([*self._parameters, *self._buffers, *inputs])
-        results, moved = results[: self._spec.num_leaves], results[self._spec.num_leaves :]
-        for place, value in zip(self._moved, moved, strict=True):
-            self._buffers[place].copy_(value)
-        return self._kind(**pytree.tree_unflatten(list(results), self._spec))
+        results = iter(self._call([*self._own, *inputs]))
+        assert self._form is not None
+        result = self._form.filled(results)
+        for buffer, value in zip(self._moved, results, strict=True):
+            buffer.copy_(value)
+        return result
 
 
-def _without_history(x: Any) -> Any:
-    return x.detach() if isinstance(x, Tensor) else x
+class _Form:
+    """The form of a dataclass whose fields are tensors, or lists of tensors or None. A step fills
+    it anew each time: `pytree` would take longer than some steps do."""
+
+    def __init__(self, like: Any) -> None:
+        self._kind = type(like)
+        self._fields = {
+            name: None if isinstance(value, Tensor) else [x is not None for x in value]
+            for name, value in vars(like).items()
+        }
+
+    def leaves(self, filled: Any) -> list[Tensor]:
+        """All of its tensors, without their history."""
+        values = (
+            [value] if self._fields[name] is None else value for name, value in vars(filled).items()
+        )
+        return [x.detach() for each in values for x in each if x is not None]
+
+    def filled(self, leaves: Iterator[Tensor]) -> Any:
+        """One of this form, with the next of these tensors."""
+        return self._kind(
+            *(
+                next(leaves) if there is None else [next(leaves) if x else None for x in there]
+                for there in self._fields.values()
+            )
+        )
 
 
 class _Whole(nn.Module):

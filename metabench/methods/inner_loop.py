@@ -15,13 +15,7 @@ from torch import Tensor, nn
 
 from metabench.cells import BatchNormMode
 from metabench.methods.method import task_losses
-from metabench.methods.outputs import (
-    Weights,
-    as_leaves,
-    chunks,
-    query_scores,
-    support_outputs,
-)
+from metabench.methods.outputs import Weights, as_leaves, chunks, query_scores, support_outputs
 from metabench.methods.recomputation import recomputed
 from metabench.methods.update_rules import Rule
 

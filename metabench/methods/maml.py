@@ -13,10 +13,11 @@ from metabench.cells import BatchNormMode, TrainBatchNormMode
 from metabench.methods.gradient_based import GradientBasedMethod, Steps, TrainingSteps, part
 from metabench.methods.inner_loop import Loss, Recomputation, descend, support_loss
 from metabench.methods.meta_gradient import (
+    BatchShare,
     MetaGradient,
-    TaskGradients,
-    mean_gradient,
     meta_gradient,
+    share_of,
+    summed,
     task_gradients,
 )
 from metabench.methods.method import Moment, State, StepResult, adam, outer_step
@@ -154,16 +155,20 @@ class MAML(GradientBasedMethod):
         return tuple(self.loss_weights(moment))
 
     def step(self, state: State, batch: Episodes, moment: Moment) -> StepResult:
-        meta = self._meta_gradient(state, batch, moment)
+        if state.graphs is None:
+            meta = self._meta_gradient(state, batch, moment)
+            trained = _trained(state)
+            gradients = [*meta.gradient.values(), *meta.learned.values()]
+            result = StepResult(meta.loss, meta.score)
+        else:
+            trained = state.graphs.once(_trained, state)
+            found = self._compiled(state, state.graphs, batch, moment)
+            gradients, result = found.gradients, StepResult(found.loss, found.score)
         clip = self.settings.clip
-        for parameters, gradients in (
-            (dict(state.model.named_parameters()), meta.gradient),
-            (_learned(state), meta.learned),
-        ):
-            for name, gradient in gradients.items():
-                parameters[name].grad = gradient if clip is None else gradient.clamp(-clip, clip)
+        for parameter, gradient in zip(trained, gradients, strict=True):
+            parameter.grad = gradient if clip is None else gradient.clamp(-clip, clip)
         outer_step(state, self.settings.outer_lr * moment.rate)
-        return StepResult(meta.loss, meta.score)
+        return result
 
     def _meta_gradient(self, state: State, batch: Episodes, moment: Moment) -> MetaGradient:
         at, learned = self.settings, _learned(state)
@@ -183,10 +188,6 @@ class MAML(GradientBasedMethod):
                 track=True,
                 moved=state.model if self.adapted == "all" else part(state, "head"),
             )
-        shared = dict(state.model.named_parameters())
-        if state.graphs is not None:
-            parts = self._compiled(state, state.graphs, batch, moment)
-            return mean_gradient(shared, learned, parts, batch.query_y)
         return meta_gradient(
             state.model,
             batch,
@@ -199,28 +200,41 @@ class MAML(GradientBasedMethod):
 
     def _compiled(
         self, state: State, graphs: Graphs, batch: Episodes, moment: Moment
-    ) -> Iterator[TaskGradients]:
-        """The gradients of as many tasks at a time as one graph is for."""
+    ) -> BatchShare:
+        """The same of as many tasks at a time as one graph is for, all together."""
 
-        def piece(moment: Moment, shares: Tensor, *episodes: Tensor) -> TaskGradients:
-            return task_gradients(
+        def piece(moment: Moment, weights: Tensor, *tasks: Tensor) -> BatchShare:
+            learned, episodes = _learned(state), Episodes(*tasks)
+            found = task_gradients(
                 state.model,
-                Episodes(*episodes),
+                episodes,
                 lambda weights, x, y: self.adapt_in_training(state, weights, x, y, moment),
                 batch_norm=self.settings.train_batch_norm,
                 track=True,
-                learned=_learned(state),
-                loss_weights=shares.unbind(),
+                learned=learned,
+                loss_weights=weights.unbind(),
             )
+            return share_of(found, _trained(state), episodes.query_y, len(batch))
 
-        weight = next(state.model.parameters())
-        shares = weight.new_tensor(tuple(self.loss_weights(moment).values()))
+        numbers = tuple(self.loss_weights(moment).values())
+        weights = graphs.constant(numbers, batch.query_x)
+        shares = []
         for few in equal_chunks(batch.query_x):
             tasks = batch[few]
-            inputs = shares, tasks.support_x, tasks.support_y, tasks.query_x, tasks.query_y
-            yield graphs.run(piece, state, moment, self.phase, inputs)
+            inputs = weights, tasks.support_x, tasks.support_y, tasks.query_x, tasks.query_y
+            shares.append(
+                graphs.run(
+                    piece, state, moment, lambda moment: (self.phase(moment), len(batch)), inputs
+                )
+            )
+        return shares[0] if len(shares) == 1 else summed(shares)
 
 
 def _learned(state: State) -> Weights:
     """Parameters of a state that are not its network's, by their names in it."""
     return {n: p for n, p in state.named_parameters() if not n.startswith("model.")}
+
+
+def _trained(state: State) -> list[Tensor]:
+    """All that is learned: the network's weights, then the rest."""
+    return [*state.model.parameters(), *_learned(state).values()]

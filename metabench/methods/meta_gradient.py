@@ -5,14 +5,14 @@ All functions are stateless, as those of `inner_loop`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from metabench.cells import BatchNormMode
-from metabench.methods.method import batch_score, task_losses
+from metabench.methods.method import alike, batch_score, task_losses
 from metabench.methods.outputs import Weights, as_leaves, chunks, per_task, query_outputs
 from metabench.tasks.episodes import Episodes
 
@@ -59,6 +59,16 @@ class TaskGradients:
     scores: Tensor
 
 
+@dataclass(frozen=True)
+class BatchShare:
+    """The share of some tasks in the meta-gradient of a batch, with respect to all that is trained,
+    in its loss and in its score; the shares of all tasks sum to these."""
+
+    gradients: list[Tensor]
+    loss: Tensor
+    score: Tensor
+
+
 def meta_gradient(
     model: nn.Module,
     batch: Episodes,
@@ -82,9 +92,11 @@ def meta_gradient(
     loss_weights
         Weight of the query loss at each point that `adapt` yields.
     """
-    learned = learned or {}
-    parts = (
-        task_gradients(
+    shared, learned = dict(model.named_parameters()), learned or {}
+    gradients = [torch.zeros_like(p) for p in (*shared.values(), *learned.values())]
+    losses, scores = [], []
+    for part in chunks(batch.support_x):
+        found = task_gradients(
             model,
             batch[part],
             adapt,
@@ -93,32 +105,16 @@ def meta_gradient(
             learned=learned,
             loss_weights=loss_weights,
         )
-        for part in chunks(batch.support_x)
-    )
-    return mean_gradient(dict(model.named_parameters()), learned, parts, batch.query_y)
-
-
-def mean_gradient(
-    shared: Mapping[str, Tensor],
-    learned: Mapping[str, Tensor],
-    parts: Iterable[TaskGradients],
-    query_y: Tensor,
-) -> MetaGradient:
-    """The meta-gradient of a batch of tasks, whose labels are `query_y`, from those of its parts in
-    their order."""
-    gradients = [torch.zeros_like(p) for p in (*shared.values(), *learned.values())]
-    losses, scores = [], []
-    for part in parts:
-        for total, g in zip(gradients, part.sums, strict=True):
+        for total, g in zip(gradients, found.sums, strict=True):
             total += g
-        losses.append(part.losses)
-        scores.append(part.scores)
-    means = [total.div_(len(query_y)) for total in gradients]
+        losses.append(found.losses)
+        scores.append(found.scores)
+    means = [total.div_(len(batch)) for total in gradients]
     return MetaGradient(
         dict(zip(shared, means, strict=False)),
         dict(zip(learned, means[len(shared) :], strict=True)),
         torch.cat(losses).mean(),
-        batch_score(torch.cat(scores), query_y),
+        batch_score(torch.cat(scores), batch.query_y),
     )
 
 
@@ -159,6 +155,27 @@ def task_gradients(
     )
     sums = [g.sum(0) if place < len(weights) else g for place, g in enumerate(pulled)]
     return TaskGradients(sums, torch.stack(at_points).sum(0), outputs)
+
+
+def share_of(
+    found: TaskGradients, trained: Sequence[Tensor], query_y: Tensor, batch: int
+) -> BatchShare:
+    """The share of tasks with these query labels in a batch of so many tasks."""
+    return BatchShare(
+        [alike(g / batch, p) for g, p in zip(found.sums, trained, strict=True)],
+        found.losses.sum() / batch,
+        batch_score(found.scores, query_y) * (len(query_y) / batch),
+    )
+
+
+def summed(shares: Sequence[BatchShare]) -> BatchShare:
+    """The shares of all tasks, together."""
+    first, *others = shares
+    gradients, loss, score = [g.clone() for g in first.gradients], first.loss, first.score
+    for share in others:
+        torch._foreach_add_(gradients, share.gradients)
+        loss, score = loss + share.loss, score + share.score
+    return BatchShare(gradients, loss, score)
 
 
 def _query_gradient(

@@ -305,4 +305,11 @@ def outer_step(state: State, lr: float) -> None:
     for group in state.optimizer.param_groups:
         group["lr"] = lr
     state.optimizer.step()
-    state.optimizer.zero_grad(set_to_none=True)
+    for group in state.optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = None
+
+
+def alike(gradient: Tensor, parameter: Tensor) -> Tensor:
+    """A gradient that lies in memory as its parameter does: the fused Adam wants both alike."""
+    return torch.empty_like(parameter).copy_(gradient)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -20,7 +21,7 @@ core's cache; a GPU wants as many as it gets."""
 
 def chunks(x: Tensor) -> Iterator[slice]:
     """Cut the task axis of ``[T, B, ...]`` into runs that are fast to compute together."""
-    at_once = max(1, NUMBERS_AT_ONCE.get(x.device.type, 2**16) // max(1, x[0].numel()))
+    at_once = max(1, NUMBERS_AT_ONCE.get(x.device.type, 2**16) // max(1, math.prod(x.shape[1:])))
     for start in range(0, x.shape[0], at_once):
         yield slice(start, min(start + at_once, x.shape[0]))
 

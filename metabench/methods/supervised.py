@@ -17,6 +17,7 @@ from metabench.methods.method import (
     State,
     StepResult,
     adam,
+    alike,
     batch_score,
     outer_step,
     task_losses,
@@ -88,15 +89,12 @@ def _compiled_gradients(
 
     def piece(moment: Moment, x: Tensor, y: Tensor) -> Gradients:
         loss, score = _loss_and_score(state, x, y)
-        gradients = torch.autograd.grad(loss, trained(), allow_unused=True)
-        return Gradients(list(map(_alike, gradients, trained())), loss.detach(), score)
+        found = torch.autograd.grad(loss, trained(), allow_unused=True)
+        pairs = zip(found, trained(), strict=True)
+        gradients = [None if g is None else alike(g, p) for g, p in pairs]
+        return Gradients(gradients, loss.detach(), score)
 
     found = graphs.run(piece, state, moment, lambda moment: None, (batch.x, batch.y))
     for parameter, gradient in zip(trained(), found.of, strict=True):
         parameter.grad = gradient
     return StepResult(found.loss, found.score)
-
-
-def _alike(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
-    """A gradient that lies in memory as its parameter does: the fused Adam wants both alike."""
-    return None if gradient is None else torch.empty_like(parameter).copy_(gradient)

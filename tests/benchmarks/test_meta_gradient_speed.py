@@ -1,8 +1,11 @@
-"""One MAML iteration, episodes drawn included, by our engine and by `higher`."""
+"""One outer iteration, episodes drawn included: ours against `higher`, and one method of ours
+against another."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,16 +15,23 @@ from torch import nn
 from metabench.datasets.dataset import Dataset
 from metabench.datasets.images import ImageDataset, ImagePool
 from metabench.datasets.sinusoid import Sinusoid
+from metabench.experiment.compiling import inductor
 from metabench.experiment.streams import EpisodeStream
+from metabench.methods.fomaml import FOMAML
+from metabench.methods.graphs import Graphs
 from metabench.methods.maml import MAML
-from metabench.methods.method import Moment
+from metabench.methods.method import Method, Moment, StepResult
+from metabench.methods.reptile import Reptile
 from metabench.models.conv4 import Conv4
 from metabench.models.mlp import MLP
 from metabench.models.model import Model, Network
+from metabench.models.ways import as_model
+from metabench.provenance.compiler import cpp_compiler
 from metabench.tasks.episodes import EpisodeShape, Task
 from tests.benchmarks.conftest import Compare
 
 CPU = torch.device("cpu")
+COMPILED = {False: "", True: "compiled: "}
 
 
 def network_of(model: Model, task: Task) -> Network:
@@ -57,41 +67,47 @@ class Textbook(nn.Module):
 
 
 def iteration(
-    engine: str,
     model: nn.Module,
     dataset: Dataset,
     shape: EpisodeShape,
     tasks: int,
-    steps: int,
-    lr: float,
-):
-    method = MAML(MAML.Settings(inner_lr=lr, inner_steps=steps, engine=engine))
+    method: Method,
+    *,
+    compiled: bool = False,
+) -> Callable[[], StepResult]:
+    """One outer iteration, episodes drawn included; of a compiled one the first has been done."""
     state = method.init(model, dataset.task(shape.ways), torch.Generator())
     stream, numbers = EpisodeStream(dataset, {}, "train", shape, root_seed=0, seed=0), count()
-    return lambda: method.step(state, stream.episodes(tasks * next(numbers), tasks, CPU), Moment())
+
+    def step() -> StepResult:
+        return method.step(state, stream.episodes(tasks * next(numbers), tasks, CPU), Moment())
+
+    if compiled:
+        compiler = cpp_compiler()
+        if compiler is None:
+            pytest.skip("there is no C++ compiler here")
+        state.graphs = Graphs(inductor(compiler, torch.get_num_threads()), pytest.fail)
+        step()
+    return step
 
 
-def test_sinusoid_maml(against: Compare, threads: int) -> None:
+def maml(kind: type[MAML] = MAML, **settings: Any) -> MAML:
+    return kind(kind.Settings(**settings))
+
+
+def mlp(dataset: Dataset) -> Network:
+    return network_of(MLP(MLP.Settings(), dataset.task(None)), dataset.task(None))
+
+
+@pytest.mark.parametrize(
+    ("compiled", "goal"), [(False, "at most 1/8"), (True, "at most 1/110")], ids=["eager", "whole"]
+)
+def test_sinusoid_maml(against: Compare, threads: int, compiled: bool, goal: str) -> None:
     dataset, shape = Sinusoid(Sinusoid.Settings()), EpisodeShape(None, 10, 10)
-    ours, theirs = (
-        iteration(
-            e,
-            network_of(MLP(MLP.Settings(), dataset.task(None)), dataset.task(None)),
-            dataset,
-            shape,
-            25,
-            1,
-            0.01,
-        )
-        for e in ("functional", "higher")
-    )
-    against(
-        "sinusoid MAML iteration, 25 tasks, against higher",
-        ours,
-        theirs,
-        rounds=60,
-        goal="at most 1/8",
-    )
+    ours = iteration(mlp(dataset), dataset, shape, 25, maml(), compiled=compiled)
+    theirs = iteration(mlp(dataset), dataset, shape, 25, maml(engine="higher"))
+    name = f"{COMPILED[compiled]}sinusoid MAML iteration, 25 tasks, against higher"
+    against(name, ours, theirs, rounds=60, goal=goal)
 
 
 class Characters(ImageDataset):
@@ -117,16 +133,65 @@ class Characters(ImageDataset):
         )
 
 
+@pytest.fixture(scope="module")
+def characters() -> Characters:
+    dataset = Characters(None)
+    dataset.load()
+    return dataset
+
+
+SHAPE, TASKS = EpisodeShape(5, 1, 15), 4
+FIVE_STEPS: dict[str, Any] = {"inner_lr": 0.1, "inner_steps": 5}
+
+
 @pytest.mark.parametrize("threads", [1, 2], indirect=True, ids=lambda n: f"{n} threads")
 @pytest.mark.parametrize("reference", ["the same network", "the textbook network"])
-def test_conv4_maml(against: Compare, threads: int, reference: str) -> None:
-    dataset, shape = Characters(None), EpisodeShape(5, 1, 15)
-    dataset.load()
-    ours = iteration("functional", conv4(dataset), dataset, shape, 4, 5, 0.1)
-    other = conv4(dataset) if reference == "the same network" else Textbook(64, 5)
-    theirs = iteration("higher", other, dataset, shape, 4, 5, 0.1)
+@pytest.mark.parametrize(
+    ("compiled", "goal"), [(False, "at most 0.65"), (True, "at most 0.40")], ids=["eager", "whole"]
+)
+def test_conv4_maml(
+    against: Compare,
+    characters: Characters,
+    threads: int,
+    reference: str,
+    compiled: bool,
+    goal: str,
+) -> None:
+    at = characters, SHAPE, TASKS
+    ours = iteration(conv4(characters), *at, maml(**FIVE_STEPS), compiled=compiled)
+    other = conv4(characters) if reference == "the same network" else Textbook(64, 5)
+    theirs = iteration(other, *at, maml(**FIVE_STEPS, engine="higher"))
     name = (
-        f"conv4-64 MAML iteration, 4 tasks, 5 steps, {threads} threads, against higher "
-        f"on {reference}"
+        f"{COMPILED[compiled]}conv4-64 MAML iteration, 4 tasks, 5 steps, {threads} threads, "
+        f"against higher on {reference}"
     )
-    against(name, ours, theirs, rounds=8, goal="at most 0.65")
+    against(name, ours, theirs, rounds=8, goal=goal)
+
+
+def test_any_module_in_maml(against: Compare, characters: Characters, threads: int) -> None:
+    task, at = characters.task(5), (characters, SHAPE, TASKS)
+    body = as_model(Textbook(64, 5).body, task)
+    ours = iteration(network_of(body, task), *at, maml(**FIVE_STEPS))
+    theirs = iteration(Textbook(64, 5), *at, maml(**FIVE_STEPS, engine="higher"))
+    name = "textbook network in our MAML, 4 tasks, 5 steps, against higher on the same"
+    against(name, ours, theirs, rounds=8, goal="at most 1")
+
+
+def test_first_order_against_second(against: Compare, characters: Characters, threads: int) -> None:
+    first, second = (
+        iteration(conv4(characters), characters, SHAPE, TASKS, maml(kind, **FIVE_STEPS))
+        for kind in (FOMAML, MAML)
+    )
+    name = "conv4-64 FOMAML iteration, 4 tasks, 5 steps, against our MAML"
+    against(name, first, second, rounds=8, goal="at most 0.55")
+
+
+def test_reptile_against_maml(against: Compare, characters: Characters, threads: int) -> None:
+    """As many steps on as many images a task; MAML's queries and second order come on top."""
+    reptile = Reptile(Reptile.Settings(inner_steps=5, inner_batch=5))
+    ours, theirs = (
+        iteration(conv4(characters), characters, SHAPE, TASKS, method)
+        for method in (reptile, maml(**FIVE_STEPS))
+    )
+    name = "conv4-64 Reptile iteration, 4 tasks, 5 steps, against our MAML"
+    against(name, ours, theirs, rounds=8, goal="at most 0.3")
