@@ -15,8 +15,9 @@ from metabench.errors import DataError
 from metabench.figures import Figure
 from metabench.methods.fine_tuning import FineTuningMethod
 from metabench.methods.gradient_based import GradientBasedMethod
-from metabench.methods.inner_loop import descend, meta_gradient, scores_along, support_loss
+from metabench.methods.inner_loop import descend, scores_along, support_loss
 from metabench.methods.maml import MAML
+from metabench.methods.meta_gradient import meta_gradient
 from metabench.methods.method import (
     Method,
     Moment,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from metabench.cells import BatchNormMode
-from metabench.methods.inner_loop import MetaGradient
+from metabench.methods.meta_gradient import MetaGradient
 from metabench.methods.method import batch_score, task_losses
 from metabench.models.layers import normalising
 from metabench.tasks.episodes import Episodes
@@ -27,7 +27,7 @@ def meta_gradient(
     track: bool = False,
     moved: nn.Module | None = None,
 ) -> MetaGradient:
-    """As `inner_loop.meta_gradient` of plain gradient descent, task by task; the inner loop moves
+    """As `meta_gradient` of plain gradient descent, task by task; the inner loop moves
     the weights of `moved`, a part of the model (all of it when not said)."""
     parameters = dict(model.named_parameters())
     gradient = {name: torch.zeros_like(p) for name, p in parameters.items()}

@@ -11,16 +11,13 @@ from torch import Tensor, nn
 
 from metabench.cells import BatchNormMode, TrainBatchNormMode
 from metabench.methods.gradient_based import GradientBasedMethod, Steps, TrainingSteps, part
-from metabench.methods.inner_loop import (
+from metabench.methods.inner_loop import Loss, Recomputation, descend, support_loss
+from metabench.methods.meta_gradient import (
     BatchShare,
-    Loss,
     MetaGradient,
-    Recomputation,
-    descend,
     meta_gradient,
     share_of,
     summed,
-    support_loss,
     task_gradients,
 )
 from metabench.methods.method import Moment, State, StepResult, adam, outer_step

@@ -26,8 +26,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from metabench.cells import BatchNormMode
-from metabench.methods import higher_engine, inner_loop, outputs
-from metabench.methods.inner_loop import MetaGradient, descend, scores_along, support_loss
+from metabench.methods import higher_engine, outputs
+from metabench.methods.inner_loop import descend, scores_along, support_loss
+from metabench.methods.meta_gradient import MetaGradient
+from metabench.methods.meta_gradient import meta_gradient as batched_meta_gradient
 from metabench.methods.method import Moment, task_losses
 from metabench.methods.outputs import Weights, per_task, query_outputs
 from metabench.methods.update_rules import GradientDescent
@@ -69,7 +71,7 @@ def meta_gradient(
     def adapt(weights: Weights, x: Tensor, y: Tensor) -> Iterator[Weights]:
         yield adapted(network, weights, x, y, **options, differentiate=True)
 
-    return inner_loop.meta_gradient(
+    return batched_meta_gradient(
         network, batch, adapt, batch_norm=options["batch_norm"], track=track
     )
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from metabench.errors import PluginError
-from metabench.methods.inner_loop import query_outputs
+from metabench.methods.outputs import query_outputs
 from metabench.models.foreign import Foreign, Way
 from metabench.models.layers import normalising
 from metabench.models.model import Network
