@@ -123,9 +123,10 @@ def _joined(
         else list(zip(_in_order(baseline), _in_order(head), strict=False))
     )
     try:
-        why = _held_otherwise(baseline, head, pairs if paired else ())
+        why = _unreadable(pairs)
         why = (
             why
+            or _held_otherwise(baseline, head, pairs if paired else ())
             or _refusal(baseline, head, pairs if paired else ())
             or _unknown(baseline, head, pairs, paired=paired)
         )
@@ -175,6 +176,12 @@ def _refusal(
                 "are the same"
             )
     return ""
+
+
+def _unreadable(pairs: Sequence[tuple[SideCell, SideCell]]) -> str:
+    """That what a side may well have cannot be read here, or nothing."""
+    told = [cell.unreadable for pair in pairs for cell in pair if cell.unreadable]
+    return f"cannot be read: {some(told)}" if told else ""
 
 
 def _held_otherwise(

@@ -187,7 +187,7 @@ def _summary(counts: Mapping[Verdict, int]) -> str:
 
 
 def _side(side: Side) -> str:
-    seeds = side.seeds
+    seeds = side.seeds_run
     if not seeds:
         return f"{side.name}: no cell of it has been run"
     numbers = (

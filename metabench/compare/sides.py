@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metabench.errors import UnreadableRecordError
 from metabench.history import Entry, GroupEntry, SeedEntry
 from metabench.quantities import SCORE
 from metabench.records import RecordStore, bits_of, digest_of_result, episodes_of, read_cells
@@ -49,6 +50,8 @@ class SideCell:
         Path of its record, beside which its arrays lie.
     kept
         What the history tells of it, where that is all there is.
+    unreadable
+        Why its record, which may be a good one, cannot be read here.
     """
 
     row: CellRow
@@ -59,6 +62,7 @@ class SideCell:
     dirty: bool = False
     record: Path | None = None
     kept: SeedEntry | None = None
+    unreadable: str | None = None
 
     @property
     def completed(self) -> bool:
@@ -176,8 +180,13 @@ class Side:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds that it has, in order."""
+        """The seeds that it declares, in order."""
         return sorted({seed for group in self.groups.values() for seed in group.cells})
+
+    @property
+    def seeds_run(self) -> list[int]:
+        """Those of which somebody has run a cell, in order."""
+        return sorted({cell.row.seed for cell in self.cells if cell.row.outcome != "missing"})
 
     @property
     def margins(self) -> Mapping[str, float]:
@@ -223,7 +232,8 @@ def read_side(folder: Path) -> Side:
         problem = str(found.error) if found.error else None
         remarks |= dict.fromkeys([*([problem] if problem else []), *found.remarks])
         row = cell_row(entry, found.record, problem)
-        cell = SideCell(row)
+        beyond = isinstance(found.error, UnreadableRecordError)
+        cell = SideCell(row, unreadable=problem if beyond else None)
         if found.record is not None:
             cell = _side_cell(row, found.record, found.path)
         groups.setdefault(row.group, {})[row.seed] = cell

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy import optimize, stats
+import scipy
 
 from metabench.stats.results import (
     DESCRIPTIVE,
@@ -110,15 +110,15 @@ def improvement_interval(
     found = probability_of_improvement(first, second)
     n, m, settings = len(first), len(second), len(first[0])
     independent = len({*_numbered(strata, settings)})
-    reach = float(stats.norm.isf((1 - confidence) / 2)) ** 2 / independent
+    reach = float(scipy.stats.norm.isf((1 - confidence) / 2)) ** 2 / independent
 
     def beyond(share: float) -> float:
         others = (n + m) / 2 - 1
         spread = 1 + others * ((1 - share) / (2 - share) + share / (1 + share))
         return (found - share) ** 2 - reach * share * (1 - share) * spread / (n * m)
 
-    low = float(optimize.brentq(beyond, 0.0, found - TINY)) if found > TINY else 0.0
-    high = float(optimize.brentq(beyond, found + TINY, 1.0)) if found < 1 - TINY else 1.0
+    low = float(scipy.optimize.brentq(beyond, 0.0, found - TINY)) if found > TINY else 0.0
+    high = float(scipy.optimize.brentq(beyond, found + TINY, 1.0)) if found < 1 - TINY else 1.0
     return Estimate(
         found,
         (low, high),
@@ -188,7 +188,7 @@ def stratified_bootstrap(
     if not error:
         return replace(found, caveats=("nothing varies: the spread is unknown, not zero",))
     df = len({*numbers}) * (runs - 1)
-    half = float(stats.t.isf((1 - confidence) / 2, df)) * error
+    half = float(scipy.stats.t.isf((1 - confidence) / 2, df)) * error
     interval = within((found.estimate - half, found.estimate + half), bounds)
     few = f"{counted(runs, 'run')} a setting: described, not tested"
     return replace(found, interval=interval, caveats=(few,) if runs <= DESCRIPTIVE else ())

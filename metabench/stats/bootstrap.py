@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from metabench.stats.results import Estimate, Vector, checked, counted
 
@@ -50,7 +50,7 @@ def bca_interval(
     if n == 1 or all(np.ptp(sample) == 0 for sample in data):
         return Estimate(value, None, confidence, None, n, method, unit, ("no spread over seeds",))
     with warnings.catch_warnings(action="ignore"):  # of what is told below
-        found = stats.bootstrap(
+        found = scipy.stats.bootstrap(
             data,
             statistic,
             paired=True,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from metabench.stats.results import Matrix, Vector, checked, counted
 
@@ -101,12 +101,12 @@ def wilcoxon_test(first: Sequence[float], second: Sequence[float]) -> ExactTest:
         Different lengths, no pairs, or a value that is not finite.
     """
     differences = _differences(first, second)
-    n, ranks = differences.size, stats.rankdata(np.abs(differences))
+    n, ranks = differences.size, scipy.stats.rankdata(np.abs(differences))
     signed = np.sign(differences) * ranks
     if n <= EXACT_UP_TO:
         p = _share_as_extreme(signed, _all_signs(n))
     else:
-        found = stats.wilcoxon(differences, zero_method="zsplit") if signed.any() else None
+        found = scipy.stats.wilcoxon(differences, zero_method="zsplit") if signed.any() else None
         p = float(found.pvalue) if found else 1.0
     smaller = (ranks.sum() - abs(signed.sum())) / 2
     return _paired(float(smaller), p, differences, "Wilcoxon's signed-rank test")
@@ -124,10 +124,10 @@ def mann_whitney_test(first: Sequence[float], second: Sequence[float]) -> ExactT
     """
     a, b = checked(first), checked(second)
     tied = np.unique(np.concatenate([a, b])).size < a.size + b.size
-    test = stats.mannwhitneyu(a, b, method="asymptotic" if tied else "exact")
+    test = scipy.stats.mannwhitneyu(a, b, method="asymptotic" if tied else "exact")
     least = (
         2
-        * stats.mannwhitneyu(
+        * scipy.stats.mannwhitneyu(
             np.arange(a.size), np.arange(b.size) + a.size, alternative="less", method="exact"
         ).pvalue
     )

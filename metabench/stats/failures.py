@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from scipy import stats
+import scipy
 
 from metabench.stats.results import Estimate, counted
 
@@ -29,7 +29,7 @@ def failure_rate(completed: int, total: int, *, confidence: float = 0.95) -> Est
     if not 0 <= completed <= total or total == 0:
         raise ValueError(f"expected some cells and no more completed, got {completed} of {total}")
     failed = total - completed
-    interval = stats.binomtest(failed, total).proportion_ci(confidence, method="exact")
+    interval = scipy.stats.binomtest(failed, total).proportion_ci(confidence, method="exact")
     return Estimate(
         failed / total,
         (float(interval.low), float(interval.high)),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from scipy import stats
+import scipy
 
 from metabench.stats.comparison import Comparison
 
@@ -46,7 +46,7 @@ def benjamini_hochberg(p_values: Sequence[float | None]) -> list[float | None]:
     """
     adjusted: list[float | None] = [None] * len(p_values)
     if tested := _ascending(p_values):
-        found = stats.false_discovery_control([p for p, _ in tested])
+        found = scipy.stats.false_discovery_control([p for p, _ in tested])
         for (_, index), p in zip(tested, found, strict=True):
             adjusted[index] = float(p)
     return adjusted

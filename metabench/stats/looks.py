@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from scipy import optimize, stats
+import scipy
 
 from metabench.stats.power import legendre
 
@@ -46,7 +46,9 @@ def level_per_look(seeds: Sequence[int], *, level: float = 0.05) -> float:
 @lru_cache(maxsize=256)
 def _level_per_look(looks: tuple[int, ...], level: float) -> float:
     return float(
-        optimize.brentq(lambda each: error_of_looks(looks, each) - level, level / len(looks), level)
+        scipy.optimize.brentq(
+            lambda each: error_of_looks(looks, each) - level, level / len(looks), level
+        )
     )
 
 
@@ -61,7 +63,7 @@ def error_of_looks(seeds: Sequence[int], level: float) -> float:
     seeds
         Number of seeds at each look, rising.
     """
-    critical = float(stats.norm.isf(level / 2))
+    critical = float(scipy.stats.norm.isf(level / 2))
     nodes, weights = legendre(GRID)
     before, density, kept = np.zeros(1), np.ones(1), np.ones(1)
     past = 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+import scipy
 
 from metabench.stats.results import Estimate, checked, counted, spread
 
@@ -31,7 +31,9 @@ def spread_interval(
         none = ("no spread over seeds: it is unknown, not zero",)
         return Estimate(0.0, None, confidence, None, n, method, unit, none)
     tail = (1 - confidence) / 2
-    low, high = (sd * float((n - 1) / stats.chi2.isf(p, n - 1)) ** 0.5 for p in (tail, 1 - tail))
+    low, high = (
+        sd * float((n - 1) / scipy.stats.chi2.isf(p, n - 1)) ** 0.5 for p in (tail, 1 - tail)
+    )
     return Estimate(sd, (low, high), confidence, None, n, method, unit)
 
 
@@ -116,7 +118,9 @@ def noise_share_of(
     share, n = noise / sd**2, len(means)
     within = sum(number - 1 for number in episodes)
     tail = (1 - confidence) / 2
-    low, high = (min(1.0, share * float(special.fdtri(n - 1, within, p))) for p in (tail, 1 - tail))
+    low, high = (
+        min(1.0, share * float(scipy.special.fdtri(n - 1, within, p))) for p in (tail, 1 - tail)
+    )
     return NoiseShare(
         min(1.0, share),
         (low, high),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, special, stats
+import scipy
 
 from metabench.stats.results import Vector
 from metabench.stats.student import critical_value
@@ -61,7 +61,9 @@ def detectable_noncentrality(df: float, *, alpha: float = 0.05, power: float = 0
     upper = 1.0
     while _found(upper, *quadrature) < power:
         upper *= 2
-    return float(optimize.brentq(lambda delta: _found(delta, *quadrature) - power, 0.0, upper))
+    return float(
+        scipy.optimize.brentq(lambda delta: _found(delta, *quadrature) - power, 0.0, upper)
+    )
 
 
 def power_of(effect: float, n: int, *, alpha: float = 0.05) -> float:
@@ -134,17 +136,19 @@ def seeds_for_superiority(superiority: float, *, alpha: float = 0.05, power: flo
     """
     if not (0.5 < superiority <= 1 and 0 < alpha < 1 and 0 < power < 1):
         raise ValueError(f"expected a superiority above 0.5, got {superiority}")
-    z = stats.norm.isf(alpha) + stats.norm.ppf(power)
+    z = scipy.stats.norm.isf(alpha) + scipy.stats.norm.ppf(power)
     return int(np.ceil((z / (6**0.5 * (0.5 - superiority))) ** 2))
 
 
 def _quadrature(df: float, alpha: float) -> tuple[Vector, Vector]:
     """Critical values c·s at quadrature points of the chi-square law, and the points' weights."""
     nodes, weights = legendre(NODES)
-    spread = np.sqrt(2 * special.gammaincinv(df / 2, (nodes + 1) / 2) / df)
+    spread = np.sqrt(2 * scipy.special.gammaincinv(df / 2, (nodes + 1) / 2) / df)
     return critical_value(alpha / 2, df) * spread, weights / 2
 
 
 def _found(delta: float, critical: Vector, weights: Vector) -> float:
     """Power at a true difference of `delta` standard errors."""
-    return float(weights @ (special.ndtr(delta - critical) + special.ndtr(-delta - critical)))
+    return float(
+        weights @ (scipy.special.ndtr(delta - critical) + scipy.special.ndtr(-delta - critical))
+    )

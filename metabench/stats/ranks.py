@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from metabench.stats.results import Matrix, Vector
 
@@ -56,7 +56,7 @@ def ranks_of(scores: Sequence[Sequence[float]], *, higher_is_better: bool = True
     """Return ranks ``[N][k]`` of k algorithms in each of N rows, 1 being the best; equal ones share
     the mean of theirs."""
     table = np.asarray(scores, dtype=np.float64)
-    ranks: Matrix = stats.rankdata(-table if higher_is_better else table, axis=1)
+    ranks: Matrix = scipy.stats.rankdata(-table if higher_is_better else table, axis=1)
     return ranks
 
 
@@ -95,9 +95,9 @@ def rank_analysis(
         average,
         chi_square,
         f,
-        float(stats.f.sf(f, k - 1, (k - 1) * (n - 1))),
-        float(stats.studentized_range.isf(level, k, np.inf)) / 2**0.5 * error,
-        float(stats.norm.isf(level / (2 * (k - 1)))) * error,
+        float(scipy.stats.f.sf(f, k - 1, (k - 1) * (n - 1))),
+        float(scipy.stats.studentized_range.isf(level, k, np.inf)) / 2**0.5 * error,
+        float(scipy.stats.norm.isf(level / (2 * (k - 1)))) * error,
         level,
         n,
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from scipy import special
+import scipy
 
 
 def upper_tail(t: float, df: float) -> float:
     """Return how likely a value above `t` is, with `df` degrees of freedom."""
-    return float(special.stdtr(df, -t))
+    return float(scipy.special.stdtr(df, -t))
 
 
 def two_sided_p(t: float, df: float) -> float:
@@ -20,4 +20,4 @@ def two_sided_p(t: float, df: float) -> float:
 
 def critical_value(p: float, df: Any) -> Any:
     """Return the value above which lies a share `p`, elementwise in `df`."""
-    return -special.stdtrit(df, p)
+    return -scipy.special.stdtrit(df, p)

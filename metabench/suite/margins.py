@@ -3,18 +3,9 @@ comparison."""
 
 from __future__ import annotations
 
-from metabench.stats import ACCURACY, SQUARED_ERROR
 from metabench.suite.document import Document
 from metabench.suite.project import Project
 from metabench.suite.schema import SuiteTable
-
-USUAL = {
-    "margin": ACCURACY.unnoticed,
-    "trivial": ACCURACY.trivial,
-    "margin_ratio": SQUARED_ERROR.unnoticed,
-    "trivial_ratio": SQUARED_ERROR.trivial,
-}
-"""What holds where nobody says anything."""
 
 
 def refuse_crossed_margins(document: Document, table: SuiteTable, project: Project) -> None:
@@ -25,8 +16,9 @@ def refuse_crossed_margins(document: Document, table: SuiteTable, project: Proje
     ConfigError
         At the key of the suite that says so, with where the other one comes from.
     """
-    said = table.compare.said()
-    held = {**USUAL, **project.compare, **said}
+    if not (said := table.compare.said()):
+        return
+    held = {**_usual(), **project.compare, **said}
     for least, most in (("trivial", "margin"), ("trivial_ratio", "margin_ratio")):
         if held[least] >= held[most] and {least, most} & said.keys():
             key, other = (least, most) if least in said else (most, least)
@@ -35,3 +27,15 @@ def refuse_crossed_margins(document: Document, table: SuiteTable, project: Proje
             than = "less" if key == least else "more"
             why = f"expected {than} than {other}, which is {held[other]:g}{where}"
             raise document.error((("compare", key), why))
+
+
+def _usual() -> dict[str, float]:
+    """What holds where nobody says anything."""
+    from metabench.stats import ACCURACY, SQUARED_ERROR  # which import numpy
+
+    return {
+        "margin": ACCURACY.unnoticed,
+        "trivial": ACCURACY.trivial,
+        "margin_ratio": SQUARED_ERROR.unnoticed,
+        "trivial_ratio": SQUARED_ERROR.trivial,
+    }

@@ -237,17 +237,36 @@ def test_another_recipe_is_compared_and_said(tmp_path: Path) -> None:
     assert found.notes == ("the recipe differs: train.iterations: 100 in the baseline, 50 in head",)
 
 
-def test_truncated_and_newer_records_are_told_and_count_as_lost(tmp_path: Path) -> None:
+def test_a_truncated_record_is_told_and_counts_as_lost(tmp_path: Path) -> None:
     one = write(tmp_path / "one")
-    cut, newer = (shutil.copytree(one, tmp_path / name) for name in ("cut", "newer"))
+    cut = shutil.copytree(one, tmp_path / "cut")
     path = min(cut.glob("records/maml-*-s0-*.json"))
     path.write_bytes(path.read_bytes()[:200])
+    found = compare(read_side(one), read_side(cut), MarginPair())
+    assert found.counts == {"regressed": 1, "identical": 1}
+    assert any("is damaged" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("side", ["baseline", "head"])
+def test_a_record_of_a_newer_metabench_is_refused(tmp_path: Path, side: str) -> None:
+    """It may hold a good result: nothing is lost, and nothing is known."""
+    one = write(tmp_path / "one")
+    newer = shutil.copytree(one, tmp_path / "newer")
     path = min(newer.glob("records/maml-*-s0-*.json"))
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 99}))
-    for head, why in ((cut, "is damaged"), (newer, "has schema 99")):
-        found = compare(read_side(one), read_side(head), MarginPair())
-        assert found.counts == {"regressed": 1, "identical": 1}
-        assert any(why in note for note in found.notes)
+    baseline, head = (newer, one) if side == "baseline" else (one, newer)
+    found = compare(read_side(baseline), read_side(head), MarginPair())
+    assert found.counts == {"refused": 1, "identical": 1}
+    assert any("has schema 99" in note for group in found.groups for note in group.notes)
+
+
+def test_the_seeds_of_a_side_are_those_that_were_run(tmp_path: Path) -> None:
+    run = write(tmp_path / "run")
+    for path in run.glob("records/*-s1-*"):
+        path.unlink()
+    side = read_side(run)
+    assert 1 in side.seeds
+    assert 1 not in side.seeds_run
 
 
 def test_a_record_that_has_lost_its_score_counts_as_lost(tmp_path: Path) -> None:
