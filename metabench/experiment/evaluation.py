@@ -20,6 +20,9 @@ from metabench.experiment.scoring import Scores, Scoring
 from metabench.methods.method import Method, State, task_losses
 from metabench.tasks.episodes import Draw
 
+INSIDE = 8
+"""Test episodes whose support sets a method keeps something of itself for."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -137,8 +140,9 @@ def _answers(scores: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
 
 
 def figures_of(method: Method, state: State, on: EvaluationSet) -> dict[str, NDArray[np.generic]]:
-    """Return what is kept of the test for the figures that the dataset and the method name, as
-    ``FIGURE/PART``: predictions for a few of the episodes, after each number of steps."""
+    """Return what is kept of the test to be looked at, as ``FIGURE/PART``: for the figures that the
+    dataset and the method name, predictions for a few of the episodes, after each number of steps;
+    and what the method keeps of itself."""
     kept: dict[str, NDArray[np.generic]] = {}
     dataset = on.stream.dataset
     for owner in (dataset, method):
@@ -156,7 +160,10 @@ def figures_of(method: Method, state: State, on: EvaluationSet) -> dict[str, NDA
         checked_scores(method, "predict", predicted, expected, shown.query_y.device)
         arrays = checked_arrays(owner, "figure", figure.keep(shown, predicted))
         kept |= {f"{figure.name}/{part}": array for part, array in arrays.items()}
-    return kept
+    first = {name: values[:INSIDE] for name, values in on.stream.draw(0, on.episodes).items()}
+    seen = checked_gathered(dataset, dataset.gather(first, on.device))
+    inside = method.inside(state, seen.support_x, seen.support_y, on.batch_norm)
+    return kept | checked_arrays(method, "inside", inside)
 
 
 def choose(method: Method, state: State, on: EvaluationSet) -> Choice:

@@ -1,10 +1,10 @@
-"""Figures of test episodes: what is kept of a test to be looked at, and how it is drawn, in one
-object.
+"""Figures of a test: what is kept of it to be looked at, and how it is drawn, in one object.
 
-A dataset or a method names one (`figure()`), and the entry-point group `metabench.figures` says
-which class draws what a record keeps under its name. Keeping happens where a fit runs and may use
-torch; drawing happens where a report is made and may use what the canvas lends. A module of this
-folder imports neither before it is needed.
+One of test episodes is named by a dataset or a method (`figure()`), one of what a method is like
+inside is kept by the method itself (`Method.inside`); the entry-point group `metabench.figures`
+says which class draws what a record keeps under its name. Keeping happens where a fit runs and may
+use torch; drawing happens where a report is made and may use what the canvas lends. A module of
+this folder imports neither before it is needed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from metabench.tasks.episodes import Draw, Episodes
 
 Array = NDArray[np.generic]
+
+Section = Literal["predictions", "adaptation"]
 
 LARGEST = 10_000
 """Most examples of an array that a figure will take from a record."""
@@ -98,10 +100,10 @@ class Canvas(Protocol):
         """The colour of a group."""
 
     def plots(
-        self, rows: int, columns: int, *, tall: float = 1.0
+        self, rows: int, columns: int, *, tall: float = 1.0, left: float = 30
     ) -> AbstractContextManager[tuple[Any, NDArray[Any]]]:
         """A matplotlib figure of a panel's width, so many times as `tall` as usual, and its axes
-        ``[rows, columns]``."""
+        ``[rows, columns]``; `left` of them is room for names, in 72nds of an inch."""
 
     def scale(self, ax: Any, which: Literal["x", "y"], log: bool, ticks: int = 5) -> None:
         """Few ticks and plain numbers on an axis."""
@@ -131,18 +133,22 @@ class Figure(ABC):
         Names of the arrays that it keeps.
     wide
         Whether its drawings are as wide as they need, side by side; else they fill a grid.
+    section, heading
+        Of the report: ``predictions`` or ``adaptation``, and what stands above the drawings there
+        beside the name of the block.
     """
 
     name: ClassVar[str]
     parts: ClassVar[tuple[str, ...]]
     wide: ClassVar[bool] = False
+    section: ClassVar[Section] = "predictions"
+    heading: ClassVar[str] = ""
 
-    @abstractmethod
     def select(self, draw: Draw) -> Draw:
-        """Return the few of these test episodes that are shown, with queries where it wants
-        them."""
+        """Return the few of these test episodes that are shown, with queries where it wants them.
+        Only one that a dataset or a method names."""
+        raise TypeError(f"{type(self).__name__} shows no episodes")
 
-    @abstractmethod
     def keep(self, episodes: Episodes, predicted: Tensor) -> dict[str, Array]:
         """Return what is kept of these episodes, by the names of `parts`; small, for it goes into
         every record.
@@ -154,6 +160,7 @@ class Figure(ABC):
         predicted
             ``[E, P, N*Q, C]``, after each number of steps of the method's curve.
         """
+        raise TypeError(f"{type(self).__name__} shows no episodes")
 
     @abstractmethod
     def fits(self, kept: Kept) -> bool:
@@ -162,7 +169,7 @@ class Figure(ABC):
 
     @abstractmethod
     def alike(self, one: Kept, other: Kept) -> bool:
-        """Whether both show the same episodes."""
+        """Whether both can stand on one sheet: they show the same episodes."""
 
     @abstractmethod
     def legend(self, canvas: Canvas) -> str:

@@ -12,9 +12,11 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from metabench.cells import BatchNormMode
+from metabench.figures import Array
+from metabench.figures.way import way_of
 from metabench.methods.inner_loop import descend, scores_along, support_loss
 from metabench.methods.method import Method, Moment, State
-from metabench.methods.outputs import Weights, per_task, query_scores
+from metabench.methods.outputs import Weights, chunks, per_task, query_scores
 from metabench.methods.update_rules import Rule
 
 Steps = Annotated[int, Ge(0), Le(10_000)]
@@ -91,16 +93,45 @@ class GradientBasedMethod(Method):
         query_x: Tensor,
         batch_norm: BatchNormMode | None,
     ) -> Tensor:
-        network = state.model
         if self.adapted == "head":
-            # what is adapted on stays as it is: one pass through the body is enough
-            support_x, query_x = _features(part(state, "body"), support_x, query_x, batch_norm)
-            network, batch_norm = part(state, "head"), None
+            query_x = _features(state, support_x, query_x, batch_norm)
+        network, support_x, batch_norm = self._adapting(state, support_x, batch_norm)
 
         def adaptation(x: Tensor, y: Tensor) -> Iterator[Weights]:
             return self.adapt(state, network, x, y, batch_norm)
 
         return scores_along(network, support_x, support_y, query_x, adaptation, batch_norm)
+
+    def inside(
+        self,
+        state: State,
+        support_x: Tensor,
+        support_y: Tensor,
+        batch_norm: BatchNormMode | None,
+    ) -> dict[str, Array]:
+        """The way of the weights."""
+        norm = sum(float(p.detach().double().square().sum()) for p in state.model.parameters())
+        network, x, batch_norm = self._adapting(state, support_x, batch_norm)
+        ways = (
+            (
+                self.start(state, network, support_y[few]),
+                self.adapt(state, network, x[few], support_y[few], batch_norm),
+            )
+            for few in chunks(x)
+        )
+        return way_of(ways, norm**0.5)
+
+    def _adapting(
+        self, state: State, support_x: Tensor, batch_norm: BatchNormMode | None
+    ) -> tuple[nn.Module, Tensor, BatchNormMode | None]:
+        """The network that is adapted, what it is adapted on, and by whose statistics it then
+        normalises queries: what a head is adapted on stays as it is, so one pass through the body
+        is enough."""
+        if self.adapted == "all":
+            return state.model, support_x, batch_norm
+        # a support set is normalised by itself, unless running statistics are: as in any inner loop
+        alone: BatchNormMode = "running" if batch_norm == "running" else "query"
+        return part(state, "head"), _features(state, support_x, support_x, alone), None
 
     def adapted_weights(self, state: State, ways: int | None) -> int:
         moved = state.model if self.adapted == "all" else part(state, "head")
@@ -115,12 +146,8 @@ def part(state: State, name: PartName) -> nn.Module:
 
 
 def _features(
-    body: nn.Module, support_x: Tensor, query_x: Tensor, batch_norm: BatchNormMode | None
-) -> tuple[Tensor, Tensor]:
-    """Features ``[E, N*K, F]`` and ``[E, N*Q, F]``. A support set is normalised by itself, unless
-    running statistics are: as in any inner loop."""
-    alone: BatchNormMode = "running" if batch_norm == "running" else "query"
-    weights = per_task(body, len(support_x))
-    return query_scores(body, weights, support_x, support_x, alone), query_scores(
-        body, weights, support_x, query_x, batch_norm
-    )
+    state: State, support_x: Tensor, x: Tensor, batch_norm: BatchNormMode | None
+) -> Tensor:
+    """Features ``[E, n, F]`` of images ``[E, n, ...]``."""
+    body = part(state, "body")
+    return query_scores(body, per_task(body, len(support_x)), support_x, x, batch_norm)

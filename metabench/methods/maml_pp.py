@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from metabench.cells import BatchNormMode
+from metabench.figures import Array
+from metabench.figures.rates import rates_of
 from metabench.methods.gradient_based import TrainingSteps
 from metabench.methods.inner_loop import Loss, descend
 from metabench.methods.maml import MAML
@@ -71,10 +73,16 @@ class PerStepState(State):
         self.optimizer = adam(self.parameters(), settings.outer_lr)
 
     @property
+    def rates_by_name(self) -> dict[str, Tensor]:
+        """The learned rates of each weight tensor that moves, ``[S]``; none where none is
+        learned."""
+        return dict(zip(self._moving, self.rates, strict=True)) if len(self.rates) else {}
+
+    @property
     def learned_rate(self) -> Callable[[int, str], Rate]:
         """The rate of a step and a weight by name. Steps beyond the last that was trained take the
         rates of that."""
-        rates = dict(zip(self._moving, self.rates, strict=True))
+        rates = self.rates_by_name
         return lambda step, name: rates[name][min(step, self.steps - 1)]
 
     def norms(self, step: int, tasks: int) -> Weights:
@@ -243,6 +251,18 @@ class MAMLPlusPlus(MAML):
         loss = support_loss(state, x, y, batch_norm)
         points = descend(self.start(state, network, y), loss, self.rule(state), self.curve)
         return as_after(state, self.curve, points, len(y))
+
+    def inside(
+        self,
+        state: State,
+        support_x: Tensor,
+        support_y: Tensor,
+        batch_norm: BatchNormMode | None,
+    ) -> dict[str, Array]:
+        """The way of the weights, and the rates that were learned."""
+        assert isinstance(state, PerStepState)
+        kept = super().inside(state, support_x, support_y, batch_norm)
+        return kept | (rates_of(state.rates_by_name) if state.rates_by_name else {})
 
     def adapted_weights(self, state: State, ways: int | None) -> int:
         assert isinstance(state, PerStepState)

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from metabench.cells import BatchNormMode
+from metabench.figures import Array
+from metabench.figures.rates import rates_of
 from metabench.methods.maml import MAML
 from metabench.methods.method import Moment, State, adam
 from metabench.methods.update_rules import GradientDescent, Rule
@@ -28,6 +31,12 @@ class MetaSGDState(State):
         super().__init__(model)
         self.rates = nn.ParameterList(torch.full_like(p, rate) for p in model.parameters())
         self.optimizer = adam(self.parameters(), outer_lr)
+
+    @property
+    def rates_by_name(self) -> dict[str, Tensor]:
+        """By the names of the weights."""
+        names = (name for name, _ in self.model.named_parameters())
+        return dict(zip(names, self.rates, strict=True))
 
 
 class MetaSGD(MAML):
@@ -65,6 +74,17 @@ class MetaSGD(MAML):
     def rule(self, state: State, moment: Moment | None = None) -> Rule:
         """Equation 2: theta' = theta - alpha o grad L(theta)."""
         assert isinstance(state, MetaSGDState)
-        names = (name for name, _ in state.model.named_parameters())
-        rates = dict(zip(names, state.rates, strict=True))
+        rates = state.rates_by_name
         return GradientDescent(lambda step, name: rates[name], second_order_from=0)
+
+    def inside(
+        self,
+        state: State,
+        support_x: Tensor,
+        support_y: Tensor,
+        batch_norm: BatchNormMode | None,
+    ) -> dict[str, Array]:
+        """The way of the weights, and the rates that were learned."""
+        assert isinstance(state, MetaSGDState)
+        rates = {name: rate.unsqueeze(0) for name, rate in state.rates_by_name.items()}
+        return super().inside(state, support_x, support_y, batch_norm) | rates_of(rates)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metabench.cells import BatchNormMode
-from metabench.figures import Figure
+from metabench.figures import Array, Figure
 from metabench.models.model import Model, Network
 from metabench.tasks.episodes import Episodes, Examples, Task, Unlabelled, Want
 
@@ -268,6 +268,18 @@ class Method(ABC):
         """Scores ``[E, N*Q, N]`` of queries from embeddings ``[E, N*K, ...]`` with their labels,
         and ``[E, N*Q, ...]``. Only where it `embeds_images_alone`."""
         raise TypeError(f"{type(self).__name__} compares no embeddings")
+
+    def inside(
+        self,
+        state: State,
+        support_x: Tensor,
+        support_y: Tensor,
+        batch_norm: BatchNormMode | None,
+    ) -> dict[str, Array]:
+        """Return what a test keeps of the method itself, to be looked at: small arrays by the names
+        ``FIGURE/PART`` (see `metabench.figures`), for the support sets of its first few episodes.
+        Leaves `state` as it was."""
+        return {}
 
     def adapted_weights(self, state: State, ways: int | None) -> int:
         """How many weights adapting to one episode changes; `ways` is None for regression."""

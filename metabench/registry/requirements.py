@@ -12,6 +12,8 @@ from metabench.metrics import METRICS, Metric
 KINDS = ("classification", "regression")
 WANTS = frozenset({"episodes", "examples", "unlabelled", "views", "privileged"})
 """What a method may want of a dataset, and a dataset offer (`tasks.episodes.Want`)."""
+SECTIONS = ("predictions", "adaptation")
+"""Of the report, where drawings of a figure may stand (`figures.Section`)."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,15 @@ ATTRIBUTES: Mapping[str, Mapping[str, Attribute]] = {
         "offers": WANTED,
     },
     "models": {"version": VERSION, "kinds": SERVES},
-    "figures": {"name": TEXT, "parts": NAMES, "wide": FLAG},
+    "figures": {
+        "name": TEXT,
+        "parts": NAMES,
+        "wide": FLAG,
+        "section": Attribute(
+            " or ".join(map(repr, SECTIONS)), lambda value: value in SECTIONS, SECTIONS
+        ),
+        "heading": Attribute("a string", lambda value: isinstance(value, str)),
+    },
 }
 """Group -> what a class must say of itself."""
 
@@ -116,6 +126,7 @@ HOOKS: dict[str, dict[str, int]] = {
         "compare": 4,
         "adapted_weights": 2,
         "figure": 0,
+        "inside": 4,
     },
     "datasets": {
         "task": 1,

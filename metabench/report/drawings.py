@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from markupsafe import Markup
 
+from metabench.figures import Section
 from metabench.quantities import PEAK_ABOVE, PEAK_GPU, SECONDS_PER_EPISODE, WALL_SECONDS, Quantity
 from metabench.report import panels
 from metabench.report.blocks import Block, Mark, memory_of
 from metabench.report.courses import NAMED, curve_panel, shots_panel
-from metabench.report.sheets import sheets_of
+from metabench.report.sheets import Sheet, sheets_of
 from metabench.report.svg import Pen
 from metabench.tables import Run, curves
 
@@ -30,7 +31,7 @@ EPISODE = "Seconds of a test episode, mean over completed seeds."
 
 
 @dataclass(frozen=True)
-class Section:
+class Row:
     """A row of panels under one heading: what they show, how to read them, and the panels
     themselves by the title of their block."""
 
@@ -53,22 +54,22 @@ def drawings(pen: Pen, run: Run, blocks: Sequence[Block]) -> dict[str, Any]:
             for name, found in (*_curves(pen, run, blocks), _costs(pen, blocks))
         },
         "shots": _shots(pen, blocks),
-        "sheets": sheets_of(pen, run, blocks),
+        "sheets": _sheets(pen, run, blocks),
         "legend": _legend(blocks) if any(len(one.groups) > NAMED for one in blocks) else [],
     }
 
 
-def _curves(pen: Pen, run: Run, blocks: Sequence[Block]) -> list[tuple[str, list[Section]]]:
+def _curves(pen: Pen, run: Run, blocks: Sequence[Block]) -> list[tuple[str, list[Row]]]:
     told = curves(run)
     band = (
         f"Lines are means over completed seeds, bands their {100 * run.confidence:g} % "
         "intervals at each point, thin lines single seeds."
     )
 
-    def section(title: str, caption: str, kind: str, x_label: str, over: str = "x") -> Section:
+    def section(title: str, caption: str, kind: str, x_label: str, over: str = "x") -> Row:
         panel = partial(curve_panel, pen, kind=kind, x_label=x_label, over=over)
         draw = partial(panel, curves=told, cells=run.rows.cells)
-        return Section(title, caption, _titled(blocks, draw))
+        return Row(title, caption, _titled(blocks, draw))
 
     seconds = "seconds of training"
     learning = [
@@ -80,10 +81,10 @@ def _curves(pen: Pen, run: Run, blocks: Sequence[Block]) -> list[tuple[str, list
     return [("learning", learning), ("adaptation", adaptation)]
 
 
-def _costs(pen: Pen, blocks: Sequence[Block]) -> tuple[str, list[Section]]:
-    def section(title: str, caption: str, cost: Quantity, x_label: str) -> Section:
+def _costs(pen: Pen, blocks: Sequence[Block]) -> tuple[str, list[Row]]:
+    def section(title: str, caption: str, cost: Quantity, x_label: str) -> Row:
         draw = partial(panels.cost_panel, pen, cost=cost, x_label=x_label)
-        return Section(title, caption, _titled(blocks, draw))
+        return Row(title, caption, _titled(blocks, draw))
 
     found = [
         section("Score against time", WHOLE, WALL_SECONDS, "whole fit"),
@@ -116,6 +117,14 @@ def _shots(pen: Pen, blocks: Sequence[Block]) -> list[tuple[str, Markup]]:
         if svg := shots_panel(pen, title, members):
             found.append((title, Markup(svg)))
     return found
+
+
+def _sheets(pen: Pen, run: Run, blocks: Sequence[Block]) -> dict[Section, list[Sheet]]:
+    """The sheets by the section that they stand in."""
+    found = sheets_of(pen, run, blocks)
+    return {
+        section: [one for one in found if one.section == section] for section in get_args(Section)
+    }
 
 
 def _drawn(svg: str | None) -> Markup | None:

@@ -148,8 +148,8 @@ def _contents(content: Mapping[str, Any]) -> list[tuple[str, str]]:
         "shots": content["shots"],
         "over_settings": content["overs"],
         "spread": content["spreads"],
-        "adaptation": sections["adaptation"],
-        "predictions": content["sheets"],
+        "adaptation": sections["adaptation"] or content["sheets"]["adaptation"],
+        "predictions": content["sheets"]["predictions"],
     }
     found = [(name, title) for name, title in CONTENTS if has.get(name, True)]
     wrong = content["incomplete"] or content["troubles"]

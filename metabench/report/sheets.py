@@ -1,4 +1,5 @@
-"""Test episodes to look at: what each algorithm made of the same few of them."""
+"""What tests keep to be looked at: what each algorithm made of the same few episodes, and what it
+is like inside."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from metabench import registry
-from metabench.figures import Canvas, Drawing
+from metabench.figures import Canvas, Drawing, Section
 from metabench.report import canvas
 from metabench.report.blocks import Block, Mark
 from metabench.report.palette import INK
@@ -36,9 +37,10 @@ class Panel:
 
 @dataclass(frozen=True)
 class Sheet:
-    """The panels of one block, all of the same episodes, of one seed; how to read them, and whether
-    they are as wide as they need."""
+    """The panels of one block, all of the same episodes, of one seed; in which section of the
+    report they stand, how to read them, and whether they are as wide as they need."""
 
+    section: Section
     title: str
     seed: int
     legend: Markup
@@ -47,7 +49,7 @@ class Sheet:
 
 
 def sheets_of(pen: Pen, run: Run, blocks: Sequence[Block]) -> list[Sheet]:
-    """Return the sheets of the first blocks whose records keep episodes for figures."""
+    """Return the sheets of the first blocks whose records keep anything for figures."""
     sheets: list[Sheet] = []
     drawn = 0
     for block in blocks:
@@ -64,7 +66,8 @@ def _sheets(pen: Pen, run: Run, block: Block) -> Iterator[Sheet]:
             panels = [_panel(block, drawing) for drawing in figure.draw(lent, one.kept)]
             legend = Markup(figure.legend(lent))
         if panels:
-            yield Sheet(block.title, one.kept[0].seed, legend, figure.wide, panels)
+            title = f"{figure.heading} · {block.title}" if figure.heading else block.title
+            yield Sheet(figure.section, title, one.kept[0].seed, legend, figure.wide, panels)
 
 
 def _panel(block: Block, drawing: Drawing) -> Panel:
@@ -96,11 +99,11 @@ class BlockCanvas(Canvas):
         return self._groups[group].mark.colour
 
     def plots(
-        self, rows: int, columns: int, *, tall: float = 1.0
+        self, rows: int, columns: int, *, tall: float = 1.0, left: float = 30
     ) -> AbstractContextManager[tuple[Figure, np.ndarray]]:
         """A matplotlib figure of a panel's width, and its axes."""
         width, height = canvas.SIZE
-        margins = canvas.Margins(left=30, bottom=22)
+        margins = canvas.Margins(left=left, bottom=22)
         return canvas.grid(rows, columns, width, tall * height, margins)
 
     def scale(self, ax: Any, which: Literal["x", "y"], log: bool, ticks: int = 5) -> None:

@@ -101,7 +101,7 @@ def _digits(row: SpreadRow, value: float) -> str:
 
 def _panel(pen: Pen, title: str, overs: Sequence[Over]) -> str:
     found = [row for over in overs for _, row in over.rows]
-    axis = Axis(f"Standard deviation over seeds ({_unit(found[0])})", _factor(found[0]), least=0.0)
+    axis = Axis(f"Standard deviation ({_unit(found[0])})", _factor(found[0]), least=0.0)
     window = axis.window([0.0, *(row.sd for row in found)], [(row.low, row.high) for row in found])
     window = (0.0, window[1])
     high = len(found) + GAP * len(overs)

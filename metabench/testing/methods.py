@@ -113,11 +113,12 @@ def leaves_all_as_it_was(trial: Trial) -> None:
     """A test changes neither the state nor the episodes."""
     state, episodes = trial.trained(), trial.episodes(3)
     before, given = state_digest(state), copy.deepcopy(episodes)
-    trial.predict(trial.tested, state, episodes)
-    assert state_digest(state) == before, f"{_name(trial)}: predict changed the state"
-    for part, tensor in vars(given).items():
-        same = torch.equal(tensor, getattr(episodes, part))
-        assert same, f"{_name(trial)}: predict changed {part}"
+    for hook, call in (("predict", trial.predict), ("inside", trial.inside)):
+        call(trial.tested, state, episodes)
+        assert state_digest(state) == before, f"{_name(trial)}: {hook} changed the state"
+        for part, tensor in vars(given).items():
+            same = torch.equal(tensor, getattr(episodes, part))
+            assert same, f"{_name(trial)}: {hook} changed {part}"
 
 
 def sees_no_answers(trial: Trial) -> None:

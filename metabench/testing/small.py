@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from metabench.cells import Fit, Part, Train, Validate
+from metabench.cells import BatchNormMode, Fit, Part, Train, Validate
 from metabench.datasets.dataset import Dataset, Split
 from metabench.datasets.glyphs import Glyphs, GlyphsSettings
 from metabench.datasets.sinusoid import Sinusoid, SinusoidSettings
 from metabench.experiment.parts import build_network
+from metabench.experiment.returned.both import checked_arrays
 from metabench.experiment.returned.methods import checked_candidates, checked_method, checked_state
 from metabench.experiment.streams import EpisodeStream
 from metabench.experiment.training_data import TrainingData
@@ -127,10 +129,25 @@ class Trial:
 
     def predict(self, method: Method, state: State, episodes: Episodes) -> Tensor:
         """Scores ``[E, P, N*Q, C]``, under the batch norm mode that the method is tested with."""
-        mode = method.settings.test_batch_norm if batch_norms(state) else None
+        mode = _mode(method, state)
         state.eval()
         with global_stream(0, "test"):
             predicted = method.predict(
                 state, episodes.support_x, episodes.support_y, episodes.query_x, mode
             )
         return predicted.detach()
+
+    def inside(self, method: Method, state: State, episodes: Episodes) -> dict[str, np.ndarray]:
+        """What a test keeps of the method itself."""
+        state.eval()
+        with global_stream(0, "test"):
+            kept = method.inside(
+                state, episodes.support_x, episodes.support_y, _mode(method, state)
+            )
+        return checked_arrays(method, "inside", kept)
+
+
+def _mode(method: Method, state: State) -> BatchNormMode | None:
+    """Whose statistics normalise the queries of a test."""
+    mode: BatchNormMode | None = method.settings.test_batch_norm if batch_norms(state) else None
+    return mode

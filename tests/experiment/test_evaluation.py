@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from metabench.datasets.dataset import Dataset
 from metabench.errors import PluginError
 from metabench.experiment import predictions
-from metabench.experiment.evaluation import choose, evaluate, figures_of
+from metabench.experiment.evaluation import INSIDE, choose, evaluate, figures_of
 from metabench.experiment.predictions import EvaluationSet
 from metabench.experiment.streams import EpisodeStream
 from metabench.figures import images as figured_images
@@ -330,7 +330,7 @@ def test_figures_of_images_are_the_first_queries_as_the_test_takes_them(
     monkeypatch.setattr(figured_images, "QUERIES", 2)
     arrays, whole, method, state = figures(images, name, "query")
     kept = {part: arrays[f"images/{part}"] for part in Images.parts}
-    assert len(kept) == len(arrays)
+    assert not {name for name in arrays if not name.startswith(("images/", "way/"))}
     predicted = method.predict(
         state, whole.support_x, whole.support_y, whole.query_x, "query"
     ).argmax(-1)
@@ -361,8 +361,22 @@ def test_a_method_may_keep_a_figure_of_its_own_beside_that_of_the_dataset(
 ) -> None:
     monkeypatch.setattr(MAML, "figure", lambda method: Sure())
     kept, whole, method, _ = figures(images, "maml", "query")
-    assert kept.keys() == {*(f"images/{part}" for part in Images.parts), "sure/largest"}
+    shown = {name for name in kept if not name.startswith("way/")}
+    assert shown == {*(f"images/{part}" for part in Images.parts), "sure/largest"}
     assert kept["sure/largest"].shape == (2, len(method.curve), whole.query_y.shape[1])
+
+
+def test_what_a_method_keeps_of_itself_is_arrays_by_name(
+    images: EpisodeStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        MAML, "inside", lambda method, *given: {"own/lengths": np.arange(len(given[1]))}
+    )
+    kept, *_ = figures(images, "maml", "query")
+    assert kept["own/lengths"].tolist() == list(range(INSIDE))
+    monkeypatch.setattr(MAML, "inside", lambda method, *given: [1])
+    with pytest.raises(PluginError, match=r"MAML.inside gave \[1\]; expected arrays by name"):
+        figures(images, "maml", "query")
 
 
 def test_a_figure_that_is_none_is_told_as_the_fault_of_who_gave_it(

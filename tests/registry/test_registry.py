@@ -42,7 +42,7 @@ def test_built_ins() -> None:
     assert {"maml", "fomaml", "protonet", "scratch"} <= set(registry.names("methods"))
     assert {"sinusoid", "omniglot"} <= set(registry.names("datasets"))
     assert {"mlp", "conv4"} <= set(registry.names("models"))
-    assert {"waves", "images"} <= set(registry.names("figures"))
+    assert {"waves", "images", "way", "rates"} <= set(registry.names("figures"))
 
 
 @pytest.mark.parametrize(

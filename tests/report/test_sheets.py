@@ -12,6 +12,7 @@ from PIL import Image
 from synthetic_run import Synthetic, images, waves
 
 from metabench import registry
+from metabench.report import render
 from metabench.report.blocks import blocks_of
 from metabench.report.sheets import sheets_of
 from metabench.report.svg import Pen
@@ -271,3 +272,83 @@ def test_groups_of_one_algorithm_are_named_apart(tmp_path):
         "maml · query · 5 steps",
     ]
     assert len({*names}) == len(rows(run.groups)) == 6
+
+
+POINTS = 6
+"""Of the adaptation curves that a `Synthetic` run has."""
+
+
+def inside(points, tensors=("head.weight", "head.bias")):
+    """What a gradient-based method keeps of itself."""
+    distance = np.linspace(0, 1, points) * np.ones((5, 1))
+    plane = distance[:4, :, None] * np.array([1.0, -0.5])
+    return {
+        "way/distance": distance,
+        "way/norm": np.array([4.0]),
+        "way/plane": plane,
+        "way/held": np.array([0.9]),
+        "rates/tensors": np.array(tensors),
+        "rates/mean": np.full((2, len(tensors)), 0.1),
+        "rates/outer": np.full((2, 2, len(tensors)), 0.1),
+    }
+
+
+@pytest.fixture
+def of_maml(tmp_path):
+    """A run of one cell, whose record keeps what it is given."""
+    algorithms = {"algorithms": ("maml",), "figures": False, "seeds": (0,)}
+    folder = Synthetic(**WAVES | algorithms).write(tmp_path / "run")
+
+    def keep(arrays):
+        rewrite(folder, "maml", arrays)
+        return folder
+
+    return keep
+
+
+def test_ways_and_rates_stand_where_adaptation_is_told(of_maml):
+    folder = of_maml(inside(POINTS))
+    rates, way = sorted(sheets(folder), key=lambda sheet: sheet.title)
+    assert way.section == rates.section == "adaptation"
+    assert way.title.startswith("The way of the weights · ")
+    assert way.panels[0].caption == "moved by 25 % in 10 steps"
+    assert "step 10: 25 %" in way.panels[0].drawing
+    assert "head.weight: 0.1, 0.1" in rates.panels[0].drawing
+    page = render(folder).read_text()
+    assert page.index('id="adaptation"') < page.index("The way of the weights")
+    assert 'id="predictions"' not in page
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"way/distance": np.ones((5, 2))},
+        {"way/distance": np.full((5, 6), -1.0)},
+        {"way/distance": np.full((5, 6), np.nan)},
+        {"way/norm": np.array([0.0])},
+        {"way/norm": np.array(["1"])},
+        {"way/plane": np.ones((4, 5, 2))},
+        {"way/plane": np.ones((400, 6, 2))},
+        {"way/held": np.ones(3)},
+    ],
+)
+def test_ways_that_are_none_are_not_drawn(of_maml, change):
+    (rates,) = sheets(of_maml(inside(POINTS) | change))
+    assert rates.title.startswith("Learned rates")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rates/tensors": np.array(["<script>", "b"])},
+        {"rates/tensors": np.array(["a" * 81, "b"])},
+        {"rates/tensors": np.arange(2)},
+        {"rates/mean": np.ones((2, 3))},
+        {"rates/mean": np.full((2, 2), np.inf)},
+        {"rates/outer": np.ones((2, 2))},
+        {"rates/outer": np.full((2, 2, 2), 1e7)},
+    ],
+)
+def test_rates_that_are_none_are_not_drawn(of_maml, change):
+    (way,) = sheets(of_maml(inside(POINTS) | change))
+    assert way.title.startswith("The way of the weights")
