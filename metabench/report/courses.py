@@ -25,9 +25,12 @@ CHOSEN_STEP = BY_NAME["chosen_step"]
 
 TITLES = {
     "validation": "Validation score by iteration",
+    "training": "Training score by iteration",
     "loss": "Training loss by iteration",
     "adaptation": "Test score by adaptation step",
 }
+IN_TRAINING = ("training", "loss")
+"""Kinds that are of training tasks: many points, and of the ways of training."""
 POINTS = 120
 """Points of a curve that are drawn: more than that are nearer to one another than pixels."""
 FAR = 8
@@ -61,9 +64,9 @@ def curve_panel(
     cells: Sequence[CellRow],
     over: str = "x",
 ) -> Panel | None:
-    """Draw mean curves with their bands, and each seed's own thin behind them, but for losses,
-    which are many points, and beside what was spent, which differs between seeds. None where no
-    group has such a curve of two points. `over` is the column along x.
+    """Draw mean curves with their bands, and each seed's own thin behind them, but for those of
+    training, which are many points, and beside what was spent, which differs between seeds. None
+    where no group has such a curve of two points. `over` is the column along x.
 
     Beside curves of adaptation, a method that does not adapt is a level across the panel, and a
     ring marks the score that counts, at the step that most seeds count.
@@ -86,13 +89,13 @@ def curve_panel(
         if over != "x":
             _scale_spent(ax, moving)
         for place, course in enumerate(moving):
-            _curve(ax, course, axis, place, alone=kind == "loss" or over != "x")
+            _curve(ax, course, axis, place, alone=kind in IN_TRAINING or over != "x")
         for course in level:
             _level(ax, course, axis)
         for course in moving if adapting else []:
             _ring(ax, course, axis, cells)
         ax.set(xlabel=x_label, ylabel=axis.label)
-        if kind != "loss":
+        if kind not in IN_TRAINING:
             mark_chance(ax, block.metric, axis, "y")
         _name_lines(ax, [*moving, *level], axis)
         timed = f" and {over}" if over != "x" else ""

@@ -22,6 +22,13 @@ OWN_LOSS = (
     "Each method's own loss: its course can be read, its height cannot be compared between "
     "methods. Means over completed seeds."
 )
+ON_TRAINED = (
+    "The same on the tasks of training, a mean over each small span of it: what is better here "
+    "than in validation was learned of what was trained on, and does not carry over. Each method "
+    "scores its own batches, in its own ways."
+)
+TRAINED_IN = ("accuracy", "mse")
+"""What training is scored by, whatever a test is."""
 OF_TIME = (
     "The same against what training had taken by then, as a mean over the seeds: what a budget of "
     "so many seconds buys."
@@ -69,12 +76,14 @@ def _curves(pen: Pen, run: Run, blocks: Sequence[Block]) -> list[tuple[str, list
     def section(title: str, caption: str, kind: str, x_label: str, over: str = "x") -> Row:
         panel = partial(curve_panel, pen, kind=kind, x_label=x_label, over=over)
         draw = partial(panel, curves=told, cells=run.rows.cells)
-        return Row(title, caption, _titled(blocks, draw))
+        alike = [block for block in blocks if block.metric.name in TRAINED_IN]
+        return Row(title, caption, _titled(alike if kind == "training" else blocks, draw))
 
     seconds = "seconds of training"
     learning = [
         section("Validation", band, "validation", "iteration"),
         section("Validation against time", OF_TIME, "validation", seconds, "seconds"),
+        section("Training", ON_TRAINED, "training", "iteration"),
         section("Training loss", OWN_LOSS, "loss", "iteration"),
     ]
     adaptation = [section("", band, "adaptation", "adaptation steps")]

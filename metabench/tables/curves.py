@@ -18,6 +18,7 @@ from metabench.tables.typed_rows import CellRow, Metric
 
 KINDS = {
     "validation": ("validation", "iteration", "score"),
+    "training": ("training", "iteration", "score"),
     "loss": ("training", "iteration", "loss"),
     "adaptation": ("adaptation", "steps", "score"),
 }
@@ -95,8 +96,9 @@ class Curves:
 
 
 def curves(run: Run) -> Curves:
-    """Return the curves of every group: validation score and training loss by iteration, test score
-    by adaptation step.
+    """Return the curves of every group: validation score, training score and training loss by
+    iteration, test score by adaptation step. A score in training is accuracy or mean squared error,
+    whatever the metric of the test.
 
     Methods whose iterations are not alike compare by the tasks or images that they met, or by the
     seconds that they took (on one machine): these stand beside each point of a learning curve, at
