@@ -211,6 +211,7 @@ class Synthetic:
         )
         bins = np.arange(10, 2001, 10)
         loss = 1.6 * np.exp(-bins / 500) + 0.2 + 0.02 * rng.normal(size=bins.size)
+        met = worst + (score - worst) * (1 - np.exp(-bins / 500))
         return {
             "outcome": "completed",
             "score": score,
@@ -226,7 +227,7 @@ class Synthetic:
             }
             if trains
             else {"iteration": [], "score": [], "loss": []},
-            "training": {"iteration": bins.tolist(), "loss": loss.tolist(), "score": None}
+            "training": {"iteration": bins.tolist(), "loss": loss.tolist(), "score": met.tolist()}
             if trains
             else {"iteration": [], "loss": [], "score": []},
             "adaptation": {"steps": steps, "score": adaptation},

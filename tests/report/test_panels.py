@@ -68,7 +68,7 @@ def draw_all(run):
     panels.seeds_panel(Pen(), block, run.rows.cells)
     panels.forest_panel(Pen(), block)
     panels.cost_panel(Pen(), block, TRAINING_SECONDS, "training time")
-    for kind in ("validation", "adaptation"):
+    for kind in courses.TITLES:
         courses.curve_panel(Pen(), block, curves(run), kind, "x", run.rows.cells)
 
 

@@ -564,3 +564,23 @@ def test_not_a_run_folder(tmp_path):
     with pytest.raises(FolderError):
         render(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_scores_in_training_are_drawn_where_a_test_is_scored_like_them(tmp_path):
+    def by_macro_f1(record):
+        record["metric"]["name"] = "macro_f1"
+
+    few = {"algorithms": ("maml", "fomaml"), "shots": (1,)}
+    page = render(Synthetic(**few).write(tmp_path / "accuracy")).read_text()
+    assert "Training score by iteration" in page
+    change = dict.fromkeys(
+        ((name, 1, seed) for name in few["algorithms"] for seed in range(5)), by_macro_f1
+    )
+    folder = Synthetic(**few, change=change).write(tmp_path / "other")
+    cells = json.loads((folder / "cells.json").read_text())
+    for cell in cells["cells"]:
+        cell["metric"]["name"] = "macro_f1"
+    (folder / "cells.json").write_text(json.dumps(cells))
+    page = render(folder).read_text()
+    assert "Training score by iteration" not in page
+    assert "Training loss by iteration" in page

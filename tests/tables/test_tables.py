@@ -416,6 +416,9 @@ def test_curves(tmp_path):
     )
     validation = told.seeds[(told.seeds["group"] == group) & (told.seeds["curve"] == "validation")]
     assert validation["seed"].nunique() == 5  # the diverged fit as far as it went
+    cell = next(cell for cell in run.rows.cells if cell.outcome == "completed")
+    own = told.seeds[(told.seeds["cell"] == cell.cell) & (told.seeds["curve"] == "training")]
+    assert list(own["y"]) == run.record(cell.cell)["result"]["training"]["score"]
 
 
 def test_learning_curves_tell_the_tasks_images_and_seconds_that_they_took(tmp_path):
