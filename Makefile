@@ -10,10 +10,10 @@ SUITE ?=
 N ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench report test test-fast fuzz simulate lint format perf lock clean
+.PHONY: help setup bench report test test-fast fuzz simulate lint format perf perf-peers lock clean
 
 help: ## show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## virtual environment in .venv, as pinned in requirements.lock (about 5.5 GB: torch brings CUDA's libraries)
 
@@ -55,6 +55,10 @@ format: $(READY) ## let ruff put style right
 perf: $(READY) ## benchmarks of metabench itself, with the memory settings of its workers
 	MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=268435456 \
 	$(BIN)/python -m pytest tests/benchmarks --override-ini addopts=-q --benchmark-only
+
+perf-peers: $(READY) ## MAML beside TorchOpt and JAX, gradients checked (LEARN2LEARN=CHECKOUT): docs/performance.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
+	$(BIN)/python tools/peers $(if $(LEARN2LEARN),--learn2learn $(LEARN2LEARN))
 
 lock: $(READY) ## write requirements.lock from what is installed
 	$(BIN)/python tools/lock.py > requirements.lock
