@@ -45,7 +45,7 @@ def way_of(parts: Iterable[tuple[Weights, Iterable[Weights]]], norm: float) -> d
             # what an adaptation leaves out has stayed as it was
             ways = [(weights.get(name, w) - w).detach().flatten(1) for name, w in start.items()]
             moved = torch.cat(ways, 1)
-            apart.append(moved.double().norm(dim=1))
+            apart.append(torch.linalg.vector_norm(moved, dim=1, dtype=torch.float64))
             path += [moved[:wanted].clone()] if PATHS * moved[0].numel() <= NUMBERS else []
         distances.append(torch.stack(apart, 1))
         paths += [torch.stack(path, 1)] if path and wanted else []
@@ -63,11 +63,15 @@ def way_of(parts: Iterable[tuple[Weights, Iterable[Weights]]], norm: float) -> d
 
 def _projected(moved: Tensor) -> tuple[Array, float]:
     """The first two principal axes of ``[e, P, W]`` through where all begin: coordinates
-    ``[e, P, 2]``, and the share of the squared distances that they hold."""
+    ``[e, P, 2]``, and the share of the squared distances that they hold; nothing where weights have
+    gone beyond all numbers."""
     import torch
 
     flat = moved.double().flatten(0, 1)
-    values, vectors = torch.linalg.eigh((flat @ flat.T).cpu())
+    inner = (flat @ flat.T).cpu()
+    if not inner.isfinite().all():
+        return np.zeros((0, 0, 2)), 0.0
+    values, vectors = torch.linalg.eigh(inner)
     first = vectors.flip(1)[:, :2]
     # an axis has no direction of its own: its largest coordinate is to the right, or above
     first = first * first.gather(0, first.abs().argmax(0, keepdim=True)).sign()

@@ -115,6 +115,21 @@ def test_a_large_network_keeps_distances_alone(monkeypatch: pytest.MonkeyPatch) 
     assert kept["way/distance"].shape == (5, 5)
 
 
+@pytest.mark.parametrize("far", [float("nan"), float("inf"), 1e200])
+def test_weights_that_went_beyond_all_numbers_break_nothing(far: float) -> None:
+    start = {"w": torch.zeros(2, 3, dtype=torch.float64)}
+    points = [start, {"w": torch.full((2, 3), far, dtype=torch.float64)}]
+    kept = way.way_of([(start, points)], 1.0)
+    assert kept["way/distance"].shape == (2, 2)
+    assert kept["way/plane"].size == 0
+
+
+def test_weights_that_an_adaptation_leaves_out_have_stayed() -> None:
+    start = {name: torch.ones(2, 3, dtype=torch.float64) for name in ("held", "moved")}
+    kept = way.way_of([(start, [{}, {"moved": 2 * start["moved"]}])], 1.0)
+    np.testing.assert_allclose(kept["way/distance"], [[0, 3**0.5]] * 2)
+
+
 def test_rates_are_kept_tensor_by_tensor() -> None:
     method, state = begin("meta_sgd", "mlp")
     with torch.no_grad():
