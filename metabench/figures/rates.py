@@ -31,17 +31,11 @@ def rates_of(rates: Mapping[str, Tensor]) -> dict[str, Array]:
     rates
         ``[S, ...]`` for each tensor of weights: for each of S steps one, or one a weight.
     """
-    import torch
-
-    with torch.no_grad():
-        flat = [rate.detach().double().reshape(len(rate), -1) for rate in rates.values()]
-        at = flat[0].new_tensor(OUTER)
-        bars = torch.stack([rate.quantile(at, dim=1) for rate in flat], -1)
-        means = torch.stack([rate.mean(1) for rate in flat], -1)
+    flat = [rate.detach().double().reshape(len(rate), -1).cpu().numpy() for rate in rates.values()]
     return {
         f"{NAME}/tensors": np.array(list(rates)),
-        f"{NAME}/mean": means.cpu().numpy(),
-        f"{NAME}/outer": bars.cpu().numpy(),
+        f"{NAME}/mean": np.stack([rate.mean(1) for rate in flat], -1),
+        f"{NAME}/outer": np.stack([np.quantile(rate, OUTER, axis=1) for rate in flat], -1),
     }
 
 
