@@ -27,6 +27,7 @@ from metabench.stats import (
     confirmation_seeds,
     screen,
 )
+from metabench.suite.kept import keeps_suite
 from metabench.tables.margins import MarginPair
 from metabench.tables.streams import trains_anew
 
@@ -85,6 +86,10 @@ def _notes(baseline: Side, head: Side, unrun: int) -> tuple[str, ...]:
     notes += [f"head: {line}" for line in head.remarks]
     if baseline.suite != head.suite:
         notes.append(f"the runs are of two suites, '{baseline.suite}' and '{head.suite}'")
+    if baseline.folder is not None and not keeps_suite(baseline.folder):
+        notes.append(
+            f"the margins are not those of the baseline's suite: {baseline.name} keeps none"
+        )
     if baseline.entry is not None and baseline.entry.margins is None:
         notes.append(
             "the margins are not those of the baseline's suite: the entry of the history does not "

@@ -35,7 +35,13 @@ _WORDS = {
     bool: "true or false",
     type(None): "nothing",
 }
-_PLURALS = {int: "whole numbers", float: "numbers", str: "strings", bool: "true or false"}
+_PLURALS = {
+    int: "whole numbers",
+    float: "numbers",
+    str: "strings",
+    bool: "true or false",
+    Any: "values",
+}
 
 
 def unknown_key(key: str, known: Iterable[str], owner: str) -> str:

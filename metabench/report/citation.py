@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from metabench.errors import some
 from metabench.report import words
 from metabench.report.blocks import Block
 from metabench.stats.scales import NEAR_CEILING
@@ -36,11 +37,20 @@ def paragraph(run: Run, blocks: Sequence[Block], facts: Facts) -> str:
         f"Each algorithm was compared with {reference}, declared {when}, by a paired t-test over "
         "the seeds, with Holm's correction over the comparisons of a setting; on three seeds or "
         "fewer differences are described and not tested.",
+        *_departures(run),
         "Trainings that diverged are counted, and scored at chance in classification.",
     ]
     if machine := _one(facts, "cpu"):
         sentences.append(f"All was run on {_one(facts, 'gpu') or machine}.")
     return " ".join(sentences)
+
+
+def _departures(run: Run) -> list[str]:
+    """Say in what the run departs from what was frozen."""
+    departures = (run.info.get("frozen") or {}).get("departures")
+    if not departures:
+        return []
+    return [f"The run departs from its frozen declaration: {some(departures)}."]
 
 
 def _seeds(blocks: Sequence[Block]) -> list[str]:

@@ -48,7 +48,9 @@ class Row:
 
 
 def drawings(pen: Pen, run: Run, blocks: Sequence[Block]) -> dict[str, Any]:
-    """Return the drawings by the names that the templates know them by."""
+    """Return the drawings by the names that the templates know them by, and why figures are left
+    out."""
+    undrawn: dict[str, None] = {}
     return {
         "forests": {block.key: _drawn(panels.forest_panel(pen, block)) for block in blocks},
         "seeds_panels": {
@@ -61,7 +63,8 @@ def drawings(pen: Pen, run: Run, blocks: Sequence[Block]) -> dict[str, Any]:
             for name, found in (*_curves(pen, run, blocks), _costs(pen, blocks))
         },
         "shots": _shots(pen, blocks),
-        "sheets": _sheets(pen, run, blocks),
+        "sheets": _sheets(pen, run, blocks, undrawn.setdefault),
+        "undrawn": undrawn,
         "legend": _legend(blocks) if any(len(one.groups) > NAMED for one in blocks) else [],
     }
 
@@ -128,9 +131,11 @@ def _shots(pen: Pen, blocks: Sequence[Block]) -> list[tuple[str, Markup]]:
     return found
 
 
-def _sheets(pen: Pen, run: Run, blocks: Sequence[Block]) -> dict[Section, list[Sheet]]:
+def _sheets(
+    pen: Pen, run: Run, blocks: Sequence[Block], tell: Callable[[str], object]
+) -> dict[Section, list[Sheet]]:
     """The sheets by the section that they stand in."""
-    found = sheets_of(pen, run, blocks)
+    found = sheets_of(pen, run, blocks, tell)
     return {
         section: [one for one in found if one.section == section] for section in get_args(Section)
     }

@@ -58,8 +58,10 @@ def _diverged(blocks: Sequence[Block]) -> list[str]:
 
 
 def _changed(info: Mapping[str, Any]) -> list[str]:
-    """Say what is not as it was declared before the first data."""
+    """Say what is not as it was frozen, or declared before the first data."""
     told = []
+    if departures := (info.get("frozen") or {}).get("departures"):
+        told.append(f"Not as frozen beforehand: {some(departures)}.")
     if changes := info["changes"]:
         told.append(f"Changed after the first data, post hoc: {some(changes)}.")
     if seeds := info["seeds_post_hoc"]:

@@ -3,7 +3,7 @@ is like inside."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,12 +13,13 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from metabench import registry
+from metabench.errors import PluginError
 from metabench.figures import Canvas, Drawing, Section
 from metabench.report import canvas
 from metabench.report.blocks import Block, Mark
 from metabench.report.palette import INK
 from metabench.report.svg import Pen
-from metabench.tables import Run, Shown, shown
+from metabench.tables import Run, Shown, known_figures, shown
 
 BLOCKS = 6
 """Settings of a run that get a sheet: they are to look at, and more of them show nothing new."""
@@ -48,26 +49,35 @@ class Sheet:
     panels: list[Panel]
 
 
-def sheets_of(pen: Pen, run: Run, blocks: Sequence[Block]) -> list[Sheet]:
-    """Return the sheets of the first blocks whose records keep anything for figures."""
+def sheets_of(
+    pen: Pen, run: Run, blocks: Sequence[Block], tell: Callable[[str], object] = lambda why: None
+) -> list[Sheet]:
+    """Return the sheets of the first blocks whose records keep anything for figures; `tell` takes
+    why a figure is left out whose class cannot be made, or cannot draw."""
+    figures = known_figures(lambda error: tell(str(error)))
     sheets: list[Sheet] = []
     drawn = 0
     for block in blocks:
-        found = list(_sheets(pen, run, block)) if drawn < BLOCKS else []
+        found: list[Sheet] = []
+        for one in shown(run, block.data, figures) if drawn < BLOCKS else ():
+            try:
+                found += _sheet(pen, block, one)
+            except PluginError as error:
+                tell(str(error))
+                figures = [figure for figure in figures if figure is not one.figure]
         drawn += bool(found)
         sheets += found
     return sheets
 
 
-def _sheets(pen: Pen, run: Run, block: Block) -> Iterator[Sheet]:
-    for one in shown(run, block.data):
-        figure, lent = one.figure, BlockCanvas(pen, block, one)
-        with registry.blamed("figures", figure.name):
-            panels = [_panel(block, drawing) for drawing in figure.draw(lent, one.kept)]
-            legend = Markup(figure.legend(lent))
-        if panels:
-            title = f"{figure.heading} · {block.title}" if figure.heading else block.title
-            yield Sheet(figure.section, title, one.kept[0].seed, legend, figure.wide, panels)
+def _sheet(pen: Pen, block: Block, one: Shown) -> Iterator[Sheet]:
+    figure, lent = one.figure, BlockCanvas(pen, block, one)
+    with registry.blamed("figures", figure.name):
+        panels = [_panel(block, drawing) for drawing in figure.draw(lent, one.kept)]
+        legend = Markup(figure.legend(lent))
+    if panels:
+        title = f"{figure.heading} · {block.title}" if figure.heading else block.title
+        yield Sheet(figure.section, title, one.kept[0].seed, legend, figure.wide, panels)
 
 
 def _panel(block: Block, drawing: Drawing) -> Panel:

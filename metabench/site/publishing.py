@@ -7,14 +7,14 @@ there next, the index last. One that is interrupted leaves the site that was, an
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from markupsafe import Markup
 
 from metabench import history
-from metabench.errors import FolderError, MetabenchError, some
+from metabench.errors import FolderError, MetabenchError, UnwritableError, some
 from metabench.history import Entry
 from metabench.records import FINISHED, TABLES
 from metabench.report import page
@@ -96,9 +96,10 @@ def publish(folders: Iterable[Path], site: Path, kept: Path) -> Published:
             continue
         published.problems += _damaged(folder, read.run)
         target.make()
+        write, contents = _prepared(read, contents, target)
         if read.entry is not None:
-            published.added += history.append(kept, read.entry)
-        contents = _publish_run(read, contents, target)
+            published.added += _added(kept, read.entry)
+        write()
         published.suites.append(read.suite)
     if not published.suites:
         raise FolderError("\n".join(["nothing could be published", *published.problems]))
@@ -152,21 +153,35 @@ def _refuse_clash(suite: str, contents: Contents) -> None:
             )
 
 
-def _publish_run(read: _Read, contents: Contents, target: Target) -> Contents:
-    """Write the permanent pages of a run, and its suite's latest where it is that."""
+def _added(kept: Path, entry: Entry) -> bool:
+    try:
+        return history.append(kept, entry)
+    except UnwritableError as error:
+        raise FolderError(str(error)) from error
+
+
+def _prepared(
+    read: _Read, contents: Contents, target: Target
+) -> tuple[Callable[[], None], Contents]:
+    """Render the permanent pages of a run, and its suite's latest where it is that; return what
+    writes them. A page that cannot be rendered leaves no run in the history that no page shows."""
     card = _card(read, contents)
     contents = contents.with_run(read.suite, card)
     top = f"suites/{read.suite}"
     permanent = pages.trail(card, permanent=True)
     text = page(read.run, permanent)
-    if card.folder:
-        _write_tables(read.run, f"{top}/{card.folder}", target)
-        target.write(f"{top}/{card.folder}/index.html", text)
-    if contents.suites[read.suite].latest is card:
-        _write_tables(read.run, top, target)
-        latest = pages.trail(card, permanent=False)
-        target.write(f"{top}/index.html", text.replace(permanent, latest, 1))
-    return contents
+    is_latest = contents.suites[read.suite].latest is card
+
+    def write() -> None:
+        if card.folder:
+            _write_tables(read.run, f"{top}/{card.folder}", target)
+            target.write(f"{top}/{card.folder}/index.html", text)
+        if is_latest:
+            _write_tables(read.run, top, target)
+            latest = pages.trail(card, permanent=False)
+            target.write(f"{top}/index.html", text.replace(permanent, latest, 1))
+
+    return write, contents
 
 
 def _write_tables(run: Run, folder: str, target: Target) -> None:

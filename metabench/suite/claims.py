@@ -169,11 +169,20 @@ def _undecidable(path: KeyPath, claim: Claim, cells: Sequence[Cell]) -> list[tup
     """Say what in the claim keeps any outcome from deciding it."""
     if claim.against == claim.of:
         return [((*path, "against"), "is the algorithm that the claim is about")]
+    if claim.bound.startswith("ratio") and _is_no_divisor(claim.against):
+        return [((*path, "against"), "a ratio is to a number above 0; difference_above is to any")]
+    if claim.published and claim.quantity.kind != "score":
+        return [((*path, "published"), f"is of scores; nobody publishes {claim.metric}")]
     sides = {
         name: [cell for cell in cells if cell.labels["algorithm"] == name]
         for name in (claim.of, *_rivals(claim))
     }
-    targets = {cell.target for members in sides.values() for cell in members}
+    targets = {
+        cell.target
+        for members in sides.values()
+        for cell in members
+        if _matches(cell.group(), claim.where)
+    }
     if claim.quantity.needs_target and targets == {None}:
         return [((*path, "metric"), "needs a target, and [validate] says none")]
     if claim.quantity in (TASKS_TO_TARGET, GRADIENTS_PER_TASK):
@@ -190,6 +199,10 @@ def _undecidable(path: KeyPath, claim: Claim, cells: Sequence[Cell]) -> list[tup
         ]
         return [((*path, "after"), why) for why in off_curve(met, claim.after)]
     return []
+
+
+def _is_no_divisor(against: str | float | None) -> bool:
+    return isinstance(against, int | float) and against <= 0
 
 
 def _trains_on_tasks(cell: Cell) -> bool:

@@ -32,7 +32,11 @@ def kept_margins(folder: Path) -> Mapping[str, float]:
     ConfigError
         It cannot be read.
     """
-    path = folder / NAME
-    if not os.path.lexists(path):
+    if not keeps_suite(folder):
         return {}
-    return parse(read_document(path), _Kept).compare.said()
+    return parse(read_document(folder / NAME), _Kept).compare.said()
+
+
+def keeps_suite(folder: Path) -> bool:
+    """Whether a run folder keeps its suite."""
+    return os.path.lexists(folder / NAME)

@@ -111,6 +111,8 @@ def _complaint(document: Document, model: type[Table], path: KeyPath, details: E
         owner = next(
             (str(key) for key in reversed(path[:-1]) if isinstance(key, str)), document.name
         )
+        if path == ("compile",):
+            return "is no key of a suite: `metabench run --compile`, or benchmark.toml, says it"
         return unknown_key(str(path[-1]), keys(table), preview(owner))
     if kind in SAID:
         return details["msg"]

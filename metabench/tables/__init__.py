@@ -5,7 +5,7 @@ from metabench.tables.beside import Beside, beside
 from metabench.tables.curves import Curves, curves
 from metabench.tables.environment import environment
 from metabench.tables.frames import read_csv, rows
-from metabench.tables.kept import Shown, shown
+from metabench.tables.kept import Shown, known_figures, shown
 from metabench.tables.run import Run, load
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "beside",
     "curves",
     "environment",
+    "known_figures",
     "load",
     "read_csv",
     "rows",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from metabench import registry
-from metabench.errors import RecordError
+from metabench.errors import PluginError, RecordError
 from metabench.figures import Array, Figure, Kept
 from metabench.tables.run import Run
 from metabench.tables.typed_rows import CellRow
@@ -31,12 +31,23 @@ class Shown:
     kept: Sequence[Kept]
 
 
-def shown(run: Run, block: str) -> list[Shown]:
+def known_figures(broken: Callable[[PluginError], object]) -> list[Figure]:
+    """Return the figures that are known here; `broken` takes why one cannot be made."""
+    found = []
+    for name in registry.names("figures"):
+        try:
+            found.append(registry.get("figures", name)())
+        except PluginError as error:
+            broken(error)
+    return found
+
+
+def shown(run: Run, block: str, figures: Sequence[Figure]) -> list[Shown]:
     """Return the figures of a block with what its groups made of the same episodes: of one seed,
     the first of those under which most of them have a completed cell.
 
     Empty where no record keeps such episodes. One that is damaged, or met other episodes than the
-    first of the groups, is left out; so is a figure whose class is not known here.
+    first of the groups, is left out.
     """
     inside = [cell for cell in run.rows.cells if (cell.block, cell.outcome) == (block, "completed")]
     counted = Counter(cell.seed for cell in inside)
@@ -45,7 +56,7 @@ def shown(run: Run, block: str) -> list[Shown]:
         for cell in inside:
             if cell.seed != seed:
                 continue
-            for figure, kept in _read(run, cell):
+            for figure, kept in _read(run, cell, figures):
                 together = found.setdefault(figure.name, Shown(figure, []))
                 if not together.kept or figure.alike(together.kept[0], kept):
                     found[figure.name] = Shown(figure, [*together.kept, kept])
@@ -54,12 +65,12 @@ def shown(run: Run, block: str) -> list[Shown]:
     return []
 
 
-def _read(run: Run, cell: CellRow) -> list[tuple[Figure, Kept]]:
-    """What the record of a cell keeps for the figures that are known here."""
+def _read(run: Run, cell: CellRow, figures: Sequence[Figure]) -> list[tuple[Figure, Kept]]:
+    """What the record of a cell keeps for these figures."""
     try:
         arrays = run.arrays(cell.cell)
         result = run.record(cell.cell)["result"]
-        known = [(figure, _parts(arrays, figure)) for figure in _figures()]
+        known = [(figure, _parts(arrays, figure)) for figure in figures]
     except (RecordError, KeyError):
         return []
     adaptation = result.get("adaptation") or {}
@@ -70,11 +81,16 @@ def _read(run: Run, cell: CellRow) -> list[tuple[Figure, Kept]]:
         for figure, parts in known
         if parts is not None
     ]
-    return [(figure, kept) for figure, kept in found if figure.fits(kept)]
+    return [(figure, kept) for figure, kept in found if _fits(figure, kept)]
 
 
-def _figures() -> list[Figure]:
-    return [registry.get("figures", name)() for name in registry.names("figures")]
+def _fits(figure: Figure, kept: Kept) -> bool:
+    """Whether it can be drawn; not by a figure that stumbles over it."""
+    try:
+        with registry.blamed("figures", figure.name):
+            return figure.fits(kept)
+    except PluginError:
+        return False
 
 
 def _parts(arrays: Arrays, figure: Figure) -> Mapping[str, Array] | None:

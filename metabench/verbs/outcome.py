@@ -34,7 +34,7 @@ def show(found: Comparison | Timing, options: argparse.Namespace) -> int:
     counts = found.counts
     is_open = options.strict and (counts["inconclusive"] or counts["refused"])
     status = 1 if counts["regressed"] else 4 if is_open else 0
-    if isinstance(found, Comparison) and not found.groups:
+    if isinstance(found, Comparison) and all(one.verdict == "refused" for one in found.groups):
         status = 2  # a gate that compared nothing has not been passed
     for path in map(Path, options.out):
         form = SUFFIXES.get(path.suffix, options.format)

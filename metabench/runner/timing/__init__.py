@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metabench.errors import ConfigError
+from metabench.errors import ConfigError, FolderError
 from metabench.records import read_cells, read_timings
 from metabench.runner.folder import RunFolder
 from metabench.runner.resources import Resources
 from metabench.runner.timing.kinds import shorts_of
 from metabench.runner.timing.resuming import begun, resumed
 from metabench.runner.timing.session import Session, Tell
+from metabench.text import one_line
 
 if TYPE_CHECKING:
     from metabench.suite import Suite
@@ -88,6 +89,11 @@ def time_suite(
     """
     began = time.monotonic()
     folder = RunFolder(out or project.reports / suite.name)
+    if not folder.path.exists():
+        raise FolderError(
+            f"{one_line(folder.path)}: there is no such folder, so no run whose algorithms could "
+            "be timed. `metabench run` with the same words begins one"
+        )
     read_cells(folder.path)
     alone = replace(using, devices=using.devices[:1], engine="process")
     shorts = shorts_of(suite, iterations, alone)
