@@ -584,3 +584,21 @@ def test_scores_in_training_are_drawn_where_a_test_is_scored_like_them(tmp_path)
     page = render(folder).read_text()
     assert "Training score by iteration" not in page
     assert "Training loss by iteration" in page
+
+
+def test_departures_from_what_was_frozen_are_told_first_and_in_the_paragraph(tmp_path):
+    folder = Synthetic(algorithms=("maml", "fomaml"), shots=(1,)).write(tmp_path / "run")
+    assert "frozen" not in render(folder).read_text()
+    described = json.loads((folder / "cells.json").read_text())
+    described["frozen"] = {
+        "commit": None,
+        "frozen": "2026-01-01T00:00:00+00:00",
+        "records_before": 0,
+        "departures": ["train.iterations 20 -> 10", "claim '<b>' is new"],
+    }
+    (folder / "cells.json").write_text(json.dumps(described))
+    page = render(folder).read_text()
+    first = page[: page.index('<main id="main">')]
+    assert "Not as frozen beforehand: train.iterations 20 -&gt; 10" in first
+    assert "The run departs from its frozen declaration: train.iterations 20 -&gt; 10" in page
+    assert "<b>" not in page

@@ -2,6 +2,7 @@
 marked."""
 
 import base64
+import html
 import io
 import json
 import re
@@ -352,3 +353,29 @@ def test_ways_that_are_none_are_not_drawn(of_maml, change):
 def test_rates_that_are_none_are_not_drawn(of_maml, change):
     (way,) = sheets(of_maml(inside(POINTS) | change))
     assert way.title.startswith("The way of the weights")
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ("def draw(self, canvas, kept): raise ValueError('no ink')", "raised ValueError: no ink"),
+        ("parts = 3", "parts"),
+        ("import no_such_module", "cannot be imported"),
+    ],
+)
+def test_a_figure_that_breaks_is_left_out_and_told(tmp_path, broken, why):
+    module = f"spotted_{len(broken)}"  # what was imported once stays so
+    (tmp_path / f"{module}.py").write_text(f"{SPOTS}    {broken}\n")
+    registry.use_plugins({"figures": {"spots": f"{module}:Spots"}}, tmp_path)
+    try:
+        folder = Synthetic(**IMAGES).write(tmp_path / "run")
+        for path in folder.glob("records/*.npz"):
+            arrays = dict(np.load(path))
+            np.savez(path, **arrays, **{"figures/spots/right": np.array([1.0])})
+        assert len(sheets(folder)) == 1
+        page = " ".join(render(folder).read_text().split())
+    finally:
+        registry.use_plugins({}, tmp_path)
+    (told,) = re.findall(r"Left out of this page: ([^<]*)<", page)
+    assert "spots" in told
+    assert why in html.unescape(told)

@@ -246,7 +246,9 @@ def test_nothing_that_trains_is_told(ran: Workshop, folder: Path, passes: list[s
 
 
 def test_there_must_be_a_run(ran: Workshop, tmp_path: Path, passes: list[str]) -> None:
-    with pytest.raises(FolderError, match="there is no such folder"):
+    with pytest.raises(
+        FolderError, match=r"there is no such folder.*`metabench run` with the same words"
+    ):
         time(ran, out=tmp_path / "none")
     assert not (tmp_path / "none").exists()
 

@@ -478,3 +478,23 @@ class TestCommandLine:
         assert "notes: is no folder; --history names the folder" in capsys.readouterr().err
         assert tree(project) == before
         assert not (project / "site").exists()
+
+
+def test_a_run_whose_page_cannot_be_rendered_leaves_no_line_in_the_history(tmp_path, monkeypatch):
+    run = run_at(tmp_path / "run", 1)
+
+    def fails(*given):
+        raise FolderError("no page")
+
+    monkeypatch.setattr("metabench.site.publishing.page", fails)
+    with pytest.raises(FolderError, match="no page"):
+        publish([run], tmp_path / "site", tmp_path / "history")
+    assert not (tmp_path / "history").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no folder that nobody writes")
+def test_a_history_that_cannot_be_written_is_bad_input(tmp_path, capsys):
+    run = run_at(tmp_path / "run", 1)
+    words = ["publish", str(run), "--to", str(tmp_path / "site"), "--history", "/proc/history"]
+    assert main(words) == 2
+    assert "cannot be written" in capsys.readouterr().err

@@ -648,6 +648,21 @@ BAD: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "ratio_above = 1.5\nafter = 1",
         ("[[claims]] after = 1", 'is for metric = "gain"'),
     ),
+    "claim about a ratio to no gain at all": (
+        'metric = "seconds_per_task"\nof = "maml_5"\nagainst = "maml"',
+        'metric = "gain"\nafter = 1\nof = "maml_5"\nagainst = 0',
+        ("[[claims]] against = 0", "a ratio is to a number above 0"),
+    ),
+    "claim about a ratio to fewer than no gradients": (
+        'metric = "seconds_per_task"\nof = "maml_5"\nagainst = "maml"',
+        'metric = "gradients_per_task"\nof = "maml_5"\nagainst = -1',
+        ("[[claims]] against = -1", "a ratio is to a number above 0"),
+    ),
+    "claim about gradients that somebody published": (
+        'metric = "seconds_per_task"\nof = "maml_5"\nagainst = "maml"',
+        'metric = "gradients_per_task"\nof = "maml_5"\npublished = true',
+        ("published", "is of scores; nobody publishes gradients_per_task"),
+    ),
     "claim about a gain after no steps": (
         'metric = "seconds_per_task"',
         'metric = "gain"\nafter = 0',

@@ -46,6 +46,29 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_a_gate_that_could_compare_nothing_has_not_been_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_folder(tmp_path / "one")
+    run_folder(tmp_path / "other", shots=(5,))
+    assert main(["compare", "one", "other"]) == 2
+    assert capsys.readouterr().out.splitlines()[0] == "2 refused"
+
+
+def test_a_baseline_that_keeps_no_suite_is_told(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (runs / "one" / "suite.toml").unlink(missing_ok=True)
+    assert main(["compare", "one", "worse"]) == 1
+    assert "the margins are not those of the baseline's suite" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    (runs / "one" / "suite.toml").write_text("[compare]\nmargin = 0.5\n")
+    main(["compare", "one", "worse"])
+    assert "the margins are not those" not in " ".join(capsys.readouterr().out.split())
+
+
 def test_exit_status_and_summary(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for head, strict, status, summary in (
         ("one", (), 0, "2 identical"),
