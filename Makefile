@@ -58,7 +58,7 @@ perf: $(READY) ## benchmarks of metabench itself, with the memory settings of it
 
 perf-peers: $(READY) ## MAML beside TorchOpt and JAX, gradients checked (LEARN2LEARN=CHECKOUT): docs/performance.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
-	$(BIN)/python tools/peers $(if $(LEARN2LEARN),--learn2learn $(LEARN2LEARN))
+	$(BIN)/python tools/peers $(if $(LEARN2LEARN),--learn2learn $(LEARN2LEARN)) $(if $(WORK),--work $(WORK))
 
 lock: $(READY) ## write requirements.lock from what is installed
 	$(BIN)/python tools/lock.py > requirements.lock

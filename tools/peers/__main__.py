@@ -16,7 +16,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from statistics import median
@@ -30,6 +30,8 @@ from ways import Way, jax_way, learn2learn_way, ours, torchopt_way
 from works import Work, conv4, in_place_of, sinusoid
 
 from metabench.provenance.compiler import cpp_compiler
+
+WORKS = {"sinusoid": sinusoid, "conv4": conv4}
 
 TOLERANCE = 2e-3
 """How far a meta-gradient in float32 may be from that of `higher`, relative to its length."""
@@ -107,24 +109,31 @@ def main() -> None:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--learn2learn", type=Path, help="a checkout of it")
+    parser.add_argument("--work", choices=WORKS, nargs="+", default=list(WORKS))
     parser.add_argument("--out", type=Path, default=Path("docs/performance.md"))
     said = parser.parse_args()
     torch.set_num_threads(1)
     tables = []
-    for make in (sinusoid, conv4):
-        work = make()
+    for name in said.work:
+        work = WORKS[name]()
         tables.append(table(work, timed(peers_of(work, said.learn2learn), work.rounds)))
         print(tables[-1])
+        write(said.out, tables)
+
+
+def write(path: Path, tables: Sequence[str]) -> None:
+    """Write the page, with as many tables as there are."""
     names = ("torch", "higher", "torchopt", "jax")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
-    said.out.write_text(HEAD.format(versions=versions, cpu=_cpu()) + "\n".join(tables) + "\n")
+    path.write_text(HEAD.format(versions=versions, cpu=_cpu()) + "\n".join(tables) + "\n")
 
 
 HEAD = """# What an iteration of MAML takes, beside what else could be used
 
 ```console
 $ pip install '.[peers]'
-$ make perf-peers                               # LEARN2LEARN=CHECKOUT adds learn2learn
+$ make perf-peers                                   # some ten minutes
+$ make perf-peers WORK=sinusoid LEARN2LEARN=../l2l  # one work alone, and learn2learn from a checkout
 ```
 
 An outer iteration, Adam's step included, on the same tasks from the same weights, in float32 on
