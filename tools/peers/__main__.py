@@ -133,7 +133,7 @@ HEAD = """# What an iteration of MAML takes, beside what else could be used
 ```console
 $ pip install '.[peers]'
 $ make perf-peers                                   # some ten minutes
-$ make perf-peers WORK=sinusoid LEARN2LEARN=../l2l  # one work alone, and learn2learn from a checkout
+$ make perf-peers WORK=sinusoid LEARN2LEARN=../l2l  # one alone; with learn2learn, from a checkout
 ```
 
 An outer iteration, Adam's step included, on the same tasks from the same weights, in float32 on
