@@ -242,6 +242,7 @@ def _environment() -> jinja2.Environment:
         words.plain,
         words.quantity,
         words.metric,
+        words.fact_name,
         words.spread,
         deviation,
         over_score,

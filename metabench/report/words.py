@@ -294,3 +294,10 @@ def _digits(value: float) -> str:
 
 def _signs(text: str) -> str:
     return text.replace("-", MINUS)
+
+
+def fact_name(name: str) -> str:
+    """A fact of the environment: `conditions · gpu name`; the path of a source stays as it is."""
+    start = name.rfind(".", 0, name.find("/")) + 1 if "/" in name else len(name)
+    said = name[:start].strip(".").replace("_", " ").replace(".", " · ")
+    return " · ".join(filter(None, (said, name[start:])))

@@ -160,3 +160,19 @@ def test_span():
     assert words.span((1.04, 2.0), words.ratio) == "1.0 to 2.0"
     assert words.span((1.01, 1.04), words.ratio) == "1.0"
     assert words.span(None, words.ratio) == "–"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("cpu", "cpu"),
+        ("boot_id", "boot id"),
+        ("conditions.cpu_capability", "conditions · cpu capability"),
+        (
+            "conditions.sources.metabench/datasets/class_splits.py",
+            "conditions · sources · metabench/datasets/class_splits.py",
+        ),
+    ],
+)
+def test_facts_of_the_environment_keep_the_paths_of_sources(name, told):
+    assert words.fact_name(name) == told
